@@ -1,0 +1,60 @@
+"""One exception tree: everything a user can cause derives from `AbsintError`.
+
+The command line prints such an error as one line and exits with status 2; any other exception is a bug.
+"""
+
+from __future__ import annotations
+
+
+class AbsintError(Exception):
+    """Base of all errors that a caller's input can cause."""
+
+
+class VmError(AbsintError):
+    """A `.vm` text is malformed.
+
+    `path`: the file's name as shown to the user. `line` and `column` count from 1.
+    """
+
+    def __init__(self, path: str, line: int, column: int, message: str) -> None:
+        super().__init__(f"{path}:{line}:{column}: {message}")
+        self.path = path
+        self.line = line
+        self.column = column
+        self.message = message
+
+
+class GraphError(AbsintError):
+    """A graph breaks one of its invariants (`Graph.verify`)."""
+
+
+class ExpressionError(AbsintError):
+    """A Python expression or shape was given something that is not an expression or a finite number."""
+
+
+class ViewError(AbsintError):
+    """A view or box is not finite, not positive where it must be, or too large."""
+
+
+class DomainError(AbsintError):
+    """A point or view lies outside the box on which a program holds."""
+
+
+class PromiseError(AbsintError):
+    """A program promises less than was asked of it, as the values of a sign program."""
+
+
+class PipelineError(AbsintError):
+    """A pipeline's text names no such pass, option or value."""
+
+
+class VerificationError(AbsintError):
+    """A pass broke the graph's invariants or its own promise (`--verify-each`)."""
+
+
+class BackendError(AbsintError):
+    """A backend is unknown or not available here; the message says how to get it."""
+
+
+class UsageError(AbsintError):
+    """The command line was used wrongly."""

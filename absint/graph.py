@@ -1,0 +1,281 @@
+"""The SSA graph: what a program is while it is being optimised.
+
+A graph is a handful of typed arrays, one entry per node, in topological order with the root last. It is
+immutable; `GraphBuilder` makes new ones. `verify` states the invariants.
+
+| field       | type           | meaning                                                            |
+|-------------|----------------|--------------------------------------------------------------------|
+| `op`        | uint8[n]       | index into the op table                                            |
+| `args`      | int32[n, 2]    | operands, each an earlier node; -1 for none                        |
+| `constants` | float64[n]     | the value of a `const` node, before rounding; 0 elsewhere          |
+| `variables` | {node: name}   | the variable of each `var` node                                    |
+| `names`     | (str or None)… | the name in the source, None for a node that a pass made           |
+| `lines`     | int32[n]       | the line in the source that a node comes from, 0 for none          |
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.errors import GraphError
+from absint.ops.table import CONST, OPS, VAR, Op
+
+if TYPE_CHECKING:
+    import networkx
+
+AXES = ("x", "y", "z")
+"""The variables that an image has positions for."""
+
+ARITY = tuple(op.arity for op in OPS)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """An immutable SSA graph with one root, its last node. Compared by identity."""
+
+    op: NDArray[np.uint8]
+    args: NDArray[np.int32]
+    constants: NDArray[np.float64]
+    variables: Mapping[int, str]
+    names: tuple[str | None, ...]
+    lines: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.op)
+
+    @property
+    def root(self) -> int:
+        """The node whose value is the program's."""
+        return len(self.op) - 1
+
+    @cached_property
+    def rows(self) -> list[tuple[int, int, int]]:
+        """(op code, first operand, second operand) per node, as Python numbers for loops over nodes."""
+        return list(
+            zip(self.op.tolist(), self.args[:, 0].tolist(), self.args[:, 1].tolist(), strict=True)
+        )
+
+    @cached_property
+    def values(self) -> list[float]:
+        """`constants` as Python numbers."""
+        return self.constants.tolist()  # type: ignore[no-any-return]  # NumPy types tolist() as Any
+
+    @cached_property
+    def line_list(self) -> list[int]:
+        """`lines` as Python numbers."""
+        return self.lines.tolist()  # type: ignore[no-any-return]  # NumPy types tolist() as Any
+
+    @cached_property
+    def use_counts(self) -> NDArray[np.int64]:
+        """int64[n]: how many operands refer to each node."""
+        return np.bincount(self.args[self.args >= 0], minlength=len(self))
+
+    @cached_property
+    def operation_count(self) -> int:
+        """How many nodes compute something: all but constants and variables."""
+        return int(np.count_nonzero((self.op != CONST.code) & (self.op != VAR.code)))
+
+    def operands(self, node: int) -> tuple[int, ...]:
+        """The operands of a node."""
+        code, a, b = self.rows[node]
+        return (a, b)[: ARITY[code]]
+
+    def record(self, node: int) -> Op:
+        """The op table's record of a node."""
+        return OPS[self.rows[node][0]]
+
+    def label(self, node: int) -> str:
+        """How messages call a node: its source line if it has one, else its number."""
+        line = int(self.lines[node])
+        return f"line {line}" if line else f"node {node}"
+
+    def verify(self) -> None:
+        """Check every invariant. Raises `GraphError` naming the first node that breaks one."""
+        n = len(self.op)
+        if n == 0:
+            raise GraphError("a graph needs at least one node")
+        for field, shape, dtype in (
+            ("op", (n,), np.uint8),
+            ("args", (n, 2), np.int32),
+            ("constants", (n,), np.float64),
+            ("lines", (n,), np.int32),
+        ):
+            array = getattr(self, field)
+            if array.shape != shape or array.dtype != dtype:
+                raise GraphError(f"{field} is {array.dtype}{array.shape}, not {np.dtype(dtype)}{shape}")
+        if len(self.names) != n:
+            raise GraphError(f"{len(self.names)} names for {n} nodes")
+        given = [name for name in self.names if name is not None]
+        if len(set(given)) != len(given):
+            raise GraphError("two nodes have the same name")
+        for node, (code, a, b) in enumerate(self.rows):
+            if code >= len(OPS):
+                raise GraphError(f"node {node}: no operation has the code {code}")
+            op = OPS[code]
+            for position, operand in enumerate((a, b)):
+                expected = position < op.arity
+                if expected and not 0 <= operand < node:
+                    raise GraphError(f"node {node} ({op.name}): operand {operand} is not an earlier node")
+                if not expected and operand != -1:
+                    raise GraphError(f"node {node} ({op.name}): has an operand {operand} too many")
+            if (op is VAR) != (node in self.variables):
+                raise GraphError(f"node {node} ({op.name}): a variable and its name must go together")
+
+    def depth(self) -> int:
+        """Operations on the longest path from a leaf to the root."""
+        depths = [0] * len(self)
+        for node, (_, a, b) in enumerate(self.rows):
+            if a >= 0:
+                depths[node] = 1 + (depths[a] if b < 0 else max(depths[a], depths[b]))
+        return depths[-1]
+
+    def to_networkx(self) -> networkx.DiGraph[int]:
+        """A directed graph from operands to users, for drawing and study; hot code never walks it.
+
+        Nodes carry `op`, `name`, `line`, and `value` or `variable`; edges carry their operand `positions`.
+        """
+        import networkx
+
+        drawing: networkx.DiGraph[int] = networkx.DiGraph()
+        for node, (code, *operands) in enumerate(self.rows):
+            drawing.add_node(node, op=OPS[code].name, name=self.names[node], line=int(self.lines[node]))
+            if code == CONST.code:
+                drawing.nodes[node]["value"] = self.values[node]
+            if code == VAR.code:
+                drawing.nodes[node]["variable"] = self.variables[node]
+            for position, operand in enumerate(operands):
+                if operand < 0:
+                    continue
+                if drawing.has_edge(operand, node):
+                    drawing.edges[operand, node]["positions"] += (position,)
+                else:
+                    drawing.add_edge(operand, node, positions=(position,))
+        return drawing
+
+
+def constant_key(value: float) -> bytes | str:
+    """What tells constants apart: their bits, except that there is one NaN."""
+    return "nan" if value != value else struct.pack("<d", value)
+
+
+class GraphBuilder:
+    """Makes graphs. `constant`, `variable` and `apply` share equal nodes; `copy` and `append` never do."""
+
+    def __init__(self) -> None:
+        self._op: list[int] = []
+        self._first: list[int] = []
+        self._second: list[int] = []
+        self._constants: list[float] = []
+        self._variables: dict[int, str] = {}
+        self._names: list[str | None] = []
+        self._lines: list[int] = []
+        self._shared: dict[object, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._op)
+
+    def append(
+        self, code: int, a: int = -1, b: int = -1, value: float = 0.0, name: str | None = None, line: int = 0
+    ) -> int:
+        """Add a node of its own and return its number; `code` is a record's, for a variable see `variable`."""
+        self._op.append(code)
+        self._first.append(a)
+        self._second.append(b)
+        self._constants.append(value)
+        self._names.append(name)
+        self._lines.append(line)
+        return len(self._op) - 1
+
+    def append_variable(self, variable: str, name: str | None = None, line: int = 0) -> int:
+        """Add a variable node of its own."""
+        node = self.append(VAR.code, name=name, line=line)
+        self._variables[node] = variable
+        return node
+
+    def copy(self, graph: Graph, node: int, a: int = -1, b: int = -1) -> int:
+        """Add `graph`'s node with new operands, keeping its constant, variable, name and line."""
+        new = self.append(
+            graph.rows[node][0], a, b, graph.values[node], graph.names[node], graph.line_list[node]
+        )
+        if node in graph.variables:
+            self._variables[new] = graph.variables[node]
+        return new
+
+    def constant(self, value: float, line: int = 0) -> int:
+        """The node of a constant."""
+        return self._share((CONST.code, constant_key(value)), CONST.code, -1, -1, float(value), line)
+
+    def variable(self, name: str) -> int:
+        """The node of a variable."""
+        node = self._share((VAR.code, name), VAR.code, -1, -1, 0.0, 0)
+        self._variables[node] = name
+        return node
+
+    def apply(self, op: Op, *operands: int, line: int = 0) -> int:
+        """The node of an operation on earlier nodes."""
+        assert len(operands) == op.arity, f"{op.name} takes {op.arity} operands, got {len(operands)}"
+        a, b = (*operands, -1, -1)[:2]
+        return self._share((op.code, a, b), op.code, a, b, 0.0, line)
+
+    def _share(self, key: object, code: int, a: int, b: int, value: float, line: int) -> int:
+        node = self._shared.get(key)
+        if node is None:
+            node = self._shared[key] = self.append(code, a, b, value, None, line)
+        return node
+
+    def build(self, root: int | None = None) -> Graph:
+        """The graph of everything up to `root` (default: the last node), which becomes its last node."""
+        n = len(self._op) if root is None else root + 1
+        args = np.empty((n, 2), np.int32)
+        args[:, 0] = self._first[:n]
+        args[:, 1] = self._second[:n]
+        return Graph(
+            op=np.array(self._op[:n], np.uint8),
+            args=args,
+            constants=np.array(self._constants[:n], np.float64),
+            variables={node: name for node, name in self._variables.items() if node < n},
+            names=tuple(self._names[:n]),
+            lines=np.array(self._lines[:n], np.int32),
+        )
+
+
+def reachable(graph: Graph) -> NDArray[np.bool_]:
+    """bool[n]: whether the root depends on each node."""
+    live = [False] * len(graph)
+    live[graph.root] = True
+    rows = graph.rows
+    for node in range(graph.root, -1, -1):
+        if live[node]:
+            _, a, b = rows[node]
+            if a >= 0:
+                live[a] = True
+            if b >= 0:
+                live[b] = True
+    return np.array(live)
+
+
+def import_graph(
+    builder: GraphBuilder, graph: Graph, variables: Mapping[str, int]
+) -> int:
+    """Rebuild `graph` inside `builder` with shared nodes and return its root.
+
+    `variables` replaces variables by nodes of the builder (a rotation, say); others stay themselves.
+    """
+    new: list[int] = []
+    for node, (code, *_) in enumerate(graph.rows):
+        if code == CONST.code:
+            new.append(builder.constant(graph.values[node]))
+        elif code == VAR.code:
+            name = graph.variables[node]
+            new.append(variables[name] if name in variables else builder.variable(name))
+        else:
+            new.append(builder.apply(OPS[code], *(new[operand] for operand in graph.operands(node))))
+    return new[-1]
+

@@ -1,0 +1,74 @@
+"""Writing files whole or not at all, and grey images as PGM or PNG."""
+
+from __future__ import annotations
+
+import os
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.errors import UsageError
+
+
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path` such that nobody ever sees a part of it.
+
+    Something that is no regular file (a pipe, a device) is written directly. Raises `UsageError` naming the
+    path when it cannot be written.
+    """
+    target = Path(path)
+    try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
+        target = target.resolve()  # a link stays a link: its target is replaced
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            os.chmod(name, mode)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def pgm(image: NDArray[np.uint8]) -> bytes:
+    """uint8[height, width] as a binary PGM (P5)."""
+    height, width = image.shape
+    return b"P5\n%d %d\n255\n" % (width, height) + image.tobytes()
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """uint8[height, width] as a grey PNG of 8 bits a pixel, unfiltered."""
+    height, width = image.shape
+    rows = np.zeros((height, width + 1), np.uint8)
+    rows[:, 1:] = image
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows.tobytes(), 6))
+        + chunk(b"IEND", b"")
+    )
+
+
+ENCODERS = {".pgm": pgm, ".png": png}
+"""Image formats by file suffix."""

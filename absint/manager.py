@@ -1,0 +1,151 @@
+"""The pass manager: pipelines as text, run pass by pass under instruments.
+
+A pass is a frozen dataclass whose fields are its options, found by name in `absint.passes`. A pipeline's text
+is `fold,cse,minmax{rounds=2},dce`, and printing a parsed pipeline gives that text back.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from absint.analysis import Analyses
+from absint.errors import PipelineError
+from absint.program import Program, Promise
+from absint.registry import find, names
+from absint.rules import Rewrite
+
+LEVELS = {
+    0: "",
+    1: "fold,simplify,cse,minmax,dce,schedule",
+    2: "fold,simplify,cse,signdemand,minmax,dce,schedule",
+}
+"""Pipelines by optimisation level: none, those that keep every bit, those that keep the picture."""
+
+
+class PassResult(NamedTuple):
+    """What a pass returns: the program (the same object if nothing changed) and how often each rule was used."""
+
+    program: Program
+    rewrites: Counter[Rewrite]
+
+
+class Pass(Protocol):
+    """A rewrite of programs. `promise`: how the result agrees with the program that went in."""
+
+    name: ClassVar[str]
+    promise: ClassVar[Promise]
+
+    def run(self, program: Program, analyses: Analyses) -> PassResult:
+        """Rewrite a program on its box."""
+
+
+class Step(NamedTuple):
+    """One pass of a run: the programs around it, its rewrites and the time it took, analyses included."""
+
+    pass_: Pass
+    before: Program
+    after: Program
+    rewrites: Counter[Rewrite]
+    seconds: float
+
+
+class Instrument(Protocol):
+    """Watches a run. It may raise `VerificationError`, and changes nothing."""
+
+    def after_pass(self, step: Step) -> None:
+        """Called after each pass."""
+
+
+@dataclass
+class PassManager:
+    """Runs a pipeline. Facts are shared by all its passes through `analyses`."""
+
+    passes: Sequence[Pass]
+    analyses: Analyses = field(default_factory=Analyses)
+    instruments: Sequence[Instrument] = ()
+
+    def run(self, program: Program) -> tuple[Program, list[Step]]:
+        """The optimised program and what each pass did."""
+        steps = []
+        for pass_ in self.passes:
+            start = time.perf_counter()
+            result = pass_.run(program, self.analyses)
+            step = Step(pass_, program, result.program, result.rewrites, time.perf_counter() - start)
+            steps.append(step)
+            program = result.program
+            for instrument in self.instruments:
+                instrument.after_pass(step)
+        return program, steps
+
+
+_PASS = re.compile(r"\s*([a-z][a-z0-9]*)\s*(?:\{([^{}]*)\})?\s*")
+
+
+def parse_pipeline(text: str) -> list[Pass]:
+    """Passes of a pipeline's text. Raises `PipelineError` naming the pass or option that does not exist."""
+    passes: list[Pass] = []
+    position = 0
+    while position < len(text.rstrip()):
+        match = _PASS.match(text, position)
+        if match is None:
+            raise PipelineError(f"pipeline {text!r}: expected a pass at column {position + 1}")
+        passes.append(_make_pass(match[1], match[2] or ""))
+        position = match.end()
+        if position < len(text):
+            if text[position] != "," or not text[position + 1 :].strip():
+                raise PipelineError(f"pipeline {text!r}: expected ',' and a pass at column {position + 1}")
+            position += 1
+    return passes
+
+
+def _make_pass(name: str, options: str) -> Pass:
+    if name not in pass_names():
+        find("passes", name)  # raises for a name that nothing has, with the nearest one
+        raise PipelineError(f"{name!r} is an analysis; a pipeline names rewrites: {', '.join(pass_names())}")
+    kind = find("passes", name)
+    known = {option.name: option for option in fields(kind)}
+    given: dict[str, Any] = {}
+    for assignment in filter(None, (part.strip() for part in options.split(","))):
+        key, equals, value = (part.strip() for part in assignment.partition("="))
+        if key not in known or not equals:
+            allowed = ", ".join(known) or "none"
+            raise PipelineError(f"pass {name!r} has no option {assignment!r}; its options: {allowed}")
+        given[key] = _parse_option(name, key, str(known[key].type), value)
+    made: Pass = kind(**given)
+    return made
+
+
+def _parse_option(name: str, key: str, type_name: str, text: str) -> object:
+    if type_name == "bool" and text in ("true", "false"):
+        return text == "true"
+    if type_name == "int" and re.fullmatch(r"[0-9]{1,9}", text):
+        return int(text)
+    raise PipelineError(f"pass {name!r}: option {key} takes {_OPTION_TYPES[type_name]}, not {text!r}")
+
+
+_OPTION_TYPES = {"bool": "true or false", "int": "a whole number"}
+
+
+def pass_names() -> tuple[str, ...]:
+    """Names of all passes that a pipeline can hold."""
+    return tuple(name for name in names("passes") if hasattr(find("passes", name), "promise"))
+
+
+def format_pipeline(passes: Iterable[Pass]) -> str:
+    """The text of a pipeline; options that have their default are left out."""
+    return ",".join(format_pass(pass_) for pass_ in passes)
+
+
+def format_pass(pass_: Pass) -> str:
+    """The text of one pass."""
+    given = []
+    for option in fields(pass_):  # type: ignore[arg-type]  # every pass is a dataclass; a Protocol cannot say so
+        value = getattr(pass_, option.name)
+        if option.default is MISSING or value != option.default:
+            given.append(f"{option.name}={str(value).lower() if isinstance(value, bool) else value}")
+    return pass_.name + (f"{{{','.join(given)}}}" if given else "")

@@ -1,0 +1,145 @@
+"""How much of a value is looked at: the demand lattice and the rules that carry it from result to operands.
+
+none < (`< 0` or `> 0`) < both < all but the sign of a zero < bits. The join is bitwise or. Two values agree
+under a demand when nothing that looks only that far can tell them apart; under a sign demand the second
+must also be a number wherever the first is. A rule says what an operation needs of its operands so that
+operands that agree give results that agree. After Bolz-Tereick's sign demand (2025) and LLVM's DemandedBits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntFlag
+from typing import NamedTuple
+
+
+class Demand(IntFlag):
+    """What the users of a node can see of its value."""
+
+    NONE = 0
+    NEGATIVE = 1  # only whether it is < 0, false on NaN
+    POSITIVE = 2  # only whether it is > 0, false on NaN
+    SIGN = 3
+    VALUE = 7  # everything but the sign of a zero
+    BITS = 15
+
+    @property
+    def label(self) -> str:
+        """How reports spell it."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    Demand.NONE: "none",
+    Demand.NEGATIVE: "< 0",
+    Demand.POSITIVE: "> 0",
+    Demand.SIGN: "sign",
+    Demand.VALUE: "value",
+    Demand.BITS: "bits",
+}
+
+
+class Bounds(NamedTuple):
+    """What is known of one operand: `lower <= v <= upper` unless it is NaN, which needs `may_nan`."""
+
+    lower: float
+    upper: float
+    may_nan: bool
+
+    @property
+    def excludes_zero(self) -> bool:
+        """No value is a zero of either sign."""
+        return self.lower > 0 or self.upper < 0
+
+
+DemandRule = Callable[[Demand, tuple[Bounds, ...]], tuple[Demand, ...]]
+
+
+def no_operands(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """Leaves have nothing to ask of."""
+    return ()
+
+
+def swap_signs(demand: Demand) -> Demand:
+    """The demand on `a` that `demand` on `-a` makes."""
+    if demand in (Demand.NEGATIVE, Demand.POSITIVE):
+        return Demand.NEGATIVE ^ Demand.POSITIVE ^ demand
+    return demand
+
+
+def of_neg(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """-a < 0 is a > 0; everything else of -a is as visible in a."""
+    return (swap_signs(demand),)
+
+
+def passed_on(demand: Demand) -> Demand:
+    """A result of which anything is needed needs its operand's value; only `bits` see a zero's sign."""
+    return Demand.BITS if demand == Demand.BITS else Demand.VALUE if demand else Demand.NONE
+
+
+def of_transparent(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """The sign of a zero operand can change at most the sign of a zero result (mul, sqrt, floor, sin, …)."""
+    return (passed_on(demand),) * len(operands)
+
+
+def of_absorbing(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """Both zeros give the same result (abs, square, cos, exp, compare, not, …)."""
+    return (Demand.VALUE if demand else Demand.NONE,) * len(operands)
+
+
+def of_sum(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """Beside an operand that is never zero, the sign of a zero is lost in the sum: ±0 + b = b."""
+    a, b = operands
+    seen = passed_on(demand)
+    hidden = seen & Demand.VALUE
+    return (hidden if b.excludes_zero else seen, hidden if a.excludes_zero else seen)
+
+
+def of_recip(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """1/+0 and 1/-0 are infinitely far apart."""
+    return (Demand.BITS if demand else Demand.NONE,)
+
+
+def of_div(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """The dividend's zero shows at most in a zero; the divisor's in an infinity."""
+    return (passed_on(demand), Demand.BITS if demand else Demand.NONE)
+
+
+def of_atan2(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """atan2(±0, -1) = ±pi and atan2(0, ±0) = 0 or pi: both zeros show."""
+    return (Demand.BITS if demand else Demand.NONE,) * 2
+
+
+def of_mod(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """A zero dividend shows as a zero of its sign; only the divisor's magnitude counts."""
+    return (passed_on(demand), Demand.VALUE if demand else Demand.NONE)
+
+
+def of_and(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """`a` is tested against zero and returned only when it is one; `b` is returned as it is."""
+    return (passed_on(demand), demand)
+
+
+def of_or(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """`a` is returned unless it is a zero of either sign; `b` is returned as it is."""
+    return (Demand.VALUE if demand else Demand.NONE, demand)
+
+
+def _of_choice(demand: Demand, operands: tuple[Bounds, ...], conjunction: Demand) -> tuple[Demand, ...]:
+    if demand & ~Demand.SIGN or not demand:
+        return (demand, demand)
+    # sound: NaN wins, so the conjunction of both arms' tests is exact even with NaN; the disjunction is
+    # not, for a NaN in one arm hides the other arm's answer.
+    if demand == conjunction or not any(operand.may_nan for operand in operands):
+        return (demand, demand)
+    return (Demand.VALUE, Demand.VALUE)
+
+
+def of_min(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """min(a,b) > 0 iff a > 0 and b > 0, always; min(a,b) < 0 iff a < 0 or b < 0, where neither is NaN."""
+    return _of_choice(demand, operands, Demand.POSITIVE)
+
+
+def of_max(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+    """max(a,b) < 0 iff a < 0 and b < 0, always; max(a,b) > 0 iff a > 0 or b > 0, where neither is NaN."""
+    return _of_choice(demand, operands, Demand.NEGATIVE)

@@ -1,0 +1,144 @@
+"""The op table: one record per opcode, the only place where an operation is described.
+
+Everything else is derived from it: evaluators, interval bounds, demand, parsing, Python expressions,
+tests. To add an operation, write its body and interval rule and add one record here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from absint.ops import basic, demand, intervals, libm, libm_intervals
+from absint.ops.demand import DemandRule
+from absint.precision import Precision
+
+Body = Callable[..., Any]
+IntervalRule = Callable[..., Any]
+PerPrecision = tuple[Body, Body]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation.
+
+    `name`: its opcode in `.vm` text. `code`: its number in a graph, the index in `OPS`. `commutative`: in
+    bits, NaN aside. `even`: f(-a) = f(a) in bits. `spicy`: operands near which the body changes its mind,
+    beside the values that are special for every operation (`SPICY`).
+    """
+
+    name: str
+    code: int
+    arity: int
+    demand: DemandRule
+    bodies: PerPrecision | None = None
+    interval_rules: PerPrecision | None = None
+    commutative: bool = False
+    even: bool = False
+    spicy: tuple[float, ...] = ()
+
+    def body(self, precision: Precision) -> Body:
+        """The scalar definition in the translatable subset. Leaves have none."""
+        assert self.bodies is not None, f"{self.name} has no body"
+        return self.bodies[precision is Precision.F64]
+
+    def interval(self, precision: Precision) -> IntervalRule:
+        """The interval rule, on (lower, upper, may_nan) per operand, in the translatable subset."""
+        assert self.interval_rules is not None, f"{self.name} has no interval rule"
+        return self.interval_rules[precision is Precision.F64]
+
+    @property
+    def is_leaf(self) -> bool:
+        """A constant or a variable."""
+        return self.bodies is None
+
+
+OPS: list[Op] = []
+BY_NAME: dict[str, Op] = {}
+
+REFUSED = {
+    "rand": "a hash of the operand's bits, which no interval or rewrite can follow",
+    "mix": "a hash of both operands' bits, which no interval or rewrite can follow",
+}
+"""Opcodes of the format that are recognised and refused, with the reason."""
+
+
+def _add(name: str, arity: int, rule: DemandRule, **fields: Any) -> Op:
+    for key in ("bodies", "interval_rules"):
+        value = fields.get(key)
+        if value is not None and not isinstance(value, tuple):
+            fields[key] = (value, value)
+    op = Op(name, len(OPS), arity, rule, **fields)
+    assert name not in BY_NAME, f"two operations are called {name}"
+    OPS.append(op)
+    BY_NAME[name] = op
+    return op
+
+
+def _unary(name: str, body: Body | PerPrecision, interval: IntervalRule | PerPrecision, rule: DemandRule,
+           **fields: Any) -> Op:
+    return _add(name, 1, rule, bodies=body, interval_rules=interval, **fields)
+
+
+def _binary(name: str, body: Body | PerPrecision, interval: IntervalRule | PerPrecision, rule: DemandRule,
+            **fields: Any) -> Op:
+    return _add(name, 2, rule, bodies=body, interval_rules=interval, **fields)
+
+
+_HALVES = (0.5, -0.5, 1.5, 2.5, -2.5, 0.49999997, 0.49999999999999994, 8388607.5, 4503599627370495.5)
+_TURNS = (0.7853981633974483, 1.5707963267948966, 3.141592653589793, 6.283185307179586, 22.0, 710.0, 1e22)
+
+CONST = _add("const", 0, demand.no_operands)
+VAR = _add("var", 0, demand.no_operands)
+
+NEG = _unary("neg", basic.neg, intervals.neg, demand.of_neg)
+ABS = _unary("abs", basic.abs_, intervals.abs_, demand.of_absorbing, even=True)
+RECIP = _unary("recip", basic.recip, intervals.recip, demand.of_recip)
+SQRT = _unary("sqrt", basic.sqrt, intervals.sqrt_, demand.of_transparent)
+SQUARE = _unary("square", basic.square, intervals.square, demand.of_absorbing, even=True,
+                spicy=(1e-23, 1e-160, 1e19, 1e154))
+FLOOR = _unary("floor", basic.floor_, intervals.floor_, demand.of_transparent, spicy=_HALVES)
+CEIL = _unary("ceil", basic.ceil, intervals.ceil, demand.of_transparent, spicy=_HALVES)
+ROUND = _unary("round", basic.round_, intervals.round_interval, demand.of_transparent, spicy=_HALVES)
+SIN = _unary("sin", (libm.sin32, libm.sin64), (libm_intervals.sin_interval32, libm_intervals.sin_interval64),
+             demand.of_transparent, spicy=_TURNS)
+COS = _unary("cos", (libm.cos32, libm.cos64), (libm_intervals.cos_interval32, libm_intervals.cos_interval64),
+             demand.of_absorbing, even=True, spicy=_TURNS)
+TAN = _unary("tan", (libm.tan32, libm.tan64), (libm_intervals.tan_interval32, libm_intervals.tan_interval64),
+             demand.of_transparent, spicy=_TURNS)
+ASIN = _unary("asin", (libm.asin32, libm.asin64),
+              (libm_intervals.asin_interval32, libm_intervals.asin_interval64),
+              demand.of_transparent, spicy=(0.5, -0.5, 0.99999994, 1.0000001))
+ACOS = _unary("acos", (libm.acos32, libm.acos64),
+              (libm_intervals.acos_interval32, libm_intervals.acos_interval64),
+              demand.of_absorbing, spicy=(0.5, -0.5, 0.99999994, 1.0000001))
+ATAN = _unary("atan", (libm.atan32, libm.atan64),
+              (libm_intervals.atan_interval32, libm_intervals.atan_interval64),
+              demand.of_transparent, spicy=(0.41421357, 2.4142135, 1e8))
+EXP = _unary("exp", (libm.exp32, libm.exp64), (libm_intervals.exp_interval32, libm_intervals.exp_interval64),
+             demand.of_absorbing, spicy=(88.72284, 88.7, -87.4, -103.97, -104.0, 709.78, -745.13, -746.0))
+LN = _unary("ln", (libm.ln32, libm.ln64), (libm_intervals.ln_interval32, libm_intervals.ln_interval64),
+            demand.of_absorbing, spicy=(0.70710677, 1.4142135, 0.99999994, 1.0000001))
+NOT = _unary("not", basic.not_, intervals.not_, demand.of_absorbing)
+
+ADD = _binary("add", basic.add, intervals.add, demand.of_sum, commutative=True)
+SUB = _binary("sub", basic.sub, intervals.sub, demand.of_sum)
+MUL = _binary("mul", basic.mul, intervals.mul, demand.of_transparent, commutative=True)
+DIV = _binary("div", basic.div, intervals.div, demand.of_div)
+ATAN2 = _binary("atan2", (libm.atan2_32, libm.atan2_64),
+                (libm_intervals.atan2_interval32, libm_intervals.atan2_interval64), demand.of_atan2)
+MIN = _binary("min", basic.min_, intervals.min_, demand.of_min)
+MAX = _binary("max", basic.max_, intervals.max_, demand.of_max)
+COMPARE = _binary("compare", basic.compare, intervals.compare, demand.of_absorbing)
+MOD = _binary("mod", basic.mod, intervals.mod, demand.of_mod, spicy=_HALVES)
+AND = _binary("and", basic.and_, intervals.and_, demand.of_and)
+OR = _binary("or", basic.or_, intervals.or_, demand.of_or)
+
+SPICY = (
+    float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1.0, -1.0, 2.0, -3.0, 0.5, -0.5, 7.0,
+    1.401298464324817e-45, -1.401298464324817e-45, 5e-324, -5e-324, 1.1754943508222875e-38, 1e-300, 1e-30,
+    3.4028234663852886e38, -3.4028234663852886e38, 1.7976931348623157e308, -1.7976931348623157e308, 1e30,
+    0.1, -0.3, 0.9999999, 1.0000001, 16777216.0, 16777217.0, 9007199254740993.0,
+)  # fmt: skip
+"""Values that are special for every operation."""

@@ -1,0 +1,136 @@
+"""A program: a graph together with what it is true of.
+
+A pass maps a Program to a Program. Constants, intervals and rewrites hold for one precision, one box and
+one promise; most bugs of such a compiler are one of these three forgotten.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from absint.errors import ViewError
+from absint.graph import AXES, Graph
+from absint.ops.demand import Bounds, Demand
+from absint.precision import Precision
+
+
+class Promise(Enum):
+    """How an optimised program agrees with its source on its box."""
+
+    BITS = "bits"
+    """Equal bit for bit, or both NaN."""
+    SIGN = "sign"
+    """Only the answer to `f < 0` is the same; it is false on NaN."""
+
+    @property
+    def demand(self) -> Demand:
+        """What of the root's value the promise lets one see."""
+        return Demand.BITS if self is Promise.BITS else Demand.NEGATIVE
+
+
+ANYTHING = Bounds(-math.inf, math.inf, True)
+"""What is known of a variable that a box does not bound."""
+
+_RANGE = re.compile(r"([^:]+):([^:]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Closed bounds, in model units, of some variables. One without bounds may be anything, NaN included."""
+
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, (lower, upper) in self.bounds.items():
+            if not lower <= upper:
+                raise ViewError(f"box: {name} runs from {lower!r} to {upper!r}, which holds nothing")
+
+    @staticmethod
+    def of(x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Box:
+        """Bounds of x, y and, if given, z."""
+        return Box({"x": x, "y": y} | ({"z": z} if z is not None else {}))
+
+    @staticmethod
+    def parse(text: str) -> Box:
+        """Read `x0:x1,y0:y1[,z0:z1]` (z is -1:1 when left out), or `all` for everywhere.
+
+        Raises `ViewError` when the text is neither or an end point is not a number.
+        """
+        if text.strip() == "all":
+            return Box()
+        parts = text.split(",")
+        if len(parts) not in (2, 3):
+            raise ViewError(f"region {text!r}: expected x0:x1,y0:y1[,z0:z1] or all")
+        bounds = {"z": (-1.0, 1.0)}
+        for axis, part in zip(AXES, parts, strict=False):
+            match = _RANGE.fullmatch(part)
+            try:
+                if match is None:
+                    raise ValueError
+                lower, upper = float(match[1]), float(match[2])
+            except ValueError:
+                raise ViewError(f"region {text!r}: {part!r} is not a range such as -1:1") from None
+            if not lower <= upper:
+                raise ViewError(f"region {text!r}: {part!r} holds nothing")
+            bounds[axis] = (lower, upper)
+        return Box({axis: bounds[axis] for axis in AXES})
+
+    @staticmethod
+    def default() -> Box:
+        """-1 to 1 on each axis."""
+        return Box({axis: (-1.0, 1.0) for axis in AXES})
+
+    def of_variable(self, name: str) -> Bounds:
+        """What the box says of a variable."""
+        bounds = self.bounds.get(name)
+        return ANYTHING if bounds is None else Bounds(*bounds, may_nan=False)
+
+    def contains(self, other: Box) -> bool:
+        """Every point of `other` is a point of this box."""
+        for name, (lower, upper) in self.bounds.items():
+            inner = other.bounds.get(name)
+            if inner is None or inner[0] < lower or inner[1] > upper:
+                return False
+        return True
+
+    def rounded(self, precision: Precision) -> Box:
+        """End points rounded to nearest, as sample positions are."""
+        return Box({k: (precision.round(a) + 0.0, precision.round(b) + 0.0) for k, (a, b) in self.bounds.items()})
+
+    def __str__(self) -> str:
+        if not self.bounds:
+            return "all"
+        names = [*AXES, *sorted(set(self.bounds) - set(AXES))]
+        return ",".join(
+            f"{name}={self.bounds[name][0]!r}:{self.bounds[name][1]!r}" for name in names if name in self.bounds
+        )
+
+
+EVERYWHERE = Box()
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Program:
+    """A graph, and the precision, box and promise under which it stands for its `source`.
+
+    `source` is the program that it was made from, None for one that was parsed or built. Compared by identity,
+    which is also the key under which analyses are cached.
+    """
+
+    graph: Graph
+    precision: Precision = Precision.F32
+    box: Box = EVERYWHERE
+    promise: Promise = Promise.BITS
+    source: Program | None = None
+
+    def with_graph(self, graph: Graph) -> Program:
+        """The same program with a graph that keeps its promise; itself if the graph is the same object."""
+        return self if graph is self.graph else replace(self, graph=graph)
+
+    def restricted(self, box: Box, precision: Precision) -> Program:
+        """The start of a pipeline: this graph, to be specialised for a box and a precision, keeping its bits."""
+        return Program(self.graph, precision, box.rounded(precision), source=self)

@@ -1,0 +1,110 @@
+"""Tapes: a real program as straight-line code over a small register file.
+
+A backend runs a tape; it holds typed arrays and no Python objects. Registers are numbered in three blocks:
+
+| registers                       | hold                                                              |
+|---------------------------------|-------------------------------------------------------------------|
+| 0 … k-1                         | `constants`, in the program's precision (k of them)               |
+| k … k+v-1                       | the variables, in the order of `variables` (v of them)            |
+| k+v … k+v+s-1                   | slots of computed values (s = `slot_count`), each used many times |
+
+A slot is taken when a value is computed and given back at the value's last use; a result may take the slot
+of an operand that dies with it. With values of one size that makes the least number of slots for an order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.graph import Graph, reachable
+from absint.ops.table import CONST, OPS, VAR
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """Instructions `registers[out] = op(registers[a], registers[b])` in order; see the module for registers.
+
+    `op`: uint8[m], `out`, `a`, `b`: int32[m], `b` is -1 for unary operations. `constants`: float64[k], before
+    rounding. `root`: the register that holds the result at the end.
+    """
+
+    op: NDArray[np.uint8]
+    out: NDArray[np.int32]
+    a: NDArray[np.int32]
+    b: NDArray[np.int32]
+    constants: NDArray[np.float64]
+    variables: tuple[str, ...]
+    slot_count: int
+    root: int
+
+    def __len__(self) -> int:
+        return len(self.op)
+
+    @property
+    def register_count(self) -> int:
+        """Size of the register file."""
+        return len(self.constants) + len(self.variables) + self.slot_count
+
+    def dump(self) -> str:
+        """The tape in the line format of `.vm` files, with registers for names."""
+        first = len(self.constants)
+        lines = [f"r{i} const {value!r}" for i, value in enumerate(self.constants.tolist())]
+        lines += [f"r{first + i} var-{name}" for i, name in enumerate(self.variables)]
+        for code, out, a, b in zip(self.op, self.out, self.a, self.b, strict=True):
+            operands = f"r{a}" if b < 0 else f"r{a} r{b}"
+            lines.append(f"r{out} {OPS[code].name} {operands}")
+        return "\n".join([*lines, f"# result in r{self.root}", ""])
+
+
+def last_uses(graph: Graph) -> NDArray[np.int64]:
+    """int64[n]: the last node that reads each node; n for the root, -1 for what the root does not depend on."""
+    live = reachable(graph)
+    last = np.full(len(graph), -1, np.int64)
+    users = np.flatnonzero(live)
+    for column in (0, 1):
+        operands = graph.args[users, column]
+        np.maximum.at(last, operands[operands >= 0], users[operands >= 0])
+    last[graph.root] = len(graph)
+    return last
+
+
+def lower(graph: Graph) -> Tape:
+    """The tape of a graph, in the graph's order; nodes that the root does not depend on are left out."""
+    last = last_uses(graph).tolist()
+    needed = [node for node in range(len(graph)) if last[node] >= 0]
+    constants = [node for node in needed if graph.rows[node][0] == CONST.code]
+    variables = sorted({graph.variables[node] for node in needed if node in graph.variables})
+    first_slot = len(constants) + len(variables)
+    register = {node: i for i, node in enumerate(constants)}
+    free: list[int] = []
+    slot_count = 0
+    instructions: list[tuple[int, int, int, int]] = []
+    for node in needed:
+        code, a, b = graph.rows[node]
+        if code == VAR.code:
+            register[node] = len(constants) + variables.index(graph.variables[node])
+        if a < 0:
+            continue
+        # an operand that dies here gives its slot back first, so that the result can take it
+        for operand in {a, b} - {-1}:
+            if last[operand] == node and register[operand] >= first_slot:
+                free.append(register[operand])
+        if not free:
+            free.append(first_slot + slot_count)
+            slot_count += 1
+        register[node] = free.pop()
+        instructions.append((code, register[node], register[a], register[b] if b >= 0 else -1))
+    table = np.array(instructions, np.int32).reshape(-1, 4)
+    return Tape(
+        op=table[:, 0].astype(np.uint8),
+        out=table[:, 1].copy(),
+        a=table[:, 2].copy(),
+        b=table[:, 3].copy(),
+        constants=graph.constants[constants],
+        variables=tuple(variables),
+        slot_count=slot_count,
+        root=register[graph.root],
+    )

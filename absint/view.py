@@ -1,0 +1,98 @@
+"""Where the samples of an image are: the one place that turns a view into positions.
+
+Positions are computed in binary64, rounded to the precision of the run, and shared by all backends, so a
+picture is the same to the byte whoever draws it. They are weakly monotone along each axis.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.errors import ViewError
+from absint.precision import Precision
+from absint.program import Box
+
+
+class Grid(Enum):
+    """Where in the square from -1 to 1 the samples lie."""
+
+    LINSPACE = "linspace"
+    """First and last sample on the edges, as `numpy.linspace(-1, 1, n)`."""
+    PIXEL = "pixel"
+    """Samples at the centres of n equal pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An axis-aligned picture: size in pixels, centre, half extent of the shorter side, and height z.
+
+    Raises `ViewError` for a size below 1, or a position that is not finite, or a scale that is not above 0.
+    """
+
+    width: int
+    height: int
+    center: tuple[float, float] = (0.0, 0.0)
+    scale: float = 1.0
+    z: float = 0.0
+    grid: Grid = Grid.LINSPACE
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise ViewError(f"size {self.width}x{self.height}: an image needs at least one pixel each way")
+        if not all(math.isfinite(value) for value in (*self.center, self.z)):
+            raise ViewError(f"center {self.center}, z {self.z}: positions must be finite")
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise ViewError(f"scale {self.scale}: must be finite and above 0")
+
+    @staticmethod
+    def square(n: int, **fields: Any) -> View:
+        """A view of n by n pixels."""
+        return View(n, n, **fields)
+
+    def _unit(self, count: int) -> NDArray[np.float64]:
+        """Positions along an axis of `count` samples before scaling; the shorter side spans -1 to 1."""
+        shorter = min(self.width, self.height)
+        if self.grid is Grid.PIXEL:
+            step = 2.0 / shorter
+        elif count == shorter:
+            return np.linspace(-1.0, 1.0, count) if count > 1 else np.zeros(1)
+        else:
+            step = 2.0 / (shorter - 1) if shorter > 1 else 2.0
+        return (np.arange(count) - (count - 1) / 2) * step
+
+    def _round(self, positions: NDArray[np.float64], precision: Precision) -> NDArray[Any]:
+        with np.errstate(over="ignore"):
+            rounded = positions.astype(precision.dtype)
+        if not np.isfinite(rounded).all():
+            raise ViewError(f"center {self.center}, scale {self.scale}: positions overflow {precision.value}")
+        return rounded + precision.real(0.0)  # -0 becomes +0
+
+    def xs(self, precision: Precision) -> NDArray[Any]:
+        """float[width]: x of each column, left to right."""
+        return self._round(self.center[0] + self.scale * self._unit(self.width), precision)
+
+    def ys(self, precision: Precision) -> NDArray[Any]:
+        """float[height]: y of each row, top to bottom, so decreasing."""
+        return self._round(self.center[1] - self.scale * self._unit(self.height), precision)
+
+    def height_z(self, precision: Precision) -> NDArray[Any]:
+        """float[1]: z of every pixel."""
+        return self._round(np.array([self.z]), precision)
+
+    def box(self, precision: Precision) -> Box:
+        """The hull of the samples."""
+        xs, ys, z = self.xs(precision), self.ys(precision), self.height_z(precision)
+        return Box.of(
+            (float(xs[0]), float(xs[-1])), (float(ys[-1]), float(ys[0])), (float(z[0]), float(z[0]))
+        )
+
+    def duplicate_samples(self, precision: Precision) -> int:
+        """How many columns and rows repeat their neighbour's position: the zoom is too deep for the floats."""
+        xs, ys = self.xs(precision), self.ys(precision)
+        return int(np.count_nonzero(xs[1:] == xs[:-1]) + np.count_nonzero(ys[1:] == ys[:-1]))

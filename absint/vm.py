@@ -1,0 +1,204 @@
+"""The `.vm` text format: text to Graph and back.
+
+One instruction a line, `name opcode operands…`; a line that begins with `#` is a comment, blank lines are
+skipped. Operands are defined above, the value of the program is its last line. The parser makes one node
+per line, duplicates included, and keeps names and line numbers; what the writer prints parses back to the
+same graph. Errors carry file, line and column.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NoReturn
+
+from absint.errors import UsageError, VmError
+from absint.graph import ARITY, Graph, GraphBuilder
+from absint.ops.table import BY_NAME, CONST, OPS, REFUSED, VAR
+
+VARIABLE_PREFIX = "var-"
+
+# Possessive, so that a line of a million digits is read once. ASCII digits only, no underscores.
+_NUMBER = re.compile(
+    r"[+-]?+(?:(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:e[+-]?+[0-9]++)?+|inf(?:inity)?+|nan)", re.IGNORECASE
+)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SHOWN = 40  # characters of a token in a message
+
+
+def read_vm(path: str | Path) -> Graph:
+    """Parse a file, or standard input for `-`.
+
+    Raises `VmError` when the text is malformed, `UsageError` when the file cannot be read.
+    """
+    shown = "<stdin>" if str(path) == "-" else str(path)
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise UsageError(f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return parse_vm(decode(data, shown), shown)
+
+
+def decode(data: bytes, path: str) -> str:
+    """UTF-8, with or without a byte order mark. Raises `VmError` at the first byte that is not text."""
+    data = data.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
+        raise VmError(path, line, column, f"byte 0x{data[error.start]:02x} is not UTF-8 text") from None
+
+
+def parse_vm(text: str, path: str = "<text>") -> Graph:
+    """Parse a program's text; `path` is only shown in messages.
+
+    Returns one node per instruction, in order. Raises `VmError` at the first malformed instruction, among them
+    what lenient readers let pass: a name defined twice, too few or too many operands.
+    """
+    builder = GraphBuilder()
+    nodes: dict[str, int] = {}
+    arity = {op.name: op.arity for op in OPS if not op.is_leaf}
+    code_of = {op.name: op.code for op in OPS}
+    append = builder.append
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        tokens = line.split()
+        if not tokens or line[0] == "#":
+            continue
+        name = tokens[0]
+        opcode = tokens[1] if len(tokens) > 1 else ""
+        operands = arity.get(opcode, 1)
+        if name in nodes or name[0] == "#" or len(tokens) != 2 + operands:
+            operands = _check_shape(path, lines, number, tokens, nodes)
+        if opcode in arity:
+            a = nodes.get(tokens[2], -1)
+            b = nodes.get(tokens[3], -1) if operands == 2 else a
+            if a < 0 or b < 0:
+                _undefined_operand(path, lines, number, tokens, nodes)
+            node = append(code_of[opcode], a, b if operands == 2 else -1, 0.0, name, number)
+        elif opcode == CONST.name:
+            node = append(CONST.code, -1, -1, _number(path, lines, number, tokens[2]), name, number)
+        else:
+            node = _append_variable(builder, path, lines, number, tokens)
+        nodes[name] = node
+    if not nodes:
+        raise VmError(path, max(1, len(lines) - (lines[-1] == "")), 1, "no instruction: the program is empty")
+    return builder.build()
+
+
+def _fail(path: str, lines: list[str], number: int, position: int, message: str) -> NoReturn:
+    """Raise at a token: `position` counts tokens, the number of tokens means the end of the line."""
+    starts = [match.start() for match in re.finditer(r"\S+", lines[number - 1])]
+    column = starts[position] if position < len(starts) else len(lines[number - 1].rstrip())
+    raise VmError(path, number, column + 1, message)
+
+
+def _quote(token: str) -> str:
+    return repr(token if len(token) <= _SHOWN else token[:_SHOWN] + "…")
+
+
+def _check_shape(path: str, lines: list[str], number: int, tokens: list[str], nodes: dict[str, int]) -> int:
+    """Raise what is wrong with the name, the opcode or the count of operands; else return that count."""
+    name = tokens[0]
+    if name[0] == "#":
+        _fail(path, lines, number, 0, "a comment begins in the first column; a name cannot begin with '#'")
+    if name in nodes:
+        first = next(n for n, line in enumerate(lines, 1) if line[:1] != "#" and line.split()[:1] == [name])
+        _fail(path, lines, number, 0, f"{_quote(name)} is already defined on line {first}")
+    if len(tokens) == 1:
+        _fail(path, lines, number, 1, "expected an opcode after the name")
+    expected = _expected_operands(path, lines, number, tokens[1])
+    found = len(tokens) - 2
+    if found != expected:
+        noun = "a number" if tokens[1] == CONST.name else f"{expected} operand{'s' * (expected != 1)}"
+        message = f"{_quote(tokens[1])} takes {noun if expected else 'no operand'}, found {found}"
+        _fail(path, lines, number, 2 + min(found, expected), message)
+    return expected
+
+
+def _expected_operands(path: str, lines: list[str], number: int, opcode: str) -> int:
+    """How many tokens follow an opcode. Raises for one that is unknown or refused."""
+    if opcode == CONST.name:
+        return 1
+    if opcode.startswith(VARIABLE_PREFIX):
+        return 0
+    if opcode in REFUSED:
+        _fail(path, lines, number, 1, f"opcode {opcode!r} is not supported: it is {REFUSED[opcode]}")
+    if opcode in BY_NAME and opcode != VAR.name:
+        return BY_NAME[opcode].arity
+    import difflib
+
+    known = [op.name for op in OPS if op is not VAR] + ["var-x", "var-y", "var-z"]
+    near = difflib.get_close_matches(opcode[:_SHOWN].lower(), known, 1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    _fail(path, lines, number, 1, f"unknown opcode {_quote(opcode)}{hint}")
+
+
+def _undefined_operand(
+    path: str, lines: list[str], number: int, tokens: list[str], nodes: dict[str, int]
+) -> NoReturn:
+    position = next(p for p, token in enumerate(tokens) if p >= 2 and token not in nodes)
+    token = tokens[position]
+    hint = ""
+    if token == tokens[0]:
+        hint = ": an instruction cannot use its own result"
+    else:
+        for later, line in enumerate(lines[number:], number + 1):
+            if line.split(None, 1)[:1] == [token]:
+                hint = f": it is defined below, on line {later}"
+                break
+    _fail(path, lines, number, position, f"operand {_quote(token)} is not defined above{hint}")
+
+
+def _number(path: str, lines: list[str], number: int, token: str) -> float:
+    if not _NUMBER.fullmatch(token):
+        _fail(path, lines, number, 2, f"{_quote(token)} is not a number: expected as 1, -2.5, 1e-3, inf or nan")
+    return float(token)
+
+
+def _append_variable(builder: GraphBuilder, path: str, lines: list[str], number: int, tokens: list[str]) -> int:
+    """A variable, or whatever has slipped through with one token too many."""
+    if len(tokens) != 2:
+        _check_shape(path, lines, number, tokens, {})
+    expected = _expected_operands(path, lines, number, tokens[1])
+    assert expected == 0
+    variable = tokens[1].removeprefix(VARIABLE_PREFIX)
+    if not variable:
+        _fail(path, lines, number, 1, "expected the variable's name after 'var-'")
+    return builder.append_variable(variable, tokens[0], number)
+
+
+def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
+    """The text of a graph, which parses back to it; nodes without a name get one that is free.
+
+    `comments`: lines to put first, without their `#`.
+    """
+    names = _complete_names(graph)
+    lines = [f"# {comment}".rstrip() for comment in comments]
+    for node, (code, a, b) in enumerate(graph.rows):
+        if code == CONST.code:
+            lines.append(f"{names[node]} const {graph.values[node]!r}")
+        elif code == VAR.code:
+            lines.append(f"{names[node]} {VARIABLE_PREFIX}{graph.variables[node]}")
+        elif ARITY[code] == 1:
+            lines.append(f"{names[node]} {OPS[code].name} {names[a]}")
+        else:
+            lines.append(f"{names[node]} {OPS[code].name} {names[a]} {names[b]}")
+    return "\n".join(lines) + "\n"
+
+
+def _complete_names(graph: Graph) -> list[str]:
+    """The graph's names, with `_0`, `_1`, … in hexadecimal for nodes that have none."""
+    taken = set(graph.names)
+    names: list[str] = []
+    number = 0
+    for name in graph.names:
+        if name is None:
+            while (name := f"_{number:x}") in taken:
+                number += 1
+            number += 1
+        names.append(name)
+    return names

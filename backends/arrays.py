@@ -1,0 +1,151 @@
+"""Array at a time: a tape run on whole arrays, with NumPy or a module like it.
+
+Every instruction is one call of the op table's array form. Values that depend on x alone stay one row, those
+on y alone one column, by broadcasting. Registers are reused as the tape says, which frees a value at the
+latest when the next one takes its slot. Images are drawn in bands of rows, so memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.backend import (
+    Ranges,
+    check_box,
+    check_gradual_underflow,
+    check_values_promised,
+    check_view,
+    hull,
+)
+from absint.domains.interval import IntervalDomain
+from absint.domains.lattice import Interval
+from absint.errors import DomainError
+from absint.graph import AXES
+from absint.ops.table import MUL, OPS, SQUARE
+from absint.ops.translate import array_form
+from absint.program import Program
+from absint.tape import lower
+from absint.view import View
+
+
+class ArrayExecutable:
+    """A program on arrays of the module `xp`, at most `chunk` points at a time."""
+
+    def __init__(self, program: Program, xp: Any, chunk: int) -> None:
+        check_gradual_underflow()
+        self.program = program
+        self.tape = lower(program.graph)
+        self._xp = xp
+        self._chunk = chunk
+        self._code = list(
+            zip(*(column.tolist() for column in (self.tape.op, self.tape.out, self.tape.a, self.tape.b)), strict=True)
+        )
+
+    def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
+        """See `Executable.values`."""
+        check_values_promised(self.program)
+        xp, dtype = self._xp, self.program.precision.dtype
+        given = {"x": x, "y": y, "z": z, **variables}
+        self._check_given(given)
+        points = {name: xp.asarray(value).astype(dtype) for name, value in given.items()}
+        check_box(self.program, hull(points))
+        shape = np.broadcast_shapes(*(array.shape for array in points.values()))
+        result = xp.empty(shape, dtype)
+        for part in _parts(shape, self._chunk):
+            inputs = {name: xp.broadcast_to(array, shape)[part] for name, array in points.items()}
+            result[part] = self._run(inputs)
+        return result  # type: ignore[no-any-return]  # `xp` is any array module
+
+    def bounds(self, boxes: Ranges) -> Interval:
+        """See `Executable.bounds`."""
+        check_values_promised(self.program)
+        xp, dtype = self._xp, self.program.precision.dtype
+        ends = {
+            name: (xp.asarray(lower).astype(dtype), xp.asarray(upper).astype(dtype))
+            for name, (lower, upper) in boxes.items()
+        }
+        for name, (low, high) in ends.items():
+            if bool((~(low <= high)).any()):
+                raise DomainError(f"a box holds no {name}: its lower end is above its upper end, or NaN")
+            check_box(self.program, hull({name: xp.concatenate([low.ravel(), high.ravel()])}))
+        domain = IntervalDomain(self.program.precision, batched=True)
+        registers: list[Any] = [domain.constant(value) for value in self.tape.constants.tolist()]
+        no = xp.zeros((), bool)
+        for name in self.tape.variables:
+            registers.append(Interval(*ends[name], no) if name in ends else domain.top())
+        registers += [None] * self.tape.slot_count
+        with np.errstate(all="ignore"):
+            for code, out, a, b in self._code:
+                if b < 0:
+                    registers[out] = domain.transfer(OPS[code], (registers[a],))
+                elif a == b and code == MUL.code:
+                    registers[out] = domain.transfer(SQUARE, (registers[a],))
+                else:
+                    registers[out] = domain.transfer(OPS[code], (registers[a], registers[b]))
+        shape = np.broadcast_shapes(*(array.shape for pair in ends.values() for array in pair))
+        root = registers[self.tape.root]
+        return Interval(*(xp.broadcast_to(xp.asarray(part), shape) for part in root))
+
+    def image(self, view: View) -> NDArray[np.uint8]:
+        """See `Executable.image`."""
+        check_view(self.program, view)
+        xp, precision = self._xp, self.program.precision
+        xs = xp.asarray(view.xs(precision))[None, :]
+        ys = xp.asarray(view.ys(precision))[:, None]
+        z = xp.asarray(view.height_z(precision))[:, None]
+        picture = xp.empty((view.height, view.width), np.uint8)
+        for rows, columns in _parts((view.height, view.width), self._chunk):
+            inside = self._run({"x": xs[:, columns], "y": ys[rows], "z": z}) < 0
+            picture[rows, columns] = xp.asarray(inside).astype(np.uint8) * np.uint8(255)
+        return picture if xp is np else xp.asnumpy(picture)  # type: ignore[no-any-return]  # as above
+
+    def _check_given(self, given: Mapping[str, Any]) -> None:
+        missing = sorted(set(self.tape.variables) - set(given))
+        if missing:
+            raise DomainError(f"no value given for the variable {missing[0]!r}")
+        surplus = sorted(set(given) - set(self.program.graph.variables.values()) - set(AXES))
+        if surplus:
+            raise DomainError(f"the program has no variable {surplus[0]!r}")
+
+    def _forms(self) -> list[Callable[..., Any] | None]:
+        """The array form of each operation that the tape uses."""
+        used = set(self.tape.op.tolist())
+        precision = self.program.precision
+        return [
+            array_form(op.body(precision), precision, self._xp) if op.code in used else None for op in OPS
+        ]
+
+    def _run(self, inputs: Mapping[str, Any]) -> Any:
+        """The root's value for arrays that broadcast."""
+        real = self.program.precision.real
+        forms = self._forms()
+        registers: list[Any] = [real(value) for value in self.tape.constants.tolist()]
+        registers += [inputs[name] for name in self.tape.variables]
+        registers += [None] * self.tape.slot_count
+        with np.errstate(all="ignore"):
+            for code, out, a, b in self._code:
+                form = forms[code]
+                assert form is not None
+                registers[out] = form(registers[a]) if b < 0 else form(registers[a], registers[b])
+        return registers[self.tape.root]
+
+
+def _parts(shape: tuple[int, ...], chunk: int) -> Iterator[tuple[slice, ...]]:
+    """Slices that cover an array of this shape, of at most about `chunk` elements each: whole rows if they
+    fit, else pieces of rows."""
+    if int(np.prod(shape)) <= chunk:
+        yield tuple(slice(None) for _ in shape)
+        return
+    row = int(np.prod(shape[1:]))
+    if row > chunk:
+        for first in range(shape[0]):
+            for rest in _parts(shape[1:], chunk):
+                yield (slice(first, first + 1), *rest)
+        return
+    step = max(1, chunk // row)
+    for first in range(0, shape[0], step):
+        yield (slice(first, first + step), *(slice(None) for _ in shape[1:]))

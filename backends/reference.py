@@ -1,0 +1,29 @@
+"""The reference evaluator: NumPy, operation by operation. The oracle that all others are compared with."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from absint.backend import Availability, Executable
+from absint.program import Program
+
+from .arrays import ArrayExecutable
+
+CHUNK = 1 << 16
+"""Points at a time: a value of them fits the cache of a core, and a call's overhead is small beside it."""
+
+
+class Reference:
+    """Simple, never clever."""
+
+    name: ClassVar[str] = "reference"
+
+    def probe(self) -> Availability:
+        """NumPy is always there."""
+        return Availability(True)
+
+    def compile(self, program: Program) -> Executable:
+        """Lower the program to a tape."""
+        return ArrayExecutable(program, np, CHUNK)

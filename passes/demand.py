@@ -1,0 +1,51 @@
+"""Demand: how much of each node's value the program's promise lets anyone see.
+
+From the root to the leaves, by the op table's demand rules; the demand on a node joins that of all its uses.
+After Bolz-Tereick's backward sign analysis (2025) and LLVM's DemandedBits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from absint.analysis import Analyses
+from absint.ops.demand import Demand
+from absint.ops.table import OPS
+from absint.program import Program
+
+from .bounds import bounds_of
+
+
+@dataclass(frozen=True)
+class DemandAnalysis:
+    """Backward over the graph."""
+
+    name: ClassVar[str] = "demand"
+
+    def run(self, program: Program, analyses: Analyses) -> list[Demand]:
+        """The demand on each node; `NONE` for those that the root does not depend on."""
+        graph = program.graph
+        bounds = bounds_of(program, analyses).bounds
+        rules = [op.demand for op in OPS]
+        none = Demand.NONE
+        demand = [none] * len(graph)
+        demand[graph.root] = program.promise.demand
+        rows = graph.rows
+        for node in range(graph.root, -1, -1):
+            code, a, b = rows[node]
+            if a < 0 or demand[node] is none:
+                continue
+            if b < 0:
+                (of_a,) = rules[code](demand[node], (bounds[a],))
+                demand[a] |= of_a
+            else:
+                of_a, of_b = rules[code](demand[node], (bounds[a], bounds[b]))
+                demand[a] |= of_a
+                demand[b] |= of_b
+        return demand
+
+
+def demand_of(program: Program, analyses: Analyses) -> list[Demand]:
+    """The demand on each node of a program."""
+    return analyses.get(DemandAnalysis(), program)

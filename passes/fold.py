@@ -1,0 +1,85 @@
+"""Constant folding: operations that have one value only become that constant.
+
+Operations on constants are evaluated by their body. Others fold where their bounds are a single point: one
+that is not zero in bits, zero only where the sign of a zero does not show, for bounds do not tell the two
+apart. What is never a number folds to NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from absint.analysis import Analyses
+from absint.graph import GraphBuilder
+from absint.manager import PassResult
+from absint.ops.demand import Bounds, Demand
+from absint.ops.table import CONST, OPS
+from absint.program import Program, Promise
+from absint.rules import Mode, Rewrite
+
+from .bounds import bounds_of
+from .demand import demand_of
+
+OPERANDS = Rewrite("constant-operands", Mode.BITS)
+POINT = Rewrite("point-bounds", Mode.BITS)
+ZERO = Rewrite("zero-bounds", Mode.ZERO)
+NOT_A_NUMBER = Rewrite("never-a-number", Mode.BITS)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Replaces operations by constants, in one sweep from the leaves."""
+
+    name: ClassVar[str] = "fold"
+    promise: ClassVar[Promise] = Promise.BITS
+
+    def run(self, program: Program, analyses: Analyses) -> PassResult:
+        """Fold what is constant on the program's box."""
+        graph, precision = program.graph, program.precision
+        bounds = bounds_of(program, analyses).bounds
+        demand = demand_of(program, analyses)
+        builder = GraphBuilder()
+        rewrites: Counter[Rewrite] = Counter()
+        known: dict[int, float] = {}  # new nodes that are constants, rounded
+        new: list[int] = []
+        with np.errstate(all="ignore"):
+            for node, (code, a, b) in enumerate(graph.rows):
+                if a < 0:
+                    replaced = builder.copy(graph, node)
+                    if code == CONST.code:
+                        known[replaced] = precision.round(graph.values[node])
+                    new.append(replaced)
+                    continue
+                operands = (new[a],) if b < 0 else (new[a], new[b])
+                value, rewrite = None, OPERANDS
+                if all(operand in known for operand in operands):
+                    body = OPS[code].body(precision)
+                    value = float(body(*(precision.real(known[operand]) for operand in operands)))
+                elif demand[node]:
+                    value, rewrite = _only_value(bounds[node], demand[node])
+                if value is None:
+                    new.append(builder.copy(graph, node, *operands))
+                else:
+                    rewrites[rewrite] += 1
+                    new.append(builder.constant(value, graph.line_list[node]))
+                    known[new[-1]] = value
+        if not rewrites:
+            return PassResult(program, rewrites)
+        return PassResult(program.with_graph(builder.build(new[-1])), rewrites)
+
+
+def _only_value(bounds: Bounds, demand: Demand) -> tuple[float | None, Rewrite]:
+    """The one value that the bounds leave, if there is one under this demand, and the rule that says so."""
+    if bounds.lower > bounds.upper and bounds.may_nan:
+        return math.nan, NOT_A_NUMBER
+    if bounds.lower == bounds.upper and not bounds.may_nan:
+        if bounds.lower != 0:
+            return bounds.lower, POINT
+        if demand | Demand.VALUE == Demand.VALUE:
+            return 0.0, ZERO
+    return None, POINT

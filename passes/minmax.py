@@ -1,0 +1,63 @@
+"""Min and max whose outcome is known: one arm always wins, or an inner min or max repeats an arm.
+
+NaN wins, so an arm may be dropped only if it is never NaN; a tie gives the second operand, so the first
+may stand for a tie only where the sign of a zero does not show. Both conditions come from
+counterexamples: min(1, NaN) is NaN though upper(a) < lower(b), and min(-0, +0) is +0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from absint.analysis import Analyses
+from absint.manager import PassResult
+from absint.program import Program, Promise
+from absint.rules import Mode, Rule, RuleSet
+
+from .rewriting import rewrite_until_stable
+
+BITS, ZERO = Mode.BITS, Mode.ZERO
+
+_MIN_RULES = (
+    Rule("min-self", "min(a, a)", "a", BITS),
+    Rule("min-left", "min(a, b)", "a", BITS, when="a < b and number(b)"),
+    Rule("min-right", "min(a, b)", "b", BITS, when="b <= a and number(a)", why="a tie gives the second"),
+    Rule("min-left-touching", "min(a, b)", "a", BITS, when="a <= b and number(b) and nonzero(a)",
+         why="a tie of equal numbers that are no zeros"),
+    Rule("min-left-zero", "min(a, b)", "a", ZERO, when="a <= b and number(b)"),
+    Rule("min-again-right", "min(min(a, b), b)", "min(a, b)", BITS),
+    Rule("min-again-left", "min(min(a, b), a)", "min(a, b)", ZERO),
+    Rule("min-again-inner-left", "min(a, min(a, b))", "min(a, b)", BITS),
+    Rule("min-again-inner-right", "min(b, min(a, b))", "min(a, b)", BITS),
+    Rule("min-absorb-1", "min(a, max(a, b))", "a", ZERO, when="number(b)"),
+    Rule("min-absorb-2", "min(a, max(b, a))", "a", ZERO, when="number(b)"),
+    Rule("min-absorb-3", "min(max(a, b), a)", "a", ZERO, when="number(b)"),
+    Rule("min-absorb-4", "min(max(b, a), a)", "a", ZERO, when="number(b)"),
+)  # fmt: skip
+
+
+def _mirrored(rule: Rule) -> Rule:
+    """The same rule for max: the order of the floats turned around."""
+    swap = str.maketrans("<>", "><")
+    swapped = {
+        key: getattr(rule, key).replace("min", "?").replace("max", "min").replace("?", "max")
+        for key in ("name", "pattern", "replacement")
+    }
+    return Rule(**swapped, mode=rule.mode, when=rule.when.translate(swap), why=rule.why)
+
+
+RULES = RuleSet((*_MIN_RULES, *map(_mirrored, _MIN_RULES)))
+
+
+@dataclass(frozen=True)
+class MinMax:
+    """Sweeps until no rule applies, at most `rounds` times."""
+
+    name: ClassVar[str] = "minmax"
+    promise: ClassVar[Promise] = Promise.BITS
+    rounds: int = 4
+
+    def run(self, program: Program, analyses: Analyses) -> PassResult:
+        """Apply the rules."""
+        return rewrite_until_stable(program, analyses, RULES, self.rounds)

@@ -1,0 +1,25 @@
+"""Applying a rule set until nothing changes: the loop that `simplify`, `minmax` and `signdemand` share."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from absint.analysis import Analyses
+from absint.manager import PassResult
+from absint.program import Program
+from absint.rules import Rewrite, Rewriter, RuleSet
+
+from .bounds import bounds_of
+from .demand import demand_of
+
+
+def rewrite_until_stable(program: Program, analyses: Analyses, rules: RuleSet, rounds: int) -> PassResult:
+    """Sweep at most `rounds` times, each with facts about the program as it then is; count all rewrites."""
+    total: Counter[Rewrite] = Counter()
+    for _ in range(rounds):
+        rewriter = Rewriter(program, bounds_of(program, analyses), demand_of(program, analyses))
+        program = program.with_graph(rewriter.run(rules))
+        total += rewriter.rewrites
+        if not rewriter.rewrites:
+            break
+    return PassResult(program, total)

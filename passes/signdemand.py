@@ -1,0 +1,61 @@
+"""Sign demand: only `f < 0` is asked of the root, and what cannot change that answer goes.
+
+The demand is pushed from the root through min, max and neg as far as it is exact (see `demand`); at nodes of
+which only a sign is seen, arms that cannot matter are dropped, decided nodes become ±1, and steps that keep
+the sign fall away. After Bolz-Tereick (2025).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from absint.analysis import Analyses
+from absint.manager import PassResult
+from absint.ops.demand import Demand
+from absint.program import Program, Promise
+from absint.rules import Mode, Rule, RuleSet
+
+from .rewriting import rewrite_until_stable
+
+SIGN = Mode.SIGN
+NEGATIVE, POSITIVE, BOTH = Demand.NEGATIVE, Demand.POSITIVE, Demand.SIGN
+
+RULES = RuleSet(
+    (
+        # a node whose answer is known; NaN answers false
+        Rule("never-negative", "a", "1.0", SIGN, when="a >= 0", sees=NEGATIVE),
+        Rule("always-negative", "a", "-1.0", SIGN, when="a < 0 and number(a)", sees=BOTH),
+        Rule("never-positive", "a", "-1.0", SIGN, when="a <= 0", sees=POSITIVE),
+        Rule("always-positive", "a", "1.0", SIGN, when="a > 0 and number(a)", sees=BOTH),
+        # an arm that cannot change the answer
+        Rule("min-not-negative-right", "min(a, b)", "a", SIGN, when="b >= 0 and number(b)", sees=NEGATIVE),
+        Rule("min-not-negative-left", "min(a, b)", "b", SIGN, when="a >= 0 and number(a)", sees=NEGATIVE),
+        Rule("max-negative-right", "max(a, b)", "a", SIGN, when="b < 0 and number(b)", sees=NEGATIVE),
+        Rule("max-negative-left", "max(a, b)", "b", SIGN, when="a < 0 and number(a)", sees=NEGATIVE),
+        Rule("max-not-positive-right", "max(a, b)", "a", SIGN, when="b <= 0 and number(b)", sees=POSITIVE),
+        Rule("max-not-positive-left", "max(a, b)", "b", SIGN, when="a <= 0 and number(a)", sees=POSITIVE),
+        Rule("min-positive-right", "min(a, b)", "a", SIGN, when="b > 0 and number(b)", sees=POSITIVE),
+        Rule("min-positive-left", "min(a, b)", "b", SIGN, when="a > 0 and number(a)", sees=POSITIVE),
+        # steps that keep the sign; a factor below 1 may underflow to zero
+        Rule("mul-grows", "mul(a, C)", "a", SIGN, when="C >= 1", sees=BOTH),
+        Rule("mul-grows-negative", "mul(a, C)", "neg(a)", SIGN, when="C <= -1", sees=BOTH),
+        Rule("div-grows", "div(a, C)", "a", SIGN, when="C > 0 and C <= 1", sees=BOTH),
+        Rule("div-grows-negative", "div(a, C)", "neg(a)", SIGN, when="C < 0 and C >= -1", sees=BOTH),
+        Rule("sqrt-positive", "sqrt(a)", "a", SIGN, sees=POSITIVE),
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SignDemand:
+    """Gives up the value of the program for its sign; sweeps at most `rounds` times."""
+
+    name: ClassVar[str] = "signdemand"
+    promise: ClassVar[Promise] = Promise.SIGN
+    rounds: int = 4
+
+    def run(self, program: Program, analyses: Analyses) -> PassResult:
+        """Apply the rules to the program under the promise *sign*."""
+        asked = program if program.promise is Promise.SIGN else replace(program, promise=Promise.SIGN)
+        return rewrite_until_stable(asked, analyses, RULES, self.rounds)
