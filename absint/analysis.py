@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+from absint.domains.lattice import Domain
 from absint.domains.product import ProductDomain
 from absint.ops.demand import Bounds
 from absint.precision import Precision
@@ -54,16 +55,17 @@ class Analyses:
         return tuple(self._facts.get(program, {}))
 
 
-def make_domain(names: Sequence[str], precision: Precision, batched: bool = False) -> ProductDomain:
-    """The reduced product of the domains of these names. Raises `UsageError` for an unknown one."""
-    return ProductDomain([find("domains", name)(precision, batched) for name in names])
+def make_domain(names: Sequence[str], precision: Precision, batched: bool = False) -> Domain[Any]:
+    """The domain of this name, or the reduced product of several. Raises `UsageError` for an unknown one."""
+    domains = [find("domains", name)(precision, batched) for name in names]
+    return domains[0] if len(domains) == 1 else ProductDomain(domains)
 
 
 @dataclass(frozen=True, eq=False)
 class BoundFacts:
     """What the abstract domains know of every node of a program on its box."""
 
-    domain: ProductDomain
+    domain: Domain[Any]
     elements: list[Any]
 
     @cached_property

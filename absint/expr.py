@@ -88,7 +88,9 @@ class Expr:
         return _power(self, exponent)
 
     def __rpow__(self, base: object) -> NoReturn:
-        raise ExpressionError(f"{base!r} ** expression: for a constant base c > 0 write exp(math.log(c) * p)")
+        raise ExpressionError(
+            "**: for an exponent that is no constant and a base c > 0 write exp(math.log(c) * p)"
+        )
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -134,7 +136,7 @@ def var(name: str) -> Expr:
 
 def const(value: float) -> Expr:
     """A constant: any Python or NumPy real number, infinities and NaN too. It is rounded to binary64 here."""
-    number = _number(value)
+    number = as_number(value)
     if number is None:
         raise ExpressionError(f"const: expected a number, not {_kind(value)}")
     return Expr(CONST, value=number)
@@ -144,7 +146,7 @@ def as_expr(value: Operand, what: str) -> Expr:
     """`value` itself, or the constant. Raises `ExpressionError` that begins with `what` for anything else."""
     if isinstance(value, Expr):
         return value
-    number = _number(value)
+    number = as_number(value)
     if number is None:
         raise ExpressionError(f"{what}: expected an expression or a number, not {_kind(value)}")
     return Expr(CONST, value=number)
@@ -154,8 +156,11 @@ def _kind(value: object) -> str:
     return f"{type(value).__name__} {value!r:.40}"
 
 
-def _number(value: object) -> float | None:
-    """The binary64 value of a real number; None for anything else."""
+def as_number(value: object) -> float | None:
+    """The binary64 value of a Python or NumPy real number; None for anything else.
+
+    Raises `ExpressionError` for an integer that is too large.
+    """
     if not isinstance(value, _OPERANDS[1:]):
         return None
     try:
@@ -173,7 +178,7 @@ def _infix(op: Op, a: Operand, b: Operand) -> Expr:
 
 def _power(base: Expr, exponent: object) -> Expr:
     """Powers that are a few multiplications or a root; the general one is not an operation."""
-    power = _number(exponent)
+    power = as_number(exponent)
     if power is None:
         raise ExpressionError("**: for an exponent that is no constant write exp(ln(a) * p)")
     if power == 0.5:
@@ -211,8 +216,9 @@ FUNCTIONS: dict[str, Callable[..., Expr]] = {
 def _register(op: Op, name: str, function: Callable[..., Expr]) -> None:
     body = op.body(Precision.F64)
     parameters = ", ".join(inspect.signature(body).parameters)
+    summary = (inspect.getdoc(body) or "").split("\n\n")[0]  # further paragraphs are about its algorithm
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{name}({parameters}) -> Expr\n\n{inspect.getdoc(body) or ''}"
+    function.__doc__ = f"{name}({parameters}) -> Expr\n\n{summary}"
     FUNCTIONS[op.name] = function
 
 

@@ -29,5 +29,7 @@ class Precision(Enum):
         """Round a binary64 value to this precision; the result is again held in binary64."""
         if self is Precision.F64:
             return float(value)
+        if -3e38 < value < 3e38:  # the common case, without the cost of silencing an overflow
+            return float(np.float32(value))
         with np.errstate(over="ignore"):
             return float(np.float32(value))

@@ -131,6 +131,29 @@ class Program:
         """The same program with a graph that keeps its promise; itself if the graph is the same object."""
         return self if graph is self.graph else replace(self, graph=graph)
 
-    def restricted(self, box: Box, precision: Precision) -> Program:
-        """The start of a pipeline: this graph, to be specialised for a box and a precision, keeping its bits."""
-        return Program(self.graph, precision, box.rounded(precision), source=self)
+    @property
+    def origin(self) -> Program:
+        """The program that was parsed or built, from which this one was made; it holds everywhere."""
+        program = self
+        while program.source is not None:
+            program = program.source
+        return program
+
+    def restricted(self, box: Box, precision: Precision, promise: Promise = Promise.BITS) -> Program:
+        """The start of a pipeline: a program to be specialised for a box and precision, to keep a promise.
+
+        That is this program's graph where it holds for all of that, else its origin's.
+        """
+        box = box.rounded(precision)
+        holds = self.source is None or (
+            self.precision is precision
+            and self.box.contains(box)
+            and (self.promise is Promise.BITS or promise is Promise.SIGN)
+        )
+        base = self if holds else self.origin
+        return Program(base.graph, precision, box, base.promise, source=base)
+
+
+def describe(program: Program) -> str:
+    """What a program holds for, in the words of the comment that heads a written `.vm` file."""
+    return f"precision {program.precision.value}, box {program.box}, promise {program.promise.value}"

@@ -18,18 +18,18 @@ at least as much before as it is now; else an earlier rewrite below it might hav
 from __future__ import annotations
 
 import ast
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, cached_property
-from types import CodeType
 from typing import NamedTuple
 
 from absint.analysis import BoundFacts
-from absint.graph import ARITY, Graph, GraphBuilder, constant_key
+from absint.graph import Graph, GraphBuilder, constant_key
 from absint.ops.demand import Bounds, Demand
-from absint.ops.table import BY_NAME, CONST, OPS, VAR, Op
+from absint.ops.table import BY_NAME, CONST, OPS, Op
 from absint.program import ANYTHING, Program
 
 
@@ -79,17 +79,30 @@ class Rule:
         return parse_pattern(self.replacement)
 
     @cached_property
-    def condition(self) -> CodeType | None:
-        """The precondition, compiled; None when there is none."""
-        return compile(self.when, f"<rule {self.name}>", "eval") if self.when else None
+    def plain_operands(self) -> tuple[str, ...]:
+        """The operands' letters where the pattern is one operation on different nodes, which needs no search."""
+        letters = tuple(operand.letter for operand in self.left.operands)
+        plain = all(letters) and len(set(letters)) == len(letters) and all(map(str.islower, letters))
+        # the two orders of a commutative operation are two matches
+        return letters if plain and self.left.op is not None and not self.left.op.commutative else ()
 
-    def agrees_under(self, demand: Demand) -> bool:
+    @cached_property
+    def condition(self) -> Condition | None:
+        """The precondition, compiled; None when there is none."""
+        if not self.when:
+            return None
+        letters = ", ".join(sorted(self.left.letters()))
+        body = _condition_source(ast.parse(self.when, mode="eval").body)
+        names = {"inf": math.inf, "power_of_two": power_of_two}
+        made: Condition = eval(f"lambda bounds, less, less_equal, *, {letters}: {body}", names)
+        return made
+
+    def agrees_under(self, demand: int) -> bool:
         """Whether users with this demand cannot tell the two sides apart."""
         if self.mode is Mode.BITS:
             return True
-        if self.mode is Mode.ZERO:
-            return demand | Demand.VALUE == Demand.VALUE
-        return demand | self.sees == self.sees
+        seen = Demand.VALUE if self.mode is Mode.ZERO else self.sees
+        return demand | seen == seen
 
 
 @dataclass(frozen=True)
@@ -126,74 +139,91 @@ def _parse(tree: ast.expr, text: str) -> Pattern:
     raise ValueError(f"not a pattern: {ast.unparse(tree)!r} in {text!r}")
 
 
-class Known:
-    """What is known of a node, with the comparisons that preconditions are written in."""
-
-    __slots__ = ("bounds", "facts", "node")
-
-    def __init__(self, facts: BoundFacts, node: int) -> None:
-        self.facts = facts
-        self.node = node
-        self.bounds = facts.bounds[node]
-
-    def __lt__(self, other: Known | float) -> bool:
-        return self.facts.less(self.node, other.node) if isinstance(other, Known) else self.bounds.upper < other
-
-    def __le__(self, other: Known | float) -> bool:
-        if isinstance(other, Known):
-            return self.facts.less_equal(self.node, other.node)
-        return self.bounds.upper <= other
-
-    def __gt__(self, other: Known | float) -> bool:
-        return other < self if isinstance(other, Known) else self.bounds.lower > other
-
-    def __ge__(self, other: Known | float) -> bool:
-        return other <= self if isinstance(other, Known) else self.bounds.lower >= other
-
-
-def number(known: Known) -> bool:
-    """Never NaN."""
-    return not known.bounds.may_nan
-
-
-def finite(known: Known) -> bool:
-    """Never infinite; NaN is not excluded."""
-    return known.bounds.lower > float("-inf") and known.bounds.upper < float("inf")
-
-
-def nonzero(known: Known) -> bool:
-    """Never a zero of either sign."""
-    return known.bounds.excludes_zero
-
-
-def power_of_two(known: Known) -> bool:
+def power_of_two(lower: float, upper: float) -> bool:
     """A constant ±2^k whose reciprocal is exact in every precision (both are normal in binary32)."""
-    import math
-
-    value = known.bounds.lower
-    return 2.0**-126 <= abs(value) <= 2.0**126 and math.frexp(value)[0] in (0.5, -0.5)
+    return lower == upper and 2.0**-126 <= abs(lower) <= 2.0**126 and math.frexp(lower)[0] in (0.5, -0.5)
 
 
-PREDICATES: Mapping[str, Callable[[Known], bool]] = {
-    "number": number,
-    "finite": finite,
-    "nonzero": nonzero,
-    "power_of_two": power_of_two,
+_PREDICATES = {
+    "number": "not bounds[{0}].may_nan",
+    "finite": "bounds[{0}].lower > -inf and bounds[{0}].upper < inf",
+    "nonzero": "bounds[{0}].excludes_zero",
+    "power_of_two": "power_of_two(bounds[{0}].lower, bounds[{0}].upper)",
 }
+"""What preconditions may say of a node, in terms of its bounds; NaN is excluded by `number` alone."""
+
+_WITH_NUMBER = {
+    ast.Lt: "bounds[{0}].upper < {1}",
+    ast.LtE: "bounds[{0}].upper <= {1}",
+    ast.Gt: "bounds[{0}].lower > {1}",
+    ast.GtE: "bounds[{0}].lower >= {1}",
+}
+
+_WITH_NODE = {
+    ast.Lt: "less({0}, {1})",
+    ast.LtE: "less_equal({0}, {1})",
+    ast.Gt: "less({1}, {0})",
+    ast.GtE: "less_equal({1}, {0})",
+}
+
+Condition = Callable[..., bool]
+"""Bounds per node, `less`, `less_equal`, and then the nodes bound to the letters."""
+
+
+def _condition_source(tree: ast.expr) -> str:
+    """A precondition in terms of a program's facts."""
+    if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And):
+        return " and ".join(_condition_source(part) for part in tree.values)
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
+        return _PREDICATES[tree.func.id].format(*map(ast.unparse, tree.args))
+    if isinstance(tree, ast.Compare) and len(tree.ops) == 1:
+        left, right = tree.left, tree.comparators[0]
+        forms = _WITH_NODE if isinstance(right, ast.Name) else _WITH_NUMBER
+        return forms[type(tree.ops[0])].format(ast.unparse(left), ast.unparse(right))
+    raise ValueError(f"not a precondition: {ast.unparse(tree)!r}")
 
 
 class RuleSet:
-    """Rules indexed by the operation at the root of their patterns; earlier rules are tried first."""
+    """Rules indexed by what a node and its operands are; earlier rules are tried first."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         assert len({rule.name for rule in rules}) == len(rules), "two rules have the same name"
         self.rules = tuple(rules)
-        self.by_code: list[list[Rule]] = [
-            []
-            if op.is_leaf
-            else [rule for rule in rules if rule.left.op is op or rule.left.op is None]
-            for op in OPS
-        ]
+        self._candidates: dict[tuple[int, int, int, bool, int], tuple[Rule, ...]] = {}
+
+    def candidates(self, code: int, a: int, b: int, same: bool, demand: int) -> tuple[Rule, ...]:
+        """The rules that agree under a demand and may match an operation `code` on operations `a` and `b` (-1
+        for none); `same`: the operands are one node."""
+        key = (code, a, b, same, demand)
+        found = self._candidates.get(key)
+        if found is None:
+            found = self._candidates[key] = tuple(
+                rule
+                for rule in self.rules
+                if rule.agrees_under(demand) and _may_match(rule.left, code, a, b, same)
+            )
+        return found
+
+
+def _may_match(pattern: Pattern, code: int, a: int, b: int, same: bool) -> bool:
+    """Whether a pattern fits as far as one can see from a node and its operands' operations."""
+    if pattern.op is None or OPS[code].is_leaf:
+        return pattern.op is None and not OPS[code].is_leaf
+    if pattern.op.code != code:
+        return False
+    orders = [(a, b), (b, a)] if pattern.op.commutative else [(a, b)]
+    letters = [operand.letter for operand in pattern.operands]
+    repeated = letters[0] != "" and letters[0] == letters[-1] and len(letters) == 2
+    return (same or not repeated) and any(
+        all(_fits_operand(p, operand) for p, operand in zip(pattern.operands, order, strict=False))
+        for order in orders
+    )
+
+
+def _fits_operand(pattern: Pattern, code: int) -> bool:
+    if pattern.op is not None:
+        return pattern.op.code == code
+    return code == CONST.code or pattern.letter.islower()
 
 
 Binding = dict[str, int]
@@ -202,7 +232,7 @@ Binding = dict[str, int]
 class Rewriter:
     """One sweep of a rule set over a program; facts and demand are those of the program before it."""
 
-    def __init__(self, program: Program, facts: BoundFacts, demand: Sequence[Demand]) -> None:
+    def __init__(self, program: Program, facts: BoundFacts, demand: Sequence[int]) -> None:
         self.graph = program.graph
         self.precision = program.precision
         self.facts = facts
@@ -213,24 +243,44 @@ class Rewriter:
 
     def run(self, rules: RuleSet) -> Graph:
         """The rewritten graph; the same object when no rule applied. Counts in `rewrites`."""
+        chosen = self._choose(rules)
+        if not chosen:
+            return self.graph
         graph, builder, new = self.graph, self.builder, self.new
-        for node, (code, a, b) in enumerate(graph.rows):
-            candidates = rules.by_code[code]
-            replaced = self._rewrite(node, candidates) if candidates and self.demand[node] else None
-            if replaced is None:
-                replaced = builder.copy(graph, node, new[a] if a >= 0 else -1, new[b] if b >= 0 else -1)
-            new.append(replaced)
-        return builder.build(new[-1]) if self.rewrites else graph
+        for node, (_, a, b) in enumerate(graph.rows):
+            if node in chosen:
+                rule, binding = chosen[node]
+                self.rewrites[rule.rewrite] += 1
+                new.append(self._instantiate(rule.right, binding, graph.line_list[node]))
+            else:
+                new.append(builder.copy(graph, node, new[a] if a >= 0 else -1, new[b] if b >= 0 else -1))
+        return builder.build(new[-1])
 
-    def _rewrite(self, node: int, rules: Sequence[Rule]) -> int | None:
-        demand = self.demand[node]
+    def _choose(self, rules: RuleSet) -> dict[int, tuple[Rule, Binding]]:
+        """For each node that a rule applies to, the first such rule and what its letters stand for."""
+        rows, demand = self.graph.rows, self.demand
+        codes = [code for code, _, _ in rows]
+        codes.append(-1)  # the operation of operand -1
+        chosen = {}
+        for node, (code, a, b) in enumerate(rows):
+            if a >= 0 and demand[node]:
+                candidates = rules.candidates(code, codes[a], codes[b], a == b, demand[node])
+                found = self._first_match(node, candidates) if candidates else None
+                if found is not None:
+                    chosen[node] = found
+        return chosen
+
+    def _first_match(self, node: int, rules: Sequence[Rule]) -> tuple[Rule, Binding] | None:
+        """`rules`: those that agree under the demand on the node."""
+        _, a, b = self.graph.rows[node]
         for rule in rules:
-            if not rule.agrees_under(demand):
-                continue
-            for binding in self._matches(rule.left, node, {}):
-                if self._holds(rule, binding) and self._demanded(rule.right, binding, demand):
-                    self.rewrites[rule.rewrite] += 1
-                    return self._instantiate(rule.right, binding, self.graph.line_list[node])
+            letters = rule.plain_operands
+            bindings = [dict(zip(letters, (a, b), strict=False))] if letters else (
+                self._matches(rule.left, node, {})
+            )
+            for binding in bindings:
+                if self._holds(rule, binding) and self._demanded(rule.right, binding, self.demand[node]):
+                    return rule, binding
         return None
 
     def _matches(self, pattern: Pattern, node: int, binding: Binding) -> list[Binding]:
@@ -264,12 +314,10 @@ class Rewriter:
         return [{**binding, pattern.letter: node}]
 
     def _holds(self, rule: Rule, binding: Binding) -> bool:
-        if rule.condition is None:
-            return True
-        known = {letter: Known(self.facts, node) for letter, node in binding.items()}
-        return bool(eval(rule.condition, {"__builtins__": {}, **PREDICATES}, known))
+        condition, facts = rule.condition, self.facts
+        return condition is None or condition(facts.bounds, facts.less, facts.less_equal, **binding)
 
-    def _demanded(self, pattern: Pattern, binding: Binding, demand: Demand) -> bool:
+    def _demanded(self, pattern: Pattern, binding: Binding, demand: int) -> bool:
         """Every node in the replacement was demanded at least as much as the replacement demands it."""
         if pattern.op is None:
             return not pattern.letter or demand | self.demand[binding[pattern.letter]] == (
@@ -288,8 +336,3 @@ class Rewriter:
             return self.new[binding[pattern.letter]]
         operands = [self._instantiate(operand, binding, line) for operand in pattern.operands]
         return self.builder.apply(pattern.op, *operands, line=line)
-
-
-def is_operation(graph: Graph, node: int) -> bool:
-    """Neither a constant nor a variable."""
-    return ARITY[graph.rows[node][0]] > 0 and graph.rows[node][0] not in (CONST.code, VAR.code)

@@ -23,18 +23,17 @@ class DemandAnalysis:
 
     name: ClassVar[str] = "demand"
 
-    def run(self, program: Program, analyses: Analyses) -> list[Demand]:
+    def run(self, program: Program, analyses: Analyses) -> list[int]:
         """The demand on each node; `NONE` for those that the root does not depend on."""
         graph = program.graph
         bounds = bounds_of(program, analyses).bounds
         rules = [op.demand for op in OPS]
-        none = Demand.NONE
-        demand = [none] * len(graph)
+        demand: list[int] = [Demand.NONE] * len(graph)
         demand[graph.root] = program.promise.demand
         rows = graph.rows
         for node in range(graph.root, -1, -1):
             code, a, b = rows[node]
-            if a < 0 or demand[node] is none:
+            if a < 0 or not demand[node]:
                 continue
             if b < 0:
                 (of_a,) = rules[code](demand[node], (bounds[a],))
@@ -46,6 +45,6 @@ class DemandAnalysis:
         return demand
 
 
-def demand_of(program: Program, analyses: Analyses) -> list[Demand]:
+def demand_of(program: Program, analyses: Analyses) -> list[int]:
     """The demand on each node of a program."""
     return analyses.get(DemandAnalysis(), program)

@@ -73,7 +73,7 @@ class Fold:
         return PassResult(program.with_graph(builder.build(new[-1])), rewrites)
 
 
-def _only_value(bounds: Bounds, demand: Demand) -> tuple[float | None, Rewrite]:
+def _only_value(bounds: Bounds, demand: int) -> tuple[float | None, Rewrite]:
     """The one value that the bounds leave, if there is one under this demand, and the rule that says so."""
     if bounds.lower > bounds.upper and bounds.may_nan:
         return math.nan, NOT_A_NUMBER

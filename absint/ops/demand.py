@@ -9,12 +9,12 @@ operands that agree give results that agree. After Bolz-Tereick's sign demand (2
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntFlag
+from enum import IntEnum
 from typing import NamedTuple
 
 
-class Demand(IntFlag):
-    """What the users of a node can see of its value."""
+class Demand(IntEnum):
+    """What the users of a node can see of its value; `a | b` joins, `a | b == b` compares, as plain ints."""
 
     NONE = 0
     NEGATIVE = 1  # only whether it is < 0, false on NaN
@@ -23,13 +23,8 @@ class Demand(IntFlag):
     VALUE = 7  # everything but the sign of a zero
     BITS = 15
 
-    @property
-    def label(self) -> str:
-        """How reports spell it."""
-        return _LABELS[self]
 
-
-_LABELS = {
+LABELS = {
     Demand.NONE: "none",
     Demand.NEGATIVE: "< 0",
     Demand.POSITIVE: "> 0",
@@ -37,6 +32,7 @@ _LABELS = {
     Demand.VALUE: "value",
     Demand.BITS: "bits",
 }
+"""How reports spell a demand."""
 
 
 class Bounds(NamedTuple):
@@ -52,42 +48,43 @@ class Bounds(NamedTuple):
         return self.lower > 0 or self.upper < 0
 
 
-DemandRule = Callable[[Demand, tuple[Bounds, ...]], tuple[Demand, ...]]
+DemandRule = Callable[[int, tuple[Bounds, ...]], tuple[int, ...]]
+"""From the demand on a result and the bounds of the operands to the demand on each operand."""
 
 
-def no_operands(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def no_operands(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """Leaves have nothing to ask of."""
     return ()
 
 
-def swap_signs(demand: Demand) -> Demand:
+def swap_signs(demand: int) -> int:
     """The demand on `a` that `demand` on `-a` makes."""
     if demand in (Demand.NEGATIVE, Demand.POSITIVE):
         return Demand.NEGATIVE ^ Demand.POSITIVE ^ demand
     return demand
 
 
-def of_neg(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_neg(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """-a < 0 is a > 0; everything else of -a is as visible in a."""
     return (swap_signs(demand),)
 
 
-def passed_on(demand: Demand) -> Demand:
+def passed_on(demand: int) -> int:
     """A result of which anything is needed needs its operand's value; only `bits` see a zero's sign."""
     return Demand.BITS if demand == Demand.BITS else Demand.VALUE if demand else Demand.NONE
 
 
-def of_transparent(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_transparent(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """The sign of a zero operand can change at most the sign of a zero result (mul, sqrt, floor, sin, …)."""
     return (passed_on(demand),) * len(operands)
 
 
-def of_absorbing(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_absorbing(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """Both zeros give the same result (abs, square, cos, exp, compare, not, …)."""
     return (Demand.VALUE if demand else Demand.NONE,) * len(operands)
 
 
-def of_sum(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_sum(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """Beside an operand that is never zero, the sign of a zero is lost in the sum: ±0 + b = b."""
     a, b = operands
     seen = passed_on(demand)
@@ -95,37 +92,37 @@ def of_sum(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
     return (hidden if b.excludes_zero else seen, hidden if a.excludes_zero else seen)
 
 
-def of_recip(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_recip(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """1/+0 and 1/-0 are infinitely far apart."""
     return (Demand.BITS if demand else Demand.NONE,)
 
 
-def of_div(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_div(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """The dividend's zero shows at most in a zero; the divisor's in an infinity."""
     return (passed_on(demand), Demand.BITS if demand else Demand.NONE)
 
 
-def of_atan2(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_atan2(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """atan2(±0, -1) = ±pi and atan2(0, ±0) = 0 or pi: both zeros show."""
     return (Demand.BITS if demand else Demand.NONE,) * 2
 
 
-def of_mod(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_mod(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """A zero dividend shows as a zero of its sign; only the divisor's magnitude counts."""
     return (passed_on(demand), Demand.VALUE if demand else Demand.NONE)
 
 
-def of_and(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_and(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """`a` is tested against zero and returned only when it is one; `b` is returned as it is."""
     return (passed_on(demand), demand)
 
 
-def of_or(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_or(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """`a` is returned unless it is a zero of either sign; `b` is returned as it is."""
     return (Demand.VALUE if demand else Demand.NONE, demand)
 
 
-def _of_choice(demand: Demand, operands: tuple[Bounds, ...], conjunction: Demand) -> tuple[Demand, ...]:
+def _of_choice(demand: int, operands: tuple[Bounds, ...], conjunction: int) -> tuple[int, ...]:
     if demand & ~Demand.SIGN or not demand:
         return (demand, demand)
     # sound: NaN wins, so the conjunction of both arms' tests is exact even with NaN; the disjunction is
@@ -135,11 +132,11 @@ def _of_choice(demand: Demand, operands: tuple[Bounds, ...], conjunction: Demand
     return (Demand.VALUE, Demand.VALUE)
 
 
-def of_min(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_min(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """min(a,b) > 0 iff a > 0 and b > 0, always; min(a,b) < 0 iff a < 0 or b < 0, where neither is NaN."""
     return _of_choice(demand, operands, Demand.POSITIVE)
 
 
-def of_max(demand: Demand, operands: tuple[Bounds, ...]) -> tuple[Demand, ...]:
+def of_max(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
     """max(a,b) < 0 iff a < 0 and b < 0, always; max(a,b) > 0 iff a > 0 or b > 0, where neither is NaN."""
     return _of_choice(demand, operands, Demand.NEGATIVE)

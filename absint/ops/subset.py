@@ -4,8 +4,8 @@ Op bodies and interval rules are module-level Python functions in this subset:
 
 - Parameters and the result are annotated `Real` (the program's precision), `Wide` (always binary64), `Int`
   (64 bits), `Bool`; the result may be `tuple[...]` of these.
-- Statements: a docstring; assignment to a local name, annotated or not; unpacking of a call's tuple;
-  `for i in range(constant)`; one `return`, at the end.
+- Statements: a docstring; assignment to a local name, annotated or not; unpacking of a call's tuple, or of
+  a conditional between two such calls; `for i in range(constant)`; one `return`, at the end.
 - Expressions: locals; numbers; module-level constants; elements `TABLE[i]` of module-level tuples of floats,
   which are `Wide`; `+ - * /` (on `Int` also `<< >> & |`, not `/`); `-`, `not`; comparisons of two operands;
   `and`, `or`; conditional expressions; calls of primitives and of other functions of the subset.
@@ -137,7 +137,7 @@ Expr = Const | Local | Negative | Not | Binary | Select | Primitive | Call | Ele
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """`names = value`; several names unpack a call."""
+    """`names = value`; several names unpack a call, or a conditional between two calls."""
 
     names: tuple[str, ...]
     value: Expr
@@ -163,7 +163,7 @@ class Function:
     locals: dict[str, Type] = field(default_factory=dict)
     body: tuple[Assign | Loop, ...] = ()
     results: tuple[Expr, ...] = ()
-    """What it returns: one expression per value, or one call that returns them all."""
+    """What it returns: one expression per value, or one (`tuple_types`) that gives them all."""
     callees: tuple[Function, ...] = ()
     tables: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
@@ -218,6 +218,13 @@ def with_callees(functions: list[Function]) -> list[Function]:
     for function in functions:
         visit(function)
     return list(order)
+
+
+def tuple_types(value: Expr) -> tuple[Type, ...]:
+    """The types of what is unpacked or returned whole: a call, or a conditional between two."""
+    while isinstance(value, Select):
+        value = value.body
+    return value.target.returns if isinstance(value, Call) else (value.type,)
 
 
 class _Analysis:
@@ -290,10 +297,10 @@ class _Analysis:
             values = zip(node.value.elts, returns, strict=True)
             return tuple(self.coerce(self.expression(v), t, v) for v, t in values)
         if len(returns) > 1:
-            call = self.expression(node.value, allow_tuple=True)
-            if not isinstance(call, Call) or call.target.returns != returns:
+            value = self.several(node.value)
+            if tuple_types(value) != returns:
                 raise self.fail(node, "must return a tuple, or call a function that returns the same one")
-            return (call,)
+            return (value,)
         return (self.coerce(self.expression(node.value), returns[0], node),)
 
     def statement(self, node: ast.stmt) -> Iterator[Assign | Loop]:
@@ -307,11 +314,11 @@ class _Analysis:
                 type_ = self.annotation(annotation, node)
                 yield self.assign((name,), self.coerce(self.expression(value), type_, node), (type_,), node)
             case ast.Assign(targets=[ast.Tuple(elts=targets)], value=value):
-                call = self.expression(value, allow_tuple=True)
+                values = self.several(value)
                 names = tuple(t.id for t in targets if isinstance(t, ast.Name))
-                if not isinstance(call, Call) or not len(names) == len(targets) == len(call.target.returns):
-                    raise self.fail(node, "only a call's tuple can be unpacked, into as many names")
-                yield self.assign(names, call, call.target.returns, node)
+                if not len(names) == len(targets) == len(tuple_types(values)):
+                    raise self.fail(node, f"{len(tuple_types(values))} values, unpacked into {len(targets)}")
+                yield self.assign(names, values, tuple_types(values), node)
             case ast.For(target=ast.Name(id=name), iter=ast.Call(func=ast.Name(id="range"), args=[count])):
                 limit = self.expression(count)
                 if not (isinstance(limit, Const) and isinstance(limit.value, int) and limit.value > 0):
@@ -328,7 +335,7 @@ class _Analysis:
                 raise self.fail(node, f"{name!r} is {self.types[name].value}, not {type_.value}")
         return Assign(names, value)
 
-    def expression(self, node: ast.expr, allow_tuple: bool = False) -> Expr:
+    def expression(self, node: ast.expr) -> Expr:
         """Type one expression; literals without a context are of type NUMBER."""
         match node:
             case ast.Constant(value=bool() as truth):
@@ -359,8 +366,21 @@ class _Analysis:
             case ast.Subscript(value=ast.Name(id=name), slice=index):
                 return self.element(node, name, self.expression(index))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
-                return self.call(node, name, [self.expression(a) for a in arguments], allow_tuple)
+                return self.call(node, name, [self.expression(a) for a in arguments])
         raise self.fail(node, f"expression not in the subset: {ast.unparse(node)}")
+
+    def several(self, node: ast.expr) -> Call | Select:
+        """A call that returns a tuple, or a conditional between two that return the same one."""
+        match node:
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                a, b = self.several(body), self.several(orelse)
+                if tuple_types(a) == tuple_types(b):
+                    return Select(a.type, self.coerce(self.expression(test), Type.BOOL, test), a, b)
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+                call = self.call(node, name, [self.expression(a) for a in arguments], allow_tuple=True)
+                if isinstance(call, Call):
+                    return call
+        raise self.fail(node, "not a call that returns a tuple, nor a conditional between two such calls")
 
     def name(self, node: ast.AST, name: str) -> Expr:
         if name in self.types:
@@ -398,7 +418,7 @@ class _Analysis:
         self.tables[name] = table
         return Element(Type.WIDE, name, self.coerce(index, Type.INT, node))
 
-    def call(self, node: ast.AST, name: str, operands: list[Expr], allow_tuple: bool) -> Expr:
+    def call(self, node: ast.AST, name: str, operands: list[Expr], allow_tuple: bool = False) -> Expr:
         target = self.function.__globals__.get(name, abs if name == "abs" else None)
         if target in _BY_CALLABLE:
             return self.primitive(node, _BY_CALLABLE[target], operands)

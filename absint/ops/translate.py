@@ -20,7 +20,7 @@ import keyword
 import linecache
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -43,6 +43,7 @@ from absint.ops.subset import (
     Select,
     Type,
     analyse,
+    tuple_types,
     with_callees,
 )
 from absint.precision import Precision
@@ -158,7 +159,7 @@ class _PythonPrinter(_Printer):
     """The array and the Numba dialect: a Python function, and the names that it needs."""
 
     reserved = frozenset(
-        (*_ARRAY_FUNCTIONS, *PRIMITIVES, "float32", "float64", "int64", "inf", "nan", "range")
+        (*_ARRAY_FUNCTIONS, *PRIMITIVES, "where_each", "float32", "float64", "int64", "inf", "nan", "range")
     )
 
     def __init__(self, function: Function, precision: Precision) -> None:
@@ -210,15 +211,21 @@ class _ArrayPrinter(_PythonPrinter):
 
     def result(self, node: Expr) -> str:
         text = self.expression(node)
-        plain = isinstance(node, Local) and node.name not in self.function.parameters
+        if isinstance(node, Local):
+            chosen = any(
+                s.names == (node.name,) and _is_where(s.value) for s in _assignments(self.function.body)
+            )
+        else:
+            chosen = _is_where(node)
         # `where` of scalars makes an array without dimensions; [()] makes a scalar of it, and costs no copy
-        return f"{text}[()]" if plain or isinstance(node, Select) else text
+        return f"{text}[()]" if chosen else text
 
     def negation(self, operand: str) -> str:
         return f"logical_not({operand})"
 
     def select(self, node: Select) -> str:
-        return f"where({', '.join(map(self.expression, (node.test, node.body, node.orelse)))})"
+        name = "where" if _is_where(node) else "where_each"
+        return f"{name}({', '.join(map(self.expression, (node.test, node.body, node.orelse)))})"
 
     def primitive(self, node: Primitive) -> str:
         operands = list(map(self.expression, node.operands))
@@ -238,6 +245,20 @@ class _ArrayPrinter(_PythonPrinter):
             case "from_bits":
                 return f"{first}.view(float64)"
         return f"{node.name}({', '.join(operands)})"
+
+
+def _is_where(node: Expr) -> bool:
+    """Whether the array form of the expression is a `where`."""
+    return isinstance(node, Select) and len(tuple_types(node)) == 1
+
+
+def _assignments(body: tuple[Assign | Loop, ...]) -> Iterator[Assign]:
+    """All assignments, those in loops too."""
+    for statement in body:
+        if isinstance(statement, Assign):
+            yield statement
+        else:
+            yield from _assignments(statement.body)
 
 
 class _NumbaPrinter(_PythonPrinter):
@@ -288,6 +309,9 @@ def _define(printer: _PythonPrinter, form: str, namespace: dict[str, Any]) -> Bo
 def _array_callable(function: Function, precision: Precision, xp: ModuleType) -> Body:
     namespace: dict[str, Any] = {name: getattr(xp, name) for name in _ARRAY_FUNCTIONS}
     namespace |= {"float32": np.float32, "float64": np.float64, "int64": np.int64}
+    namespace["where_each"] = lambda test, body, orelse: tuple(
+        xp.where(test, a, b)[()] for a, b in zip(body, orelse, strict=True)
+    )
     namespace |= {name: xp.asarray(table, np.float64) for name, table in function.tables.items()}
     namespace |= {callee.name: _array_callable(callee, precision, xp) for callee in function.callees}
     return _define(_ArrayPrinter(function, precision), "array", namespace)
@@ -425,8 +449,7 @@ class _CPrinter(_Printer):
                 value = self.expression(statement.value)
                 self.lines.append(f"{indent}{self.local(statement.names[0])} = {value};")
             else:
-                assert isinstance(statement.value, Call)
-                struct = self.struct(statement.value.target.returns)
+                struct = self.struct(tuple_types(statement.value))
                 parts = [f"{self.local(name)} = tuple_.v{i};" for i, name in enumerate(statement.names)]
                 call = self.expression(statement.value)
                 self.lines.append(f"{indent}{{ {struct} tuple_ = {call}; {' '.join(parts)} }}")

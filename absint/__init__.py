@@ -1,0 +1,60 @@
+"""absint: an abstract-interpretation optimizer toolkit for closed-form math programs.
+
+    import absint
+    picture = absint.render("gear", 512)                  # uint8[512, 512], 255 inside
+    program = absint.optimize("model.vm", level=2)        # the optimised program
+    from absint import X, Y, sqrt
+    picture = absint.render(sqrt(X * X + Y * Y) - 0.5)    # Python expressions are models too
+
+Names are imported when they are first used, so that `import absint` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from absint import shapes
+    from absint.api import evaluate, load, optimize, render
+    from absint.errors import AbsintError
+    from absint.expr import (
+        X, Y, Z, absolute, acos, asin, atan, atan2, ceil, compare, const, cos, exp, floor, ln,
+        logical_and, logical_not, logical_or, maximum, minimum, mod, recip, round_, sin, sqrt, square, tan, var,
+    )  # fmt: skip
+    from absint.graph import Graph, GraphBuilder
+    from absint.precision import Precision
+    from absint.program import Box, Program, Promise
+    from absint.view import Grid, View
+    from absint.vm import parse_vm, read_vm, write_vm
+
+__all__ = [
+    "AbsintError", "Box", "Graph", "GraphBuilder", "Grid", "Precision", "Program", "Promise", "View", "X", "Y", "Z",
+    "absolute", "acos", "asin", "atan", "atan2", "ceil", "compare", "const", "cos", "evaluate", "exp", "floor",
+    "ln", "load", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "mod", "optimize", "parse_vm",
+    "read_vm", "recip", "render", "round_", "shapes", "sin", "sqrt", "square", "tan", "var", "write_vm",
+]  # fmt: skip
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "api": ("evaluate", "load", "optimize", "render"),
+    "errors": ("AbsintError",),
+    "graph": ("Graph", "GraphBuilder"),
+    "precision": ("Precision",),
+    "program": ("Box", "Program", "Promise"),
+    "view": ("Grid", "View"),
+    "vm": ("parse_vm", "read_vm", "write_vm"),
+}
+"""The module that holds each public name; all others are those of `expr`."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'absint' has no attribute {name!r}")
+    if name == "shapes":
+        return importlib.import_module("absint.shapes")
+    home = next((module for module, held in _HOME.items() if name in held), "expr")
+    value = getattr(importlib.import_module(f"absint.{home}"), name)
+    globals()[name] = value
+    return value

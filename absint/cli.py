@@ -1,0 +1,305 @@
+"""The command `absint`: arguments, exit status, and every error as one line.
+
+Only the parser lives here and nothing heavy is imported, so that `--help` is quick; `absint.commands` does the
+work. Exit status: 0 done, 1 something wrong was found, 2 bad usage or input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from absint.errors import AbsintError, UsageError, VerificationError, VmError
+from absint.terminal import discard_output, note
+
+# The names of enums and levels are repeated here, for what defines them imports NumPy; a test compares them.
+PRECISIONS = ("f32", "f64")
+GRIDS = ("linspace", "pixel")
+LEVELS = (0, 1, 2)
+SECTIONS = ("models", "passes", "backends", "domains", "ops")
+REPORT_FORMATS = ("table", "json")
+
+DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    try:
+        arguments = parse(sys.argv[1:] if argv is None else argv)
+        from absint import commands
+
+        return int(getattr(commands, arguments.command)(arguments))
+    except SystemExit as stop:  # --help and --version
+        return int(stop.code or 0)
+    except KeyboardInterrupt:
+        note("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # `absint optimize … | head`: the reader has seen enough
+        discard_output(sys.stdout)
+        return DONE
+    except VmError as error:
+        _complain(str(error))  # begins with file, line and column, as a compiler's
+        return BAD_INPUT
+    except AbsintError as error:
+        _complain(f"absint: {error}")
+        return FOUND if isinstance(error, VerificationError) else BAD_INPUT
+    except MemoryError:
+        _complain("absint: out of memory; a smaller size takes less")
+        return BAD_INPUT
+
+
+def _complain(message: str) -> None:
+    note(" ".join(message.splitlines()))  # a file's name may hold a line break
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are ours: one line, raised."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError`."""
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help and version are data."""
+        from absint.terminal import write_out
+
+        write_out(message)
+
+
+_NEGATIVE_VALUE = re.compile(r"-(?:\.?[0-9]|inf|nan)", re.IGNORECASE)
+
+
+def join_negative_values(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[str]:
+    """`--center -0.5,0.2` as `--center=-0.5,0.2`; argparse alone takes such a value for an option.
+
+    Which options take a value is read from the parser, so that new ones are covered.
+    """
+    joined: list[str] = []
+    open_option = False  # the last word is an option that waits for its value
+    for position, word in enumerate(argv):
+        if word == "--":
+            return joined + list(argv[position:])
+        if open_option and _NEGATIVE_VALUE.match(word):
+            joined[-1] += f"={word}"
+            open_option = False
+            continue
+        joined.append(word)
+        action = parser._option_string_actions.get(word)
+        open_option = action is not None and action.nargs is None
+    return joined
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments of one command, checked word by word. Raises `UsageError`, and `SystemExit` after a help."""
+    parser, commands = make_parser()
+    command = commands.get(argv[0]) if argv else None
+    if command is None:
+        return parser.parse_args(argv)
+    # options may stand between models
+    arguments = command.parse_intermixed_args(join_negative_values(command, argv[1:]))
+    arguments.command = argv[0]
+    return arguments
+
+
+def make_parser() -> tuple[Parser, dict[str, Parser]]:
+    """The parser of the first word, and those of the commands' arguments."""
+    parser = Parser(
+        prog="absint",
+        description="Optimises closed-form math programs (.vm) by abstract interpretation and draws f < 0.",
+        epilog="A model is a .vm file, '-' for standard input, or a bundled model: see `absint list models`.\n"
+        "Exit status: 0 done, 1 something wrong was found, 2 bad usage or input.",
+    )
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    adder = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    for name, (summary, examples, add_arguments) in _COMMANDS.items():
+        command = adder.add_parser(
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=f"examples:\n{examples}"
+        )
+        add_arguments(command)
+    return parser, dict(adder.choices)
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when asked for it."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from absint import __version__
+
+        parser.exit(message=f"absint {__version__}\n")
+
+
+def _optimize_arguments(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=_MODEL)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "-O", dest="level", type=int, choices=LEVELS, default=LEVELS[-1], metavar="N",
+        help="0: nothing; 1: keeps every bit of f; 2 (default): keeps f < 0",
+    )  # fmt: skip
+    what.add_argument("--passes", metavar="TEXT", help='a pipeline instead, as "fold,cse,minmax{rounds=2},dce"')
+    parser.add_argument(
+        "--region", metavar="x0:x1,y0:y1[,z0:z1]", default="-1:1,-1:1,-1:1",
+        help="where the result shall hold; 'all': everywhere (default: -1:1 on each axis)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--domains", metavar="NAME,…", type=_words, default=["interval"],
+        help="abstract domains to prove with (default: interval; see `absint list domains`)",
+    )  # fmt: skip
+    _precision_argument(parser)
+    parser.add_argument(
+        "-o", dest="output", metavar="OUT.vm",
+        help="write the program; '-': to standard output, as is done without -o and without a report",
+    )  # fmt: skip
+    report = parser.add_argument_group("report")
+    report.add_argument("--report", action="store_true", help="what the program is, what became of it and why")
+    report.add_argument("--format", choices=REPORT_FORMATS, help="of the report (default: table)")
+    report.add_argument("--report-file", metavar="PATH", help="write the report there, not to standard output")
+    watch = parser.add_argument_group("instruments (they write to standard error)")
+    watch.add_argument("--stats", action="store_true", help="how often each pass used each rule")
+    watch.add_argument("--time-passes", action="store_true", help="how long each pass took")
+    watch.add_argument(
+        "--print-after", metavar="PASS", help="print the program after a pass; 'all', or 'changed' for those that did"
+    )
+    watch.add_argument(
+        "--verify-each", action="store_true",
+        help="check the graph and the promise after each pass, on random and nasty points",
+    )  # fmt: skip
+
+
+def _render_arguments(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=_MODEL)
+    parser.add_argument(
+        "-o", dest="output", metavar="OUT", required=True, help="the picture, .pgm or .png; '-': PGM to standard output"
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("-n", dest="size", type=_square, metavar="N", default=(512, 512), help="N by N pixels (default: 512)")
+    size.add_argument("--size", dest="size", type=_size, metavar="WxH", help="width and height in pixels")
+    parser.add_argument("--center", type=_pair, metavar="x,y", default=(0.0, 0.0), help="of the picture (default: 0,0)")
+    parser.add_argument("--scale", type=_real, default=1.0, help="half the shorter side, in model units (default: 1)")
+    parser.add_argument("--z", type=_real, default=0.0, help="height of the slice (default: 0)")
+    parser.add_argument(
+        "--grid", choices=GRIDS, default=GRIDS[0],
+        help="samples from edge to edge, or at the centres of pixels (default: linspace)",
+    )  # fmt: skip
+    parser.add_argument("--backend", metavar="NAME", default="reference", help="see `absint list backends` (default: reference)")
+    _precision_argument(parser)
+
+
+def _bench_arguments(parser: Parser) -> None:
+    parser.add_argument("models", metavar="MODEL", nargs="+", help=_MODEL)
+    parser.add_argument("--backends", type=_words, metavar="NAME,…", help="default: all that are available here")
+    parser.add_argument(
+        "--sizes", type=_sizes, metavar="N,…", default=[512], help="pixels along each side (default: 512)"
+    )
+    _precision_argument(parser)
+    parser.add_argument("--runs", type=_count, metavar="N", default=5, help="timed frames of each (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print all samples as JSON")
+
+
+def _list_arguments(parser: Parser) -> None:
+    parser.add_argument("section", choices=SECTIONS, nargs="?", help="default: all of them")
+
+
+def _precision_argument(parser: Parser) -> None:
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="binary32 (default) or binary64"
+    )
+
+
+_COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
+    "optimize": (
+        "specialise a program for a region and precision, and report what was proved and removed",
+        """\
+  absint optimize gear --report
+  absint optimize gear -O1 --region -1:1,-1:1 -o small.vm
+  absint optimize gear --passes "fold,cse,minmax{rounds=2},dce" --time-passes -o small.vm
+  absint optimize gear --domains interval,affine --report --format json""",
+        _optimize_arguments,
+    ),
+    "render": (
+        "draw f < 0 in white",
+        """\
+  absint render gear -o gear.png
+  absint render gear -o gear.pgm --size 800x600 --center -0.5,0.2 --scale 0.5
+  absint render gear -o - -n 64 | head -c 15""",
+        _render_arguments,
+    ),
+    "bench": (
+        "time the evaluators against NumPy, and check that they draw the same picture",
+        """\
+  absint bench gear
+  absint bench gear model.vm --sizes 256,1024 --backends reference --runs 9
+  absint bench gear --json""",
+        _bench_arguments,
+    ),
+    "list": (
+        "show the bundled models, passes, backends, domains and operations",
+        """\
+  absint list
+  absint list models""",
+        _list_arguments,
+    ),
+}
+
+
+# Types of arguments. argparse prints the message of an ArgumentTypeError after the option's name.
+
+
+def _real(text: str) -> float:
+    try:
+        if "_" in text:  # Python's digit groups are no notation for users
+            raise ValueError
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a number") from None
+
+
+def _pair(text: str) -> tuple[float, float]:
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not of the form x,y")
+    return _real(parts[0]), _real(parts[1])
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a whole number from 1")
+    return int(text)
+
+
+def _square(text: str) -> tuple[int, int]:
+    return _count(text), _count(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, x, height = text.partition("x")
+    if not x:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not of the form WxH, as 800x600")
+    return _count(width), _count(height)
+
+
+def _sizes(text: str) -> list[int]:
+    return [_count(part) for part in text.split(",")]
+
+
+def _words(text: str) -> list[str]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a list of names separated by commas")
+    return words
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:40] + "…")

@@ -1,0 +1,27 @@
+"""The bundled models: `.vm` files in this folder, written by `absint.models.generate`."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from absint.errors import UsageError
+
+_SUFFIX = ".vm"
+
+
+def names() -> list[str]:
+    """The names of all bundled models, in alphabetical order."""
+    files = (entry.name for entry in resources.files(__package__).iterdir())
+    return sorted(name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX))
+
+
+def text(name: str) -> str:
+    """A bundled model's program. Raises `UsageError` when there is none of that name."""
+    if name not in names():
+        raise UsageError(f"{name}: no bundled model of that name ({', '.join(names())})")
+    return resources.files(__package__).joinpath(name + _SUFFIX).read_text(encoding="utf-8")
+
+
+def describe(name: str) -> str:
+    """What a bundled model is: its first line, a comment."""
+    return text(name).partition("\n")[0].removeprefix("#").strip()
