@@ -19,8 +19,34 @@ if TYPE_CHECKING:
     from absint.api import evaluate, load, optimize, render
     from absint.errors import AbsintError
     from absint.expr import (
-        X, Y, Z, absolute, acos, asin, atan, atan2, ceil, compare, const, cos, exp, floor, ln,
-        logical_and, logical_not, logical_or, maximum, minimum, mod, recip, round_, sin, sqrt, square, tan, var,
+        X,
+        Y,
+        Z,
+        absolute,
+        acos,
+        asin,
+        atan,
+        atan2,
+        ceil,
+        compare,
+        const,
+        cos,
+        exp,
+        floor,
+        ln,
+        logical_and,
+        logical_not,
+        logical_or,
+        maximum,
+        minimum,
+        mod,
+        recip,
+        round_,
+        sin,
+        sqrt,
+        square,
+        tan,
+        var,
     )  # fmt: skip
     from absint.graph import Graph, GraphBuilder
     from absint.precision import Precision
@@ -29,10 +55,11 @@ if TYPE_CHECKING:
     from absint.vm import parse_vm, read_vm, write_vm
 
 __all__ = [
-    "AbsintError", "Box", "Graph", "GraphBuilder", "Grid", "Precision", "Program", "Promise", "View", "X", "Y", "Z",
-    "absolute", "acos", "asin", "atan", "atan2", "ceil", "compare", "const", "cos", "evaluate", "exp", "floor",
-    "ln", "load", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "mod", "optimize", "parse_vm",
-    "read_vm", "recip", "render", "round_", "shapes", "sin", "sqrt", "square", "tan", "var", "write_vm",
+    "AbsintError", "Box", "Graph", "GraphBuilder", "Grid", "Precision", "Program", "Promise", "View", "X",
+    "Y", "Z", "absolute", "acos", "asin", "atan", "atan2", "ceil", "compare", "const", "cos", "evaluate",
+    "exp", "floor", "ln", "load", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "mod",
+    "optimize", "parse_vm", "read_vm", "recip", "render", "round_", "shapes", "sin", "sqrt", "square",
+    "tan", "var", "write_vm",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

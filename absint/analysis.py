@@ -79,8 +79,12 @@ class BoundFacts:
 
     def less(self, a: int, b: int) -> bool:
         """Wherever both nodes are numbers, a < b."""
-        return bool(self.domain.less(self.elements[a], self.elements[b]))
+        if self.bounds[a].upper < self.bounds[b].lower:
+            return True
+        return self.domain.relational and bool(self.domain.less(self.elements[a], self.elements[b]))
 
     def less_equal(self, a: int, b: int) -> bool:
         """Wherever both nodes are numbers, a <= b."""
-        return bool(self.domain.less_equal(self.elements[a], self.elements[b]))
+        if self.bounds[a].upper <= self.bounds[b].lower:
+            return True
+        return self.domain.relational and bool(self.domain.less_equal(self.elements[a], self.elements[b]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from absint.errors import UsageError
 from absint.expr import Expr, to_graph
 from absint.graph import Graph
 from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
-from absint.precision import Precision
+from absint.precision import Precision, as_precision
 from absint.program import Box, Program, Promise
 from absint.view import View
 from absint.vm import parse_vm, read_vm
@@ -41,7 +42,7 @@ def load(model: Model) -> Program:
         return Program(model)
     if isinstance(model, Expr):
         return Program(to_graph(model))
-    if str(model) != "-" and not Path(model).exists():
+    if str(model) != "-" and not os.path.exists(str(model)):
         if str(model) in models.names():
             return Program(parse_vm(models.text(str(model)), f"{model}.vm"))
         if Path(model).suffix == "" and isinstance(model, str) and "/" not in model:
@@ -57,7 +58,7 @@ def run_pipeline(
     level: int = HIGHEST_LEVEL,
     passes: str | None = None,
     region: Box | None = None,
-    precision: Precision | str = Precision.F32,
+    precision: Precision | str = "f32",
     domains: Sequence[str] = DEFAULT_DOMAINS,
     instruments: Sequence[Instrument] = (),
 ) -> tuple[Program, list[Step]]:
@@ -68,7 +69,7 @@ def run_pipeline(
     box = Box.default() if region is None else region
     pipeline = parse_pipeline(LEVELS[level] if passes is None else passes)
     keeps_bits = all(pass_.promise is Promise.BITS for pass_ in pipeline)
-    start = program.restricted(box, Precision(precision), Promise.BITS if keeps_bits else Promise.SIGN)
+    start = program.restricted(box, as_precision(precision), Promise.BITS if keeps_bits else Promise.SIGN)
     return PassManager(pipeline, Analyses(domains), instruments).run(start)
 
 
@@ -86,16 +87,20 @@ _rendering: WeakKeyDictionary[Graph, dict[tuple[str, Precision], Executable]] = 
 
 
 def render(
-    model: Model, view: View | int = 512, *, backend: str = "reference", precision: Precision | str = Precision.F32
+    model: Model,
+    view: View | int = 512,
+    *,
+    backend: str = "reference",
+    precision: Precision | str = "f32",
 ) -> NDArray[np.uint8]:
     """uint8[height, width]: the picture of a model, 255 where `f < 0`.
 
-    `view`: a `View`, or n for n by n samples of the square from -1 to 1. The model is optimised for the view's
-    box; the result is kept, as long as the graph is, for views that stay inside that box.
+    `view`: a `View`, or n for n by n samples of the square from -1 to 1. The model is optimised for the
+    view's box; the result is kept, as long as the graph is, for views that stay inside that box.
     """
     source = load(model)
     view = View.square(view) if isinstance(view, int) else view
-    precision = Precision(precision)
+    precision = as_precision(precision)
     if repeated := view.duplicate_samples(precision):
         warnings.warn(
             f"{repeated} columns and rows repeat their neighbour's position: "
@@ -118,15 +123,15 @@ def evaluate(
     z: Any = 0.0,
     *,
     backend: str = "reference",
-    precision: Precision | str = Precision.F32,
+    precision: Precision | str = "f32",
     **variables: Any,
 ) -> NDArray[Any]:
     """The value of a model at points; `x`, `y`, `z` and further variables broadcast.
 
-    Returns an array of the broadcast shape in the precision, exact to the bit: the model is optimised at level 1
-    for the hull of the points.
+    Returns an array of the broadcast shape in the precision, exact to the bit: the model is optimised at
+    level 1 for the hull of the points.
     """
-    source, precision = load(model), Precision(precision)
+    source, precision = load(model), as_precision(precision)
     given = {"x": x, "y": y, "z": z, **variables}
     points = {name: np.asarray(value).astype(precision.dtype) for name, value in given.items()}
     optimised, _ = run_pipeline(source, level=1, region=hull(points), precision=precision)

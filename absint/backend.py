@@ -40,19 +40,21 @@ class Executable(Protocol):
     def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
         """The program's value at points; arrays broadcast and are rounded to the program's precision.
 
-        Returns an array of the broadcast shape, of that precision. Raises `PromiseError` for a program that only keeps
-        the sign, `DomainError` for points outside the program's box.
+        Returns an array of the broadcast shape, of that precision. Raises `PromiseError` for a program that
+        only keeps the sign, `DomainError` for points outside the program's box.
         """
 
     def bounds(self, boxes: Ranges) -> Interval:
         """Bounds of the program on many boxes, equal to those of the interval domain; unnamed variables are
-        unbounded. Raises `PromiseError` for a program that only keeps the sign, `DomainError` for boxes outside
-        the program's box."""
+        unbounded. Raises `PromiseError` for a program that only keeps the sign, `DomainError` for boxes
+        outside the program's box.
+        """
 
     def image(self, view: View) -> NDArray[np.uint8]:
         """uint8[height, width]: 255 where the program is < 0, else 0.
 
-        Raises `DomainError` for a view that leaves the program's box, or a program of other variables than x, y, z.
+        Raises `DomainError` for a view that leaves the program's box, or a program of other variables than x,
+        y, z.
         """
 
 
@@ -80,7 +82,8 @@ def find_backend(name: str) -> Backend:
 def check_gradual_underflow() -> None:
     """Raises `BackendError` when the processor flushes subnormals to zero.
 
-    A foreign extension built with -ffast-math can switch that on for the whole process; then no result is exact.
+    A foreign extension built with -ffast-math can switch that on for the whole process; then no result is
+    exact.
     """
     smallest = np.finfo(np.float32).smallest_subnormal
     if np.float32(smallest * np.float32(4.0)) / np.float32(2.0) == 0 or np.float64(5e-324) * 1.0 == 0:
@@ -116,7 +119,5 @@ def check_view(program: Program, view: View) -> None:
 
 def hull(arrays: Mapping[str, NDArray[Any]]) -> Box:
     """The smallest box that holds all points; a variable that is NaN somewhere stays unbounded."""
-    bounds = {
-        name: (float(array.min()), float(array.max())) for name, array in arrays.items() if array.size
-    }
+    bounds = {name: (float(array.min()), float(array.max())) for name, array in arrays.items() if array.size}
     return Box({name: ends for name, ends in bounds.items() if ends[0] == ends[0]})

@@ -1,7 +1,7 @@
 """The command `absint`: arguments, exit status, and every error as one line.
 
-Only the parser lives here and nothing heavy is imported, so that `--help` is quick; `absint.commands` does the
-work. Exit status: 0 done, 1 something wrong was found, 2 bad usage or input, 130 interrupted.
+Only the parser lives here and nothing heavy is imported, so that `--help` is quick; `absint.commands` does
+the work. Exit status: 0 done, 1 something wrong was found, 2 bad usage or input, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parse(sys.argv[1:] if argv is None else argv)
         from absint import commands
 
-        return int(getattr(commands, arguments.command)(arguments))
+        return commands.BY_NAME[arguments.command](arguments)
     except SystemExit as stop:  # --help and --version
         return int(stop.code or 0)
     except KeyboardInterrupt:
@@ -61,9 +61,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are ours: one line, raised."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
-        )
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`."""
@@ -100,13 +98,14 @@ def join_negative_values(parser: argparse.ArgumentParser, argv: Sequence[str]) -
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments of one command, checked word by word. Raises `UsageError`, and `SystemExit` after a help."""
+    """The arguments of one command, checked word by word. Raises `UsageError`; `SystemExit` after a help."""
     parser, commands = make_parser()
     command = commands.get(argv[0]) if argv else None
     if command is None:
         return parser.parse_args(argv)
-    # options may stand between models
-    arguments = command.parse_intermixed_args(join_negative_values(command, argv[1:]))
+    words = join_negative_values(command, argv[1:])
+    # intermixed: options may stand between models; in Python 3.11 it loses what follows a '--'
+    arguments = command.parse_args(words) if "--" in words else command.parse_intermixed_args(words)
     arguments.command = argv[0]
     return arguments
 
@@ -116,14 +115,16 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     parser = Parser(
         prog="absint",
         description="Optimises closed-form math programs (.vm) by abstract interpretation and draws f < 0.",
-        epilog="A model is a .vm file, '-' for standard input, or a bundled model: see `absint list models`.\n"
-        "Exit status: 0 done, 1 something wrong was found, 2 bad usage or input.",
+        epilog=f"MODEL is {_MODEL}.\nExit status: 0 done, 1 something wrong was found, 2 bad usage or input.",
     )
     parser.add_argument("--version", action=_Version, help="print the version and exit")
     adder = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
     for name, (summary, examples, add_arguments) in _COMMANDS.items():
         command = adder.add_parser(
-            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=f"examples:\n{examples}"
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=f"examples:\n{examples}",
         )
         add_arguments(command)
     return parser, dict(adder.choices)
@@ -148,7 +149,9 @@ def _optimize_arguments(parser: Parser) -> None:
         "-O", dest="level", type=int, choices=LEVELS, default=LEVELS[-1], metavar="N",
         help="0: nothing; 1: keeps every bit of f; 2 (default): keeps f < 0",
     )  # fmt: skip
-    what.add_argument("--passes", metavar="TEXT", help='a pipeline instead, as "fold,cse,minmax{rounds=2},dce"')
+    what.add_argument(
+        "--passes", metavar="TEXT", help='a pipeline instead, as "fold,cse,minmax{rounds=2},dce"'
+    )
     parser.add_argument(
         "--region", metavar="x0:x1,y0:y1[,z0:z1]", default="-1:1,-1:1,-1:1",
         help="where the result shall hold; 'all': everywhere (default: -1:1 on each axis)",
@@ -163,14 +166,20 @@ def _optimize_arguments(parser: Parser) -> None:
         help="write the program; '-': to standard output, as is done without -o and without a report",
     )  # fmt: skip
     report = parser.add_argument_group("report")
-    report.add_argument("--report", action="store_true", help="what the program is, what became of it and why")
+    report.add_argument(
+        "--report", action="store_true", help="what the program is, what became of it and why"
+    )
     report.add_argument("--format", choices=REPORT_FORMATS, help="of the report (default: table)")
-    report.add_argument("--report-file", metavar="PATH", help="write the report there, not to standard output")
+    report.add_argument(
+        "--report-file", metavar="PATH", help="write the report there, not to standard output"
+    )
     watch = parser.add_argument_group("instruments (they write to standard error)")
     watch.add_argument("--stats", action="store_true", help="how often each pass used each rule")
     watch.add_argument("--time-passes", action="store_true", help="how long each pass took")
     watch.add_argument(
-        "--print-after", metavar="PASS", help="print the program after a pass; 'all', or 'changed' for those that did"
+        "--print-after",
+        metavar="PASS",
+        help="print the program after a pass; 'all', or 'changed' for those that did",
     )
     watch.add_argument(
         "--verify-each", action="store_true",
@@ -181,30 +190,49 @@ def _optimize_arguments(parser: Parser) -> None:
 def _render_arguments(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help=_MODEL)
     parser.add_argument(
-        "-o", dest="output", metavar="OUT", required=True, help="the picture, .pgm or .png; '-': PGM to standard output"
+        "-o",
+        dest="output",
+        metavar="OUT",
+        required=True,
+        help="the picture, .pgm or .png; '-': PGM to standard output",
     )
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("-n", dest="size", type=_square, metavar="N", default=(512, 512), help="N by N pixels (default: 512)")
+    size.add_argument(
+        "-n", dest="size", type=_square, metavar="N", default=(512, 512), help="N by N pixels (default: 512)"
+    )
     size.add_argument("--size", dest="size", type=_size, metavar="WxH", help="width and height in pixels")
-    parser.add_argument("--center", type=_pair, metavar="x,y", default=(0.0, 0.0), help="of the picture (default: 0,0)")
-    parser.add_argument("--scale", type=_real, default=1.0, help="half the shorter side, in model units (default: 1)")
+    parser.add_argument(
+        "--center", type=_pair, metavar="x,y", default=(0.0, 0.0), help="of the picture (default: 0,0)"
+    )
+    parser.add_argument(
+        "--scale", type=_real, default=1.0, help="half the shorter side, in model units (default: 1)"
+    )
     parser.add_argument("--z", type=_real, default=0.0, help="height of the slice (default: 0)")
     parser.add_argument(
         "--grid", choices=GRIDS, default=GRIDS[0],
         help="samples from edge to edge, or at the centres of pixels (default: linspace)",
     )  # fmt: skip
-    parser.add_argument("--backend", metavar="NAME", default="reference", help="see `absint list backends` (default: reference)")
+    parser.add_argument(
+        "--backend",
+        metavar="NAME",
+        default="reference",
+        help="see `absint list backends` (default: reference)",
+    )
     _precision_argument(parser)
 
 
 def _bench_arguments(parser: Parser) -> None:
     parser.add_argument("models", metavar="MODEL", nargs="+", help=_MODEL)
-    parser.add_argument("--backends", type=_words, metavar="NAME,…", help="default: all that are available here")
+    parser.add_argument(
+        "--backends", type=_words, metavar="NAME,…", help="default: all that are available here"
+    )
     parser.add_argument(
         "--sizes", type=_sizes, metavar="N,…", default=[512], help="pixels along each side (default: 512)"
     )
     _precision_argument(parser)
-    parser.add_argument("--runs", type=_count, metavar="N", default=5, help="timed frames of each (default: 5)")
+    parser.add_argument(
+        "--runs", type=_count, metavar="N", default=5, help="timed frames of each (default: 5)"
+    )
     parser.add_argument("--json", action="store_true", help="print all samples as JSON")
 
 
@@ -285,7 +313,7 @@ def _square(text: str) -> tuple[int, int]:
 
 def _size(text: str) -> tuple[int, int]:
     width, x, height = text.partition("x")
-    if not x:
+    if not (width and x and height):
         raise argparse.ArgumentTypeError(f"{_shown(text)} is not of the form WxH, as 800x600")
     return _count(width), _count(height)
 

@@ -35,6 +35,10 @@ AXES = ("x", "y", "z")
 
 ARITY = tuple(op.arity for op in OPS)
 
+BYTE_ORDER_MARK = "\ufeff"
+NO_NAME_BEGINS_WITH = "#" + BYTE_ORDER_MARK
+"""In `.vm` text the one begins a comment, the other is dropped from the beginning of a file."""
+
 
 @dataclass(frozen=True, eq=False)
 class Graph:
@@ -58,9 +62,7 @@ class Graph:
     @cached_property
     def rows(self) -> list[tuple[int, int, int]]:
         """(op code, first operand, second operand) per node, as Python numbers for loops over nodes."""
-        return list(
-            zip(self.op.tolist(), self.args[:, 0].tolist(), self.args[:, 1].tolist(), strict=True)
-        )
+        return list(zip(self.op.tolist(), self.args[:, 0].tolist(), self.args[:, 1].tolist(), strict=True))
 
     @cached_property
     def values(self) -> list[float]:
@@ -112,9 +114,7 @@ class Graph:
                 raise GraphError(f"{field} is {array.dtype}{array.shape}, not {np.dtype(dtype)}{shape}")
         if len(self.names) != n:
             raise GraphError(f"{len(self.names)} names for {n} nodes")
-        given = [name for name in self.names if name is not None]
-        if len(set(given)) != len(given):
-            raise GraphError("two nodes have the same name")
+        self._verify_names()
         for node, (code, a, b) in enumerate(self.rows):
             if code >= len(OPS):
                 raise GraphError(f"node {node}: no operation has the code {code}")
@@ -127,6 +127,22 @@ class Graph:
                     raise GraphError(f"node {node} ({op.name}): has an operand {operand} too many")
             if (op is VAR) != (node in self.variables):
                 raise GraphError(f"node {node} ({op.name}): a variable and its name must go together")
+            if op is not CONST and self.values[node] != 0:
+                raise GraphError(f"node {node} ({op.name}): has a value, but only a constant has one")
+
+    def _verify_names(self) -> None:
+        """Names and variables are tokens of the text format, so that a graph that is sound can be written."""
+        given = [name for name in self.names if name is not None]
+        if len(set(given)) != len(given):
+            raise GraphError("two nodes have the same name")
+        for name in given:
+            if not _is_token(name) or name[0] in NO_NAME_BEGINS_WITH:
+                raise GraphError(f"{name!r} cannot name a node: it is not a word, or begins a comment")
+        for node, variable in self.variables.items():
+            if not 0 <= node < len(self):
+                raise GraphError(f"variable {variable!r} belongs to node {node}, which does not exist")
+            if not _is_token(variable):
+                raise GraphError(f"{variable!r} cannot name a variable: it is not a word")
 
     def depth(self) -> int:
         """Operations on the longest path from a leaf to the root."""
@@ -160,6 +176,11 @@ class Graph:
         return drawing
 
 
+def _is_token(word: str) -> bool:
+    """Not empty, without blanks or line breaks, and text that a file can hold."""
+    return word.split() == [word] and (word.isascii() or not any("\ud800" <= c <= "\udfff" for c in word))
+
+
 def constant_key(value: float) -> bytes | str:
     """What tells constants apart: their bits, except that there is one NaN."""
     return "nan" if value != value else struct.pack("<d", value)
@@ -184,7 +205,7 @@ class GraphBuilder:
     def append(
         self, code: int, a: int = -1, b: int = -1, value: float = 0.0, name: str | None = None, line: int = 0
     ) -> int:
-        """Add a node of its own and return its number; `code` is a record's, for a variable see `variable`."""
+        """Add a node of its own and return its number; for a variable see `append_variable`."""
         self._op.append(code)
         self._first.append(a)
         self._second.append(b)
@@ -236,7 +257,7 @@ class GraphBuilder:
         args = np.empty((n, 2), np.int32)
         args[:, 0] = self._first[:n]
         args[:, 1] = self._second[:n]
-        return Graph(
+        graph = Graph(
             op=np.array(self._op[:n], np.uint8),
             args=args,
             constants=np.array(self._constants[:n], np.float64),
@@ -244,6 +265,9 @@ class GraphBuilder:
             names=tuple(self._names[:n]),
             lines=np.array(self._lines[:n], np.int32),
         )
+        for array in (graph.op, graph.args, graph.constants, graph.lines):
+            array.flags.writeable = False
+        return graph
 
 
 def reachable(graph: Graph) -> NDArray[np.bool_]:
@@ -261,9 +285,7 @@ def reachable(graph: Graph) -> NDArray[np.bool_]:
     return np.array(live)
 
 
-def import_graph(
-    builder: GraphBuilder, graph: Graph, variables: Mapping[str, int]
-) -> int:
+def import_graph(builder: GraphBuilder, graph: Graph, variables: Mapping[str, int]) -> int:
     """Rebuild `graph` inside `builder` with shared nodes and return its root.
 
     `variables` replaces variables by nodes of the builder (a rotation, say); others stay themselves.
@@ -278,4 +300,3 @@ def import_graph(
         else:
             new.append(builder.apply(OPS[code], *(new[operand] for operand in graph.operands(node))))
     return new[-1]
-

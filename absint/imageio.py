@@ -27,7 +27,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
             return
         target = target.resolve()  # a link stays a link: its target is replaced
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".absint-")
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
@@ -36,8 +36,9 @@ def write_whole(path: str | Path, data: bytes) -> None:
         except BaseException:
             os.unlink(name)
             raise
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, until Python 3.13
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path}: cannot be written: {reason}") from error
 
 
 def _umask() -> int:

@@ -58,4 +58,3 @@ class VerifyEach:
         found = check_promise(step.before, step.after, points, step.after.promise)
         if found is not None:
             raise VerificationError(f"pass {name} broke its promise: {found}")
-

@@ -37,9 +37,7 @@ def interpret_concrete(graph: Graph, precision: Precision, variables: Mapping[st
     return values
 
 
-def interpret_abstract(
-    graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval]
-) -> list[Any]:
+def interpret_abstract(graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval]) -> list[Any]:
     """The abstract value of every node. A variable without bounds may be anything.
 
     `x * x` is taken as the square that it is in bits.
@@ -67,6 +65,5 @@ def box_intervals(program: Program) -> dict[str, Interval]:
     """The program's box as scalar intervals of its precision, by variable."""
     real = program.precision.real
     return {
-        name: Interval(real(lower), real(upper), False)
-        for name, (lower, upper) in program.box.bounds.items()
+        name: Interval(real(lower), real(upper), False) for name, (lower, upper) in program.box.bounds.items()
     }

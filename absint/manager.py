@@ -28,7 +28,7 @@ LEVELS = {
 
 
 class PassResult(NamedTuple):
-    """What a pass returns: the program (the same object if nothing changed) and how often each rule was used."""
+    """What a pass returns: the program, the same object if nothing changed, and the uses of each rule."""
 
     program: Program
     rewrites: Counter[Rewrite]

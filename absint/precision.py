@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from absint.errors import UsageError
+
 
 class Precision(Enum):
     """A floating-point format; everything proved about a program is true of one precision only."""
@@ -33,3 +35,13 @@ class Precision(Enum):
             return float(np.float32(value))
         with np.errstate(over="ignore"):
             return float(np.float32(value))
+
+
+def as_precision(precision: Precision | str) -> Precision:
+    """A precision from its name, `"f32"` or `"f64"`. Raises `UsageError` for another name."""
+    if isinstance(precision, Precision):
+        return precision
+    for known in Precision:
+        if precision == known.value:
+            return known
+    raise UsageError(f"precision {precision!r}: expected f32 or f64")

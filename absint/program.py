@@ -82,7 +82,7 @@ class Box:
     @staticmethod
     def default() -> Box:
         """-1 to 1 on each axis."""
-        return Box({axis: (-1.0, 1.0) for axis in AXES})
+        return Box(dict.fromkeys(AXES, (-1.0, 1.0)))
 
     def of_variable(self, name: str) -> Bounds:
         """What the box says of a variable."""
@@ -99,14 +99,18 @@ class Box:
 
     def rounded(self, precision: Precision) -> Box:
         """End points rounded to nearest, as sample positions are."""
-        return Box({k: (precision.round(a) + 0.0, precision.round(b) + 0.0) for k, (a, b) in self.bounds.items()})
+        return Box(
+            {k: (precision.round(a) + 0.0, precision.round(b) + 0.0) for k, (a, b) in self.bounds.items()}
+        )
 
     def __str__(self) -> str:
         if not self.bounds:
             return "all"
         names = [*AXES, *sorted(set(self.bounds) - set(AXES))]
         return ",".join(
-            f"{name}={self.bounds[name][0]!r}:{self.bounds[name][1]!r}" for name in names if name in self.bounds
+            f"{name}={self.bounds[name][0]!r}:{self.bounds[name][1]!r}"
+            for name in names
+            if name in self.bounds
         )
 
 
@@ -117,8 +121,8 @@ EVERYWHERE = Box()
 class Program:
     """A graph, and the precision, box and promise under which it stands for its `source`.
 
-    `source` is the program that it was made from, None for one that was parsed or built. Compared by identity,
-    which is also the key under which analyses are cached.
+    `source` is the program that it was made from, None for one that was parsed or built. Compared by
+    identity, which is also the key under which analyses are cached.
     """
 
     graph: Graph
@@ -129,7 +133,7 @@ class Program:
 
     def with_graph(self, graph: Graph) -> Program:
         """The same program with a graph that keeps its promise; itself if the graph is the same object."""
-        return self if graph is self.graph else replace(self, graph=graph)
+        return self if graph is self.graph else replace(self, graph=graph, source=self.source or self)
 
     @property
     def origin(self) -> Program:

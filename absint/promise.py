@@ -1,4 +1,4 @@
-"""Checking that one program keeps its promise to another, on points that are random and points that are nasty."""
+"""Checking that one program keeps its promise to another, on random points and on nasty ones."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def sample_points(
 ) -> dict[str, NDArray[Any]]:
     """`count` points of a box for each variable, in the precision.
 
-    A quarter are corners, centres and special values (NaN and infinities where the box has no bounds), clamped
-    into the box; half are uniform; the rest have random exponents, so that they crowd around zero.
+    A quarter are corners, centres and special values (NaN and infinities where the box has no bounds),
+    clamped into the box; half are uniform; the rest have random exponents, so that they crowd around zero.
     """
     rng = np.random.default_rng(seed)
     points = {}
@@ -62,9 +62,7 @@ def sample_points(
 def check_promise(before: Program, after: Program, points: Points, promise: Promise) -> Counterexample | None:
     """The first point at which `after` breaks the promise to `before`; None when there is none."""
     expected, got = (
-        np.broadcast_to(
-            interpret_concrete(program.graph, after.precision, points)[-1], _shape(points)
-        )
+        np.broadcast_to(interpret_concrete(program.graph, after.precision, points)[-1], _shape(points))
         for program in (before, after)
     )
     if promise is Promise.SIGN:
@@ -77,7 +75,10 @@ def check_promise(before: Program, after: Program, points: Points, promise: Prom
         return None
     i = int(np.flatnonzero(wrong)[0])
     return Counterexample(
-        {name: float(values[i]) for name, values in points.items()}, float(expected[i]), float(got[i]), promise
+        {name: float(values[i]) for name, values in points.items()},
+        float(expected[i]),
+        float(got[i]),
+        promise,
     )
 
 

@@ -1,9 +1,10 @@
 """How far a program specialises: what is left of it on each tile of its box.
 
-All tiles are interpreted at once, in batched abstract domains; x-only work is done per column of tiles, y-only
-work per row. A tile is undecided when the root may be negative there and may be something else. What is left
-is what the root still depends on when every min and max with a known outcome is its winning arm: with the
-value demanded, or only `f < 0` (the rules of `minmax` and `signdemand`, and the demand of `absint.ops.demand`).
+All tiles are interpreted at once, in batched abstract domains; x-only work is done per column of tiles,
+y-only work per row. A tile is undecided when the root may be negative there and may be something else. What
+is left is what the root still depends on when every min and max with a known outcome is its winning arm: with
+the value demanded, or only `f < 0` (the rules of `minmax` and `signdemand`, and the demand of
+`absint.ops.demand`).
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ Masks = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """What is left on each tile. `undecided`: bool[z, y, x]; `operations` and `operations_for_sign`: int[z, y, x],
-    0 where decided, with the root's value and with only its sign demanded. Axes run with the coordinate."""
+    """What is left on each tile; axes run with the coordinate.
+
+    `undecided`: bool[z, y, x]. `operations`, `operations_for_sign`: int[z, y, x], 0 where decided, with the root's
+    value and with only its sign demanded.
+    """
 
     undecided: Masks
     operations: NDArray[np.int32]
@@ -46,7 +50,7 @@ class Regions:
 
 
 def tile_intervals(box: Box, tiles: tuple[int, int, int], precision: Precision) -> dict[str, Interval]:
-    """The closed tiles of a box, which share their edges: batched intervals of shape (nz, ny, nx), broadcasting.
+    """The closed tiles of a box, which share their edges, as batched intervals of shape (nz, ny, nx).
 
     `tiles`: how many along x, y and z. Axes that the box does not bound are not in the result.
     """
@@ -66,14 +70,15 @@ def tile_intervals(box: Box, tiles: tuple[int, int, int], precision: Precision) 
 def measure_regions(
     program: Program, tiles: tuple[int, int, int], domains: Sequence[str] = DEFAULT_DOMAINS
 ) -> Regions:
-    """Interpret a program on the tiles of its box, `tiles` along x, y and z, and count what is left on each."""
+    """Interpret a program on the tiles of its box, `tiles` along x, y and z, and count what is left."""
     graph = program.graph
     domain = make_domain(domains, program.precision, batched=True)
     intervals = tile_intervals(program.box, tiles, program.precision)
     elements = interpret_abstract(graph, domain, intervals)
     shape = (tiles[2], tiles[1], tiles[0])
     lower, upper, _ = domain.to_interval(elements[-1])
-    # NaN is outside, so a tile whose numbers are all >= 0 is outside, and one < 0 that may be NaN is not inside
+    # NaN is outside, so a tile whose numbers are all >= 0 is outside, and one < 0 that may be NaN is not
+    # inside
     inside = (upper < 0) & ~_may_nan(domain, elements[-1])
     undecided = np.broadcast_to(~(inside | (lower >= 0)), shape)
     sweep = _Sweep(graph, domain, elements, undecided)
@@ -88,7 +93,8 @@ def _may_nan(domain: Domain[Any], element: Any) -> Any:
 class _Outcome:
     """Where a min or max is known to be its first or second arm, and where an arm cannot change its sign.
 
-    `idle_*` are of the conjunction's test (`max < 0`, `min > 0`) and the disjunction's (`min < 0`, `max > 0`).
+    `idle_*` are of the conjunction's test (`max < 0`, `min > 0`) and the disjunction's (`min < 0`, `max >
+    0`).
     """
 
     left: Any

@@ -1,4 +1,5 @@
-"""The report: what a program is, what each pass did to it, what was missed and why, and how far it specialises.
+"""The report: what a program is, what each pass did to it, what was missed and why, and how far it
+specialises.
 
 `make_report` collects plain data, the same that `--format json` prints; `print_report` draws it as tables.
 """
@@ -11,7 +12,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absint.analysis import Analyses, BoundFacts
-
 from absint.manager import Step, format_pass
 from absint.ops.demand import LABELS, Bounds
 from absint.ops.table import CONST, MAX, MIN, OPS, VAR
@@ -255,7 +255,9 @@ def _memory_table(report: dict[str, Any]) -> Table:
 
 
 def _region_table(report: dict[str, Any]) -> Table:
-    table = _table("Specialisation of the source", "tiles", "undecided", "operations left", "with sign demand")
+    table = _table(
+        "Specialisation of the source", "tiles", "undecided", "operations left", "with sign demand"
+    )
     for row in report["regions"]:
         tiles = "x".join(str(count) for count in row["tiles"] if count > 1)
         table.add_row(

@@ -27,7 +27,7 @@ from functools import cache, cached_property
 from typing import NamedTuple
 
 from absint.analysis import BoundFacts
-from absint.graph import Graph, GraphBuilder, constant_key
+from absint.graph import Graph, GraphBuilder
 from absint.ops.demand import Bounds, Demand
 from absint.ops.table import BY_NAME, CONST, OPS, Op
 from absint.program import ANYTHING, Program
@@ -80,7 +80,7 @@ class Rule:
 
     @cached_property
     def plain_operands(self) -> tuple[str, ...]:
-        """The operands' letters where the pattern is one operation on different nodes, which needs no search."""
+        """The operands' letters where the pattern is one operation on any operands, which needs no search."""
         letters = tuple(operand.letter for operand in self.left.operands)
         plain = all(letters) and len(set(letters)) == len(letters) and all(map(str.islower, letters))
         # the two orders of a commutative operation are two matches
@@ -91,10 +91,10 @@ class Rule:
         """The precondition, compiled; None when there is none."""
         if not self.when:
             return None
-        letters = ", ".join(sorted(self.left.letters()))
+        letters = ", ".join(self.plain_operands or sorted(self.left.letters()))
         body = _condition_source(ast.parse(self.when, mode="eval").body)
         names = {"inf": math.inf, "power_of_two": power_of_two}
-        made: Condition = eval(f"lambda bounds, less, less_equal, *, {letters}: {body}", names)
+        made: Condition = eval(f"lambda bounds, less, less_equal, {letters}: {body}", names)
         return made
 
     def agrees_under(self, demand: int) -> bool:
@@ -134,7 +134,11 @@ def _parse(tree: ast.expr, text: str) -> Pattern:
         return Pattern(letter=tree.id)
     if isinstance(tree, ast.Constant) and isinstance(tree.value, int | float):
         return Pattern(number=float(tree.value))
-    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub) and isinstance(tree.operand, ast.Constant):
+    if (
+        isinstance(tree, ast.UnaryOp)
+        and isinstance(tree.op, ast.USub)
+        and isinstance(tree.operand, ast.Constant)
+    ):
         return Pattern(number=-float(tree.operand.value))  # type: ignore[arg-type]  # checked by float
     raise ValueError(f"not a pattern: {ast.unparse(tree)!r} in {text!r}")
 
@@ -193,7 +197,8 @@ class RuleSet:
 
     def candidates(self, code: int, a: int, b: int, same: bool, demand: int) -> tuple[Rule, ...]:
         """The rules that agree under a demand and may match an operation `code` on operations `a` and `b` (-1
-        for none); `same`: the operands are one node."""
+        for none); `same`: the operands are one node.
+        """
         key = (code, a, b, same, demand)
         found = self._candidates.get(key)
         if found is None:
@@ -273,13 +278,19 @@ class Rewriter:
     def _first_match(self, node: int, rules: Sequence[Rule]) -> tuple[Rule, Binding] | None:
         """`rules`: those that agree under the demand on the node."""
         _, a, b = self.graph.rows[node]
+        facts = self.facts
         for rule in rules:
-            letters = rule.plain_operands
-            bindings = [dict(zip(letters, (a, b), strict=False))] if letters else (
-                self._matches(rule.left, node, {})
-            )
+            if rule.plain_operands:
+                condition = rule.condition
+                if condition is not None and not condition(
+                    facts.bounds, facts.less, facts.less_equal, *(a, b)[: len(rule.plain_operands)]
+                ):
+                    continue
+                bindings = [dict(zip(rule.plain_operands, (a, b), strict=False))]
+            else:
+                bindings = [found for found in self._matches(rule.left, node, {}) if self._holds(rule, found)]
             for binding in bindings:
-                if self._holds(rule, binding) and self._demanded(rule.right, binding, self.demand[node]):
+                if self._demanded(rule.right, binding, self.demand[node]):
                     return rule, binding
         return None
 
@@ -304,8 +315,10 @@ class Rewriter:
     def _match_leaf(self, pattern: Pattern, node: int, binding: Binding) -> list[Binding]:
         constant = self.graph.rows[node][0] == CONST.code
         if pattern.number is not None:
+            if not constant:
+                return []
             value = self.precision.round(self.graph.values[node])
-            same = constant and constant_key(value) == constant_key(pattern.number)
+            same = value == pattern.number and math.copysign(1, value) == math.copysign(1, pattern.number)
             return [binding] if same else []
         if pattern.letter in binding:
             return [binding] if binding[pattern.letter] == node else []
@@ -320,8 +333,9 @@ class Rewriter:
     def _demanded(self, pattern: Pattern, binding: Binding, demand: int) -> bool:
         """Every node in the replacement was demanded at least as much as the replacement demands it."""
         if pattern.op is None:
-            return not pattern.letter or demand | self.demand[binding[pattern.letter]] == (
-                self.demand[binding[pattern.letter]]
+            return (
+                not pattern.letter
+                or demand | self.demand[binding[pattern.letter]] == (self.demand[binding[pattern.letter]])
             )
         operands: tuple[Bounds, ...] = (ANYTHING,) * pattern.op.arity
         return all(

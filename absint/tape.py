@@ -60,7 +60,7 @@ class Tape:
 
 
 def last_uses(graph: Graph) -> NDArray[np.int64]:
-    """int64[n]: the last node that reads each node; n for the root, -1 for what the root does not depend on."""
+    """int64[n]: the last node that reads each node; n for the root, -1 for what it does not depend on."""
     live = reachable(graph)
     last = np.full(len(graph), -1, np.int64)
     users = np.flatnonzero(live)
@@ -71,6 +71,20 @@ def last_uses(graph: Graph) -> NDArray[np.int64]:
     return last
 
 
+def slots_needed(graph: Graph) -> int:
+    """The `slot_count` of the graph's tape, without making it.
+
+    A value holds its slot from its own step up to, and without, the step of its last reader, whose result may
+    take the slot; all values are alike, so as many slots are enough as are ever held at once.
+    """
+    last = last_uses(graph)
+    computed = np.flatnonzero((graph.args[:, 0] >= 0) & (last >= 0))
+    changes = np.zeros(len(graph) + 1, np.int64)
+    np.add.at(changes, computed, 1)
+    np.add.at(changes, last[computed], -1)
+    return int(np.cumsum(changes).max(initial=0))
+
+
 def lower(graph: Graph) -> Tape:
     """The tape of a graph, in the graph's order; nodes that the root does not depend on are left out."""
     last = last_uses(graph).tolist()
@@ -78,6 +92,7 @@ def lower(graph: Graph) -> Tape:
     constants = [node for node in needed if graph.rows[node][0] == CONST.code]
     variables = sorted({graph.variables[node] for node in needed if node in graph.variables})
     first_slot = len(constants) + len(variables)
+    variable_register = {name: len(constants) + i for i, name in enumerate(variables)}
     register = {node: i for i, node in enumerate(constants)}
     free: list[int] = []
     slot_count = 0
@@ -85,7 +100,7 @@ def lower(graph: Graph) -> Tape:
     for node in needed:
         code, a, b = graph.rows[node]
         if code == VAR.code:
-            register[node] = len(constants) + variables.index(graph.variables[node])
+            register[node] = variable_register[graph.variables[node]]
         if a < 0:
             continue
         # an operand that dies here gives its slot back first, so that the result can take it

@@ -31,7 +31,7 @@ _UNLIMITED = 10_000  # columns: one line a row, so that lists can be searched li
 
 
 def write_out(data: bytes | str) -> None:
-    """Write to standard output, now. Raises `UsageError` if that fails, `BrokenPipeError` if nobody reads it."""
+    """Write to standard output, now. Raises `UsageError` if that fails, `BrokenPipeError` if nobody reads."""
     if sys.stdout is None:
         raise UsageError("standard output is closed")
     try:

@@ -61,14 +61,13 @@ class View:
         if self.grid is Grid.PIXEL:
             step = 2.0 / shorter
         elif count == shorter:
-            return np.linspace(-1.0, 1.0, count) if count > 1 else np.zeros(1)
+            return np.linspace(-1.0, 1.0, count, dtype=np.float64) if count > 1 else np.zeros(1)
         else:
             step = 2.0 / (shorter - 1) if shorter > 1 else 2.0
         return (np.arange(count) - (count - 1) / 2) * step
 
     def _round(self, positions: NDArray[np.float64], precision: Precision) -> NDArray[Any]:
-        with np.errstate(over="ignore"):
-            rounded = positions.astype(precision.dtype)
+        rounded = positions.astype(precision.dtype)
         if not np.isfinite(rounded).all():
             raise ViewError(f"center {self.center}, scale {self.scale}: positions overflow {precision.value}")
         return rounded + precision.real(0.0)  # -0 becomes +0
@@ -93,6 +92,6 @@ class View:
         )
 
     def duplicate_samples(self, precision: Precision) -> int:
-        """How many columns and rows repeat their neighbour's position: the zoom is too deep for the floats."""
+        """How many columns and rows repeat their neighbour's position, the zoom being too deep."""
         xs, ys = self.xs(precision), self.ys(precision)
         return int(np.count_nonzero(xs[1:] == xs[:-1]) + np.count_nonzero(ys[1:] == ys[:-1]))

@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from absint.errors import UsageError, VmError
-from absint.graph import ARITY, Graph, GraphBuilder
+from absint.graph import ARITY, BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder
 from absint.ops.table import BY_NAME, CONST, OPS, REFUSED, VAR
 
 VARIABLE_PREFIX = "var-"
 
-# Possessive, so that a line of a million digits is read once. ASCII digits only, no underscores.
+# Possessive, so that a line of a million digits is read once. No underscores; ASCII only, for without that flag
+# a dotless i passes as an i whose case is ignored.
 _NUMBER = re.compile(
-    r"[+-]?+(?:(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:e[+-]?+[0-9]++)?+|inf(?:inity)?+|nan)", re.IGNORECASE
+    r"[+-]?+(?:(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:e[+-]?+[0-9]++)?+|inf(?:inity)?+|nan)",
+    re.IGNORECASE | re.ASCII,
 )
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SHOWN = 40  # characters of a token in a message
 
 
@@ -34,6 +35,8 @@ def read_vm(path: str | Path) -> Graph:
     Raises `VmError` when the text is malformed, `UsageError` when the file cannot be read.
     """
     shown = "<stdin>" if str(path) == "-" else str(path)
+    if str(path) == "-" and sys.stdin is None:
+        raise UsageError(f"{shown}: cannot be read: it is closed")
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -42,22 +45,28 @@ def read_vm(path: str | Path) -> Graph:
 
 
 def decode(data: bytes, path: str) -> str:
-    """UTF-8, with or without a byte order mark. Raises `VmError` at the first byte that is not text."""
-    data = data.removeprefix(_BYTE_ORDER_MARK)
+    """UTF-8 text. Raises `VmError` at the first byte that is none."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
-        raise VmError(path, line, column, f"byte 0x{data[error.start]:02x} is not UTF-8 text") from None
+        before = data[: error.start].decode("utf-8")
+        raise _not_text(path, before, f"byte 0x{data[error.start]:02x} is not UTF-8 text") from None
+
+
+def _not_text(path: str, before: str, message: str) -> VmError:
+    """The error behind the text `before`."""
+    last = before.removeprefix(BYTE_ORDER_MARK).rpartition("\n")[2]
+    return VmError(path, before.count("\n") + 1, len(last) + 1, message)
 
 
 def parse_vm(text: str, path: str = "<text>") -> Graph:
-    """Parse a program's text; `path` is only shown in messages.
+    """Parse a program's text, with or without a byte order mark; `path` is only shown in messages.
 
-    Returns one node per instruction, in order. Raises `VmError` at the first malformed instruction, among them
-    what lenient readers let pass: a name defined twice, too few or too many operands.
+    Returns one node per instruction, in order. Raises `VmError` at the first malformed instruction, among
+    them what lenient readers let pass: a name defined twice, too few or too many operands.
     """
+    text = text.removeprefix(BYTE_ORDER_MARK)
+    _check_encodable(text, path)
     builder = GraphBuilder()
     nodes: dict[str, int] = {}
     arity = {op.name: op.arity for op in OPS if not op.is_leaf}
@@ -71,7 +80,7 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
         name = tokens[0]
         opcode = tokens[1] if len(tokens) > 1 else ""
         operands = arity.get(opcode, 1)
-        if name in nodes or name[0] == "#" or len(tokens) != 2 + operands:
+        if name in nodes or name[0] in NO_NAME_BEGINS_WITH or len(tokens) != 2 + operands:
             operands = _check_shape(path, lines, number, tokens, nodes)
         if opcode in arity:
             a = nodes.get(tokens[2], -1)
@@ -87,6 +96,17 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
     if not nodes:
         raise VmError(path, max(1, len(lines) - (lines[-1] == "")), 1, "no instruction: the program is empty")
     return builder.build()
+
+
+def _check_encodable(text: str, path: str) -> None:
+    """Refuse lone surrogates, which no file can hold."""
+    if text.isascii():
+        return
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise _not_text(path, text[: error.start], f"U+{code:04X} is not a character of a text") from None
 
 
 def _fail(path: str, lines: list[str], number: int, position: int, message: str) -> NoReturn:
@@ -105,6 +125,8 @@ def _check_shape(path: str, lines: list[str], number: int, tokens: list[str], no
     name = tokens[0]
     if name[0] == "#":
         _fail(path, lines, number, 0, "a comment begins in the first column; a name cannot begin with '#'")
+    if name[0] == BYTE_ORDER_MARK:
+        _fail(path, lines, number, 0, "a byte order mark can only begin the file, not a name")
     if name in nodes:
         first = next(n for n, line in enumerate(lines, 1) if line[:1] != "#" and line.split()[:1] == [name])
         _fail(path, lines, number, 0, f"{_quote(name)} is already defined on line {first}")
@@ -155,11 +177,15 @@ def _undefined_operand(
 
 def _number(path: str, lines: list[str], number: int, token: str) -> float:
     if not _NUMBER.fullmatch(token):
-        _fail(path, lines, number, 2, f"{_quote(token)} is not a number: expected as 1, -2.5, 1e-3, inf or nan")
+        _fail(
+            path, lines, number, 2, f"{_quote(token)} is not a number: expected as 1, -2.5, 1e-3, inf or nan"
+        )
     return float(token)
 
 
-def _append_variable(builder: GraphBuilder, path: str, lines: list[str], number: int, tokens: list[str]) -> int:
+def _append_variable(
+    builder: GraphBuilder, path: str, lines: list[str], number: int, tokens: list[str]
+) -> int:
     """A variable, or whatever has slipped through with one token too many."""
     if len(tokens) != 2:
         _check_shape(path, lines, number, tokens, {})
@@ -174,10 +200,12 @@ def _append_variable(builder: GraphBuilder, path: str, lines: list[str], number:
 def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
     """The text of a graph, which parses back to it; nodes without a name get one that is free.
 
-    `comments`: lines to put first, without their `#`.
+    `comments`: lines to put first, without their `#`. Raises `GraphError` for a graph that `verify` refuses: text
+    made of a name with a blank in it, say, would be another program.
     """
+    graph.verify()
     names = _complete_names(graph)
-    lines = [f"# {comment}".rstrip() for comment in comments]
+    lines = [f"# {line}".rstrip() for comment in comments for line in comment.split("\n")]
     for node, (code, a, b) in enumerate(graph.rows):
         if code == CONST.code:
             lines.append(f"{names[node]} const {graph.values[node]!r}")
@@ -196,9 +224,11 @@ def _complete_names(graph: Graph) -> list[str]:
     names: list[str] = []
     number = 0
     for name in graph.names:
-        if name is None:
-            while (name := f"_{number:x}") in taken:
-                number += 1
+        if name is not None:
+            names.append(name)
+            continue
+        while (fresh := f"_{number:x}") in taken:
             number += 1
-        names.append(name)
+        number += 1
+        names.append(fresh)
     return names

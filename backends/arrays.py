@@ -42,7 +42,10 @@ class ArrayExecutable:
         self._xp = xp
         self._chunk = chunk
         self._code = list(
-            zip(*(column.tolist() for column in (self.tape.op, self.tape.out, self.tape.a, self.tape.b)), strict=True)
+            zip(
+                *(column.tolist() for column in (self.tape.op, self.tape.out, self.tape.a, self.tape.b)),
+                strict=True,
+            )
         )
 
     def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
@@ -136,7 +139,8 @@ class ArrayExecutable:
 
 def _parts(shape: tuple[int, ...], chunk: int) -> Iterator[tuple[slice, ...]]:
     """Slices that cover an array of this shape, of at most about `chunk` elements each: whole rows if they
-    fit, else pieces of rows."""
+    fit, else pieces of rows.
+    """
     if int(np.prod(shape)) <= chunk:
         yield tuple(slice(None) for _ in shape)
         return

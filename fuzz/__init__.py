@@ -1,0 +1,1 @@
+"""Random programs and the checks they are put to."""

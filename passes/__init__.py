@@ -1,0 +1,1 @@
+"""Analyses and rewrites, one file each; found by `absint.registry`."""

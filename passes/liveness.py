@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from absint.analysis import Analyses
 from absint.program import Program
-from absint.tape import last_uses, lower
+from absint.tape import last_uses, slots_needed
 
 
 @dataclass(frozen=True)
 class Liveness:
     """`last_use`: int64[n], the last node that reads each node, n for the root, -1 for what is never read.
-    `live`: int64[m], values held after each of the m computed nodes. `peak`: the largest of them. `slots`: how
-    many registers a tape needs, which is the peak or one less where a result takes its operand's place."""
+    `live`: int64[m], values held after each of the m computed nodes. `peak`: the largest of them. `slots`:
+    how many registers a tape needs, which is the peak or one less where a result takes its operand's place.
+    """
 
     last_use: NDArray[np.int64]
     live: NDArray[np.int64]
@@ -45,7 +46,7 @@ class LivenessAnalysis:
         # a value is still held while its last reader computes, and given up after it
         np.add.at(changes, last[computed] + 1, -1)
         live = np.cumsum(changes)[computed]
-        return Liveness(last, live, int(live.max(initial=0)), lower(graph).slot_count)
+        return Liveness(last, live, int(live.max(initial=0)), slots_needed(graph))
 
 
 def liveness_of(program: Program, analyses: Analyses) -> Liveness:

@@ -15,7 +15,7 @@ from absint.graph import Graph, GraphBuilder
 from absint.manager import PassResult
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
-from absint.tape import lower
+from absint.tape import slots_needed
 
 REORDERED = Rewrite("slots-saved", Mode.BITS)
 
@@ -37,7 +37,7 @@ class Schedule:
             _, a, b = graph.rows[node]
             new[node] = builder.copy(graph, node, new[a], new[b])
         reordered = builder.build()
-        saved = lower(graph).slot_count - lower(reordered).slot_count
+        saved = slots_needed(graph) - slots_needed(reordered)
         if saved <= 0:
             return PassResult(program, Counter())
         return PassResult(program.with_graph(reordered), Counter({REORDERED: saved}))
@@ -59,22 +59,25 @@ def _needs(graph: Graph) -> list[int]:
 
 def _depth_first(graph: Graph) -> list[int]:
     """The nodes below the root, operands before users; iterative, for chains may be long."""
-    needs = _needs(graph)
+    needs, rows = _needs(graph), graph.rows
     order: list[int] = []
-    done = [False] * len(graph)
+    entered = [False] * len(graph)
     stack = [graph.root]
     while stack:
-        node = stack[-1]
-        operands = [operand for operand in graph.operands(node) if not done[operand]]
-        if done[node] or not operands:
-            stack.pop()
-            if not done[node]:
-                done[node] = True
-                order.append(node)
+        node = stack.pop()
+        if node < 0:  # all operands of ~node are in the order
+            order.append(~node)
             continue
-        # the last pushed is computed first: on equal needs, the first operand
-        operands.sort(key=lambda operand: needs[operand])
-        if len(operands) == 2 and needs[operands[0]] == needs[operands[1]]:
-            operands.reverse()
-        stack.extend(operands)
+        if entered[node]:
+            continue
+        entered[node] = True
+        stack.append(~node)
+        _, a, b = rows[node]
+        # the last pushed is computed first: the operand with the larger need, the first one on equal needs
+        if b >= 0 and needs[b] > needs[a]:
+            a, b = b, a
+        if b >= 0 and not entered[b]:
+            stack.append(b)
+        if a >= 0 and not entered[a]:
+            stack.append(a)
     return order

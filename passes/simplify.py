@@ -19,6 +19,7 @@ from .rewriting import rewrite_until_stable
 
 BITS, ZERO = Mode.BITS, Mode.ZERO
 
+_EVEN = tuple(op.name for op in OPS if op.even)
 _ROUNDINGS = ("floor", "ceil", "round")
 
 RULES = RuleSet(
@@ -57,10 +58,13 @@ RULES = RuleSet(
         Rule("abs-square", "abs(square(a))", "square(a)", BITS, why="a square is +0 or more, or NaN"),
         Rule("max-neg-right", "max(a, neg(a))", "abs(a)", ZERO, why="a tie of zeros gives the second"),
         Rule("max-neg-left", "max(neg(a), a)", "abs(a)", ZERO, why="a tie of zeros gives the second"),
-        *(Rule(f"{op.name}-neg", f"{op.name}(neg(a))", f"{op.name}(a)", BITS, why="even") for op in OPS if op.even),
-        *(Rule(f"{op.name}-abs", f"{op.name}(abs(a))", f"{op.name}(a)", BITS, why="even") for op in OPS if op.even),
         *(
-            Rule(f"{outer}-{inner}", f"{outer}({inner}(a))", f"{inner}(a)", BITS, why="already a whole number")
+            Rule(f"{even}-{inner}", f"{even}({inner}(a))", f"{even}(a)", BITS, why="even")
+            for even in _EVEN
+            for inner in ("neg", "abs")
+        ),
+        *(
+            Rule(f"{outer}-{inner}", f"{outer}({inner}(a))", f"{inner}(a)", BITS, why="already whole")
             for outer in _ROUNDINGS
             for inner in _ROUNDINGS
         ),

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: dict[int, tuple[str, ...]] = {
     1: ("absint.errors", "absint.imageio", "absint.ops", "absint.precision"),
     2: ("absint.box", "absint.domains", "absint.graph", "absint.promise", "absint.registry"),
-    3: ("absint.expr", "absint.program", "absint.shapes", "absint.tape", "absint.view", "absint.vm"),
+    3: ("absint.expr", "absint.polygon", "absint.program", "absint.shapes", "absint.tape", "absint.view", "absint.vm"),
     4: ("absint.analysis", "absint.instruments", "absint.interpret", "absint.manager", "absint.rules"),
     5: ("absint.backends", "absint.fuzz", "absint.passes"),
     6: ("absint.bench", "absint.cli", "absint.models", "absint.report"),

@@ -1,0 +1,1 @@
+"""Abstract domains, one file each; found by `absint.registry`."""

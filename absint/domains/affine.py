@@ -45,6 +45,7 @@ class AffineDomain:
     """
 
     name = "affine"
+    relational = True
 
     def __init__(self, precision: Precision, batched: bool = False) -> None:
         self.precision = precision
@@ -58,7 +59,7 @@ class AffineDomain:
         self._narrow: Callable[[Any], Any] = _same if precision is Precision.F64 else np.float32
         self._sharp: dict[str, Callable[[Op, Sequence[Affine]], Affine]] = {
             "neg": self._neg, "abs": self._abs, "min": self._choice, "max": self._choice,
-            "add": self._sum, "sub": self._sum, "mul": self._product, "div": self._product,
+            "add": self._sum, "sub": self._sum, "mul": self._mul, "div": self._div,
             "square": self._curve, "sqrt": self._curve, "recip": self._curve,
             "exp": self._libm, "ln": self._libm,
         }  # fmt: skip
@@ -77,6 +78,7 @@ class AffineDomain:
         """Just this value, rounded to the precision."""
         return self.from_interval(self._intervals.constant(value))
 
+    @_errstate
     def variable(self, name: str, bounds: Interval) -> Affine:
         """A variable with the symbol of its name. Not tight where the bounds are infinite or admit NaN."""
         centre, radius = self._midpoint(bounds)
@@ -85,21 +87,24 @@ class AffineDomain:
         form = Form(centre, {name: self._where(known, radius, 0.0)}, self._where(known, 0.0, np.inf))
         return Affine(form, bounds)
 
+    @_errstate
     def from_interval(self, bounds: Interval) -> Affine:
         """No symbols: the interval, and the form that says the same."""
         centre, radius = self._midpoint(bounds)
         return Affine(Form(centre, {}, radius), bounds)
 
-    @_errstate
     def _midpoint(self, bounds: Interval) -> tuple[Any, Any]:
         """A centre, and how far at most the numbers are from it; (0, inf) for no or infinite numbers."""
         lower, upper = self._wide(bounds.lower), self._wide(bounds.upper)
         half = 0.5 * (upper - lower)
         finite = (half >= 0.0) & (half < np.inf)
         centre = self._where(finite, lower + half, 0.0)
-        # sound: each difference is exact or has a relative error u; a point has exactly the radius 0
-        radius = self._forms.greater(upper - centre, centre - lower) * UP
-        return centre, self._where(finite, radius, np.inf)
+        return centre, self._where(finite, self._radius(lower, upper, centre), np.inf)
+
+    def _radius(self, lower: Any, upper: Any, centre: Any) -> Any:
+        """At least how far the ends are from the centre; 0 if they are the centre."""
+        # sound: each difference has a relative error u at most, and none below the normal numbers
+        return self._forms.greater(upper - centre, centre - lower) * UP
 
     def to_interval(self, element: Affine) -> Interval:
         """The interval, which is never wider than the form."""
@@ -123,18 +128,20 @@ class AffineDomain:
         return self._settled(Form(centre, terms, error), self._intervals.join(a.interval, b.interval))
 
     def _distance(self, a: Form, b: Form) -> Any:
-        """At least how far a value of the form `a` may lie from the centre line of `b` at the same point."""
-        difference, _ = self._forms.sub(a, Form(b.centre, b.terms, 0.0))
-        return reach(difference)
+        """At least how far a value of the form `a` may lie from the line of `b` at the same point."""
+        difference, _ = self._forms.sub(Form(a.centre, a.terms, 0.0), Form(b.centre, b.terms, 0.0))
+        gap = reach(difference)
+        return self._where(gap > 0.0, (gap + a.error) * UP, a.error)
 
     @_errstate
     def leq(self, a: Affine, b: Affine) -> Any:
         """At each point every value of `a` is surely a value of `b`. May say False when it is so."""
-        # sound: a form without terms says no more than the interval that it is reduced with
-        vague = spread(b.form) == 0.0
+        near = self._distance(a.form, b.form) <= b.form.error
+        # a form without terms contains whole intervals
+        constant = spread(b.form) == 0.0
+        near = near | (constant & (self._radius(*self._ends(a), b.form.centre) <= b.form.error))
         empty = a.interval.lower > a.interval.upper
-        inside = vague | empty | (self._distance(a.form, b.form) <= b.form.error)
-        return self._intervals.leq(a.interval, b.interval) & inside
+        return self._intervals.leq(a.interval, b.interval) & (near | empty)
 
     def contains(self, element: Affine, value: Any) -> Any:
         """The value is in the interval, whatever the point; for one point see `contains_at`."""
@@ -172,12 +179,16 @@ class AffineDomain:
         return self._wide(element.interval.lower), self._wide(element.interval.upper)
 
     def program_error(self, size: Any) -> Any:
-        """How far at most rounding to nearest moves a result of this size, which is no subnormal."""
-        return self.precision.epsilon * size
+        """How far at most rounding to nearest moves a result of this size: half an ulp."""
+        return self.precision.epsilon * size + self.precision.tiny
 
-    def _finished(self, form: Form, size: Any, rule: Interval, program_error: Any) -> Affine:
-        """The rounded results of an operation whose real results are `form`."""
-        # sound: rounding is monotone, so a real number in [p, q] rounds into [fl(p), fl(q)], overflow included
+    def _rounded(self, form: Form, size: Any, rule: Interval) -> Affine:
+        """The correctly rounded results of an operation whose real results are `form`."""
+        return self._reduced(form, self.program_error(size), rule)
+
+    def _reduced(self, form: Form, program_error: Any, rule: Interval) -> Affine:
+        """Results that are those of `form` rounded, which moves them by `program_error` at most."""
+        # sound: rounding is monotone, so what is real in [p, q] rounds into [fl(p), fl(q)], overflow included
         lower, upper = self._forms.bounds(form)
         interval = self._intersected(rule, self._narrow(lower), self._narrow(upper))
         return self._settled(Form(form.centre, form.terms, form.error + program_error), interval)
@@ -212,32 +223,29 @@ class AffineDomain:
 
     def _sum(self, op: Op, operands: Sequence[Affine]) -> Affine:
         combine = self._forms.add if op.name == "add" else self._forms.sub
-        form, size = combine(operands[0].form, operands[1].form)
-        # sound: a sum of floats that is subnormal is exact
-        return self._finished(form, size, self._rule(op, operands), self.program_error(size))
+        return self._rounded(*combine(operands[0].form, operands[1].form), self._rule(op, operands))
 
-    def _product(self, op: Op, operands: Sequence[Affine]) -> Affine:
+    def _mul(self, op: Op, operands: Sequence[Affine]) -> Affine:
+        return self._rounded(*self._forms.mul(operands[0].form, operands[1].form), self._rule(op, operands))
+
+    def _div(self, op: Op, operands: Sequence[Affine]) -> Affine:
         a, b = operands
-        if op.name == "mul":
-            form, size = self._forms.mul(a.form, b.form)
-        else:
-            form, size = self._forms.div(a.form, b.form, *self._ends(b))
-        error = self.program_error(size) + self.precision.tiny
-        return self._finished(form, size, self._rule(op, operands), error)
+        return self._rounded(*self._forms.div(a.form, b.form, *self._ends(b)), self._rule(op, operands))
 
     def _curve(self, op: Op, operands: Sequence[Affine]) -> Affine:
-        form, size = getattr(self._forms, op.name)(operands[0].form, *self._ends(operands[0]))
-        error = self.program_error(size) + self.precision.tiny
-        return self._finished(form, size, self._rule(op, operands), error)
+        (a,) = operands
+        form, size = getattr(self._forms, op.name)(a.form, *self._ends(a))
+        return self._rounded(form, size, self._rule(op, operands))
 
     def _libm(self, op: Op, operands: Sequence[Affine]) -> Affine:
-        form, _ = getattr(self._forms, op.name)(operands[0].form, *self._ends(operands[0]))
+        (a,) = operands
+        form, _ = getattr(self._forms, op.name)(a.form, *self._ends(a))
         rule = self._rule(op, operands)
         # The contract is an error of one ulp, at most 2 epsilon * |result|; taken twice, against the edges of
         # binades. It is no rounding of the real result, so it belongs into the form before the interval.
         size = self._forms.greater(abs(self._wide(rule.lower)), abs(self._wide(rule.upper)))
-        error = form.error + 4.0 * self.program_error(size) + 2.0 * self.precision.tiny
-        return self._finished(Form(form.centre, form.terms, error), size, rule, 0.0)
+        form = Form(form.centre, form.terms, form.error + 4.0 * self.program_error(size))
+        return self._reduced(form, 0.0, rule)
 
     def _abs(self, op: Op, operands: Sequence[Affine]) -> Affine:
         (a,) = operands
@@ -246,7 +254,8 @@ class AffineDomain:
         return self._chosen(a, mirrored, self._rule(op, operands), largest=True)
 
     def _choice(self, op: Op, operands: Sequence[Affine]) -> Affine:
-        return self._chosen(*operands, self._rule(op, operands), largest=op.name == "max")
+        a, b = operands
+        return self._chosen(a, b, self._rule(op, operands), largest=op.name == "max")
 
     def _chosen(self, a: Affine, b: Affine, rule: Interval, largest: bool) -> Affine:
         """The larger or smaller of two; `rule` is the interval of the result."""
@@ -262,26 +271,13 @@ class AffineDomain:
             return self._arm(a, rule)
         if self._all(second):
             return self._arm(b, rule)
-        decided = first | second
-        if not self._any(decided):
-            return self._blended(a, b, low, high, rule, largest)
+        blended = self._blended(a, b, low, high, rule, largest)
+        if not self._any(first | second):
+            return blended
         names = tuple({**a.form.terms, **b.form.terms})
-        p, q = _fields(a, names), _fields(b, names)
-        chosen = self._arm(_element([np.where(first, v, w) for v, w in zip(p, q, strict=True)], names), rule)
-        if self._all(decided):
-            return chosen
-        # few boxes are undecided as a rule: only they are blended
-        boxes = np.nonzero(np.logical_not(decided))
-
-        def pick(value: Any) -> Any:
-            return np.broadcast_to(value, decided.shape)[boxes]
-
-        a, b = _element([pick(v) for v in p], names), _element([pick(w) for w in q], names)
-        rule = Interval(*map(pick, rule))
-        blended = self._blended(a, b, pick(low), pick(high), rule, largest)
-        for field, value in zip(_fields(chosen, names), _fields(blended, names), strict=True):
-            field[boxes] = value  # in place: `_arm` has just made these arrays
-        return chosen
+        fields = [_fields(element, names) for element in (a, b, blended)]
+        chosen = [np.where(first, v, np.where(second, w, x)) for v, w, x in zip(*fields, strict=True)]
+        return self._arm(_element(chosen, names), rule)
 
     def _arm(self, element: Affine, rule: Interval) -> Affine:
         """The result where it is known to be this operand."""
@@ -290,9 +286,10 @@ class AffineDomain:
 
     def _blended(self, a: Affine, b: Affine, low: Any, high: Any, rule: Interval, largest: bool) -> Affine:
         """The result where it may be either, low < a - b < high."""
-        # Let d = a - b. For w in [0, 1], max(d, 0) - w*d is convex in d and least at d = 0, where it is 0; so it
-        # is at most `gap`, its value at an end, and w = high / (high - low) makes both ends equal.
-        # max(a, b) = b + max(d, 0), and min(a, b) = b - max(-d, 0), the same with -d in [-high, -low].
+        # Let d = a - b, so that max(a, b) = b + max(d, 0) = w*a + (1-w)*b + [max(d, 0) - w*d]. For a w in
+        # [0, 1] the bracket is convex in d and least at d = 0, where it is 0; so it is at most its value at
+        # an end, and w = high / (high - low) makes both ends equal. min is the mirror image: the bracket
+        # min(d, 0) - w*d is concave. A relative error u in the ends is one of the steps in `blend`.
         greater = self._forms.greater
         if largest:
             weight = high / (high - low)
@@ -300,8 +297,8 @@ class AffineDomain:
         else:
             weight = -low / (high - low)
             lowest, highest = -greater(high * weight, -low * (1.0 - weight)), 0.0
-        form, size = self._forms.blend(a.form, b.form, weight, lowest, highest)
-        return self._finished(form, size, rule, 0.0)
+        form, _ = self._forms.blend(a.form, b.form, weight, lowest, highest)
+        return self._reduced(form, 0.0, rule)
 
 
 def _fields(element: Affine, names: Sequence[str]) -> list[Any]:
@@ -317,9 +314,15 @@ def _element(fields: Sequence[Any], names: Sequence[str]) -> Affine:
 
 
 def position(variable: Affine, value: float) -> Fraction:
-    """Where a value of a variable lies, as its symbol's eps; `variable` is the variable's scalar element."""
-    centre, (radius,), _ = variable.form[0], variable.form.terms.values(), None
-    return (Fraction(float(value)) - Fraction(float(centre))) / Fraction(float(radius)) if radius else Fraction(0)
+    """The eps of a variable's symbol where the variable has this value; `variable` is its scalar element.
+
+    Any eps does, and the answer is 0, where the value is no finite number or the symbol stands for nothing.
+    """
+    centre = Fraction(float(variable.form.centre))
+    (radius,) = variable.form.terms.values()
+    if not radius or not abs(value) < np.inf:
+        return Fraction(0)
+    return (Fraction(float(value)) - centre) / Fraction(float(radius))
 
 
 def contains_at(element: Affine, eps: Mapping[str, Fraction], value: float) -> bool:

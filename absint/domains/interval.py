@@ -21,6 +21,7 @@ class IntervalDomain:
     """Closed intervals of floats, and whether NaN may occur."""
 
     name = "interval"
+    relational = False
 
     def __init__(self, precision: Precision, batched: bool = False) -> None:
         self.precision = precision

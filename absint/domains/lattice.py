@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from absint.ops.table import Op
 from absint.precision import Precision
 
-
 E = TypeVar("E")
 
 
@@ -36,6 +35,8 @@ class Domain(Protocol[E]):
     """A lattice of elements `E` with a sound transfer function for every operation."""
 
     name: str
+    relational: bool
+    """Whether `less` and `less_equal` know more than the intervals of the two elements say."""
     precision: Precision
     batched: bool
 

@@ -24,6 +24,7 @@ class ProductDomain:
         assert components, "a product needs a component"
         self.components = tuple(components)
         self.name = ",".join(component.name for component in components)
+        self.relational = any(component.relational for component in components)
         self.precision: Precision = components[0].precision
         self.batched = components[0].batched
         self._intervals = IntervalDomain(self.precision, self.batched)
@@ -75,9 +76,7 @@ class ProductDomain:
 
     def join(self, a: Element, b: Element) -> Element:
         """Component by component."""
-        return tuple(
-            component.join(p, q) for component, p, q in zip(self.components, a, b, strict=True)
-        )
+        return tuple(component.join(p, q) for component, p, q in zip(self.components, a, b, strict=True))
 
     def leq(self, a: Element, b: Element) -> Any:
         """Every component says so."""

@@ -9,7 +9,7 @@ else its interval rule does, and what is known of the sign of a zero result shar
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -33,6 +33,7 @@ class SignDomain:
     """Sets of sign classes. Batched elements are arrays of uint8."""
 
     name = "sign"
+    relational = False
 
     def __init__(self, precision: Precision, batched: bool = False) -> None:
         self.precision = precision
@@ -112,9 +113,7 @@ def classify(value: Any) -> Any:
     magnitude = np.where(
         np.equal(value, 0),
         np.where(sign, MINUS_ZERO, PLUS_ZERO),
-        np.where(
-            np.isinf(value), np.where(sign, MINUS_INF, PLUS_INF), np.where(sign, NEGATIVE, POSITIVE)
-        ),
+        np.where(np.isinf(value), np.where(sign, MINUS_INF, PLUS_INF), np.where(sign, NEGATIVE, POSITIVE)),
     )
     return np.where(np.isnan(value), NAN, magnitude)[()]
 
@@ -139,7 +138,7 @@ def _hulls(precision: Precision) -> tuple[NDArray[Any], NDArray[Any]]:
 
 @cache
 def transfer_table(op: Op, precision: Precision) -> NDArray[np.uint8]:
-    """uint8[128] or uint8[128, 128]: the classes of the results for each set, or pair of sets, of operands."""
+    """uint8[128] or uint8[128, 128]: the classes of the results for each set, or pair of sets."""
     shape = (7,) * op.arity
     by_class = np.zeros(shape, np.uint8)
     with np.errstate(all="ignore"):
@@ -195,7 +194,7 @@ def _always_plus(*classes: int) -> int:
     return PLUS_ZERO
 
 
-_ZERO_SIGNS = {
+_ZERO_SIGNS: dict[str, Callable[..., int]] = {
     "mul": _by_product,
     "div": _by_product,
     "recip": _kept,

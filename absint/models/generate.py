@@ -40,6 +40,7 @@ from absint.shapes import (
 )
 from absint.vm import write_vm
 
+Model = Callable[[], Expr]
 Point = tuple[float, float]
 TURN = 2 * math.pi
 
@@ -58,8 +59,8 @@ def around(shape: Expr, count: int) -> list[Expr]:
 def involute_gear(teeth: int, pitch: float, addendum: float, steps: int) -> list[Point]:
     """The outline of a gear with a pressure angle of 25° whose gaps end at the base circle.
 
-    `pitch`: radius at which a tooth is as wide as a gap. `addendum`: height of a tooth above it. `steps`: chords
-    per flank.
+    `pitch`: radius at which a tooth is as wide as a gap. `addendum`: height of a tooth above it.
+    `steps`: chords per flank.
     """
     base, tip = pitch * direction(math.radians(25))[0], pitch + addendum
 
@@ -82,8 +83,8 @@ def involute_gear(teeth: int, pitch: float, addendum: float, steps: int) -> list
 def gear() -> Expr:
     """Gear with fourteen involute teeth, five spokes and a keyway.
 
-    The outline is one polygon of 84 edges, each a half-plane that occurs once; the rest are circles and boxes.
-    It reaches from z = -0.2 to 0.2.
+    The outline is one polygon of 84 edges, each a half-plane that occurs once; the rest are circles and
+    boxes. It reaches from z = -0.2 to 0.2.
     """
     wheel = polygon(involute_gear(14, pitch=0.83, addendum=0.1, steps=2))
     spokes = around(box((-0.055, 0.0), (0.055, 0.65)), 5)
@@ -149,10 +150,10 @@ def spiral() -> Expr:
     return exponential_union(intersection(arms, ring), circle(0.2), 0.02)
 
 
-MODELS: tuple[Callable[[], Expr], ...] = (gear, blend, bracket, gyroid, spiral)
+MODELS: tuple[Model, ...] = (gear, blend, bracket, gyroid, spiral)
 
 
-def generate(model: Callable[[], Expr]) -> str:
+def generate(model: Model) -> str:
     """The text of a model's file."""
     comments = [*(inspect.getdoc(model) or "").split("\n"), "", "Written by absint.models.generate."]
     return write_vm(to_graph(model()), comments)

@@ -1,0 +1,1 @@
+"""The operations: what they mean, how they are bounded, what they ask of their operands."""

@@ -24,7 +24,7 @@ class Demand(IntEnum):
     BITS = 15
 
 
-LABELS = {
+LABELS: dict[int, str] = {
     Demand.NONE: "none",
     Demand.NEGATIVE: "< 0",
     Demand.POSITIVE: "> 0",

@@ -86,7 +86,7 @@ def round_interval(a_lower: Real, a_upper: Real, a_nan: Bool) -> tuple[Real, Rea
 def not_(a_lower: Real, a_upper: Real, a_nan: Bool) -> tuple[Real, Real, Bool]:
     """1 for a zero, 0 for any other value and for NaN, which it absorbs."""
     zero = contains_zero(a_lower, a_upper)
-    other = a_nan or a_lower < 0.0 and a_lower <= a_upper or a_upper > 0.0 and a_lower <= a_upper
+    other = a_nan or (a_lower < 0.0 and a_lower <= a_upper) or (a_upper > 0.0 and a_lower <= a_upper)
     lower = 0.0 if other else 1.0 if zero else inf
     upper = 1.0 if zero else 0.0 if other else -inf
     return lower, upper, False
@@ -102,7 +102,7 @@ def add(
     """
     lower = a_lower + b_lower
     upper = a_upper + b_upper
-    nan = a_nan or b_nan or a_lower == -inf and b_upper == inf or a_upper == inf and b_lower == -inf
+    nan = a_nan or b_nan or (a_lower == -inf and b_upper == inf) or (a_upper == inf and b_lower == -inf)
     return lower if lower == lower else inf, upper if upper == upper else -inf, nan
 
 
@@ -122,7 +122,7 @@ def mul(
     """
     empty = a_lower > a_upper or b_lower > b_upper
     point = a_lower == a_upper and touches_infinity(a_lower, a_upper)
-    point = point or b_lower == b_upper and touches_infinity(b_lower, b_upper)
+    point = point or (b_lower == b_upper and touches_infinity(b_lower, b_upper))
     p = a_lower * b_lower
     q = a_lower * b_upper
     r = a_upper * b_lower
@@ -137,7 +137,7 @@ def mul(
         greater(r if r == r else high, s if s == s else high),
     )
     nan = contains_zero(a_lower, a_upper) and touches_infinity(b_lower, b_upper)
-    nan = nan or contains_zero(b_lower, b_upper) and touches_infinity(a_lower, a_upper)
+    nan = nan or (contains_zero(b_lower, b_upper) and touches_infinity(a_lower, a_upper))
     return inf if empty else lower, -inf if empty else upper, nan or a_nan or b_nan
 
 
@@ -162,7 +162,7 @@ def div(
         greater(r if r == r else -inf, s if s == s else -inf),
     )
     nan = pole and contains_zero(a_lower, a_upper)
-    nan = nan or touches_infinity(a_lower, a_upper) and touches_infinity(b_lower, b_upper)
+    nan = nan or (touches_infinity(a_lower, a_upper) and touches_infinity(b_lower, b_upper))
     return (
         inf if empty else -inf if pole else lower,
         -inf if empty else inf if pole else upper,
@@ -221,7 +221,7 @@ def and_(
 ) -> tuple[Real, Real, Bool]:
     """Zero if `a` may be one, joined with `b` if `a` may be anything else; a NaN in `a` is absorbed."""
     zero = contains_zero(a_lower, a_upper)
-    other = a_nan or a_lower < 0.0 and a_lower <= a_upper or a_upper > 0.0 and a_lower <= a_upper
+    other = a_nan or (a_lower < 0.0 and a_lower <= a_upper) or (a_upper > 0.0 and a_lower <= a_upper)
     lower = b_lower if other else inf
     upper = b_upper if other else -inf
     return lesser(lower, 0.0) if zero else lower, greater(upper, 0.0) if zero else upper, b_nan and other
@@ -241,5 +241,5 @@ def or_(
     return (
         lesser(lower, b_lower) if zero else lower,
         greater(upper, b_upper) if zero else upper,
-        a_nan or zero and b_nan,
+        a_nan or (zero and b_nan),
     )

@@ -447,7 +447,10 @@ class _Analysis:
             raise self.fail(node, "narrow() in a binary64 body")
         if self.precision is Precision.F64 and name == "wide":
             return self.coerce(operands[0], Type.WIDE, node)  # the same type there
-        return Primitive(result, name, (self.coerce(operands[0], source, node),))
+        operand = self.coerce(operands[0], source, node)
+        if name == "narrow" and isinstance(operand, Const):
+            return Const(result, operand.value)  # a constant is rounded where it is printed
+        return Primitive(result, name, (operand,))
 
     def unify(self, a: Expr, b: Expr, node: ast.AST) -> tuple[Expr, Expr]:
         """Both operands in one type: a number takes the other's."""

@@ -76,13 +76,23 @@ def _add(name: str, arity: int, rule: DemandRule, **fields: Any) -> Op:
     return op
 
 
-def _unary(name: str, body: Body | PerPrecision, interval: IntervalRule | PerPrecision, rule: DemandRule,
-           **fields: Any) -> Op:
+def _unary(
+    name: str,
+    body: Body | PerPrecision,
+    interval: IntervalRule | PerPrecision,
+    rule: DemandRule,
+    **fields: Any,
+) -> Op:
     return _add(name, 1, rule, bodies=body, interval_rules=interval, **fields)
 
 
-def _binary(name: str, body: Body | PerPrecision, interval: IntervalRule | PerPrecision, rule: DemandRule,
-            **fields: Any) -> Op:
+def _binary(
+    name: str,
+    body: Body | PerPrecision,
+    interval: IntervalRule | PerPrecision,
+    rule: DemandRule,
+    **fields: Any,
+) -> Op:
     return _add(name, 2, rule, bodies=body, interval_rules=interval, **fields)
 
 
@@ -96,38 +106,86 @@ NEG = _unary("neg", basic.neg, intervals.neg, demand.of_neg)
 ABS = _unary("abs", basic.abs_, intervals.abs_, demand.of_absorbing, even=True)
 RECIP = _unary("recip", basic.recip, intervals.recip, demand.of_recip)
 SQRT = _unary("sqrt", basic.sqrt, intervals.sqrt_, demand.of_transparent)
-SQUARE = _unary("square", basic.square, intervals.square, demand.of_absorbing, even=True,
-                spicy=(1e-23, 1e-160, 1e19, 1e154))
+SQUARE = _unary(
+    "square",
+    basic.square,
+    intervals.square,
+    demand.of_absorbing,
+    even=True,
+    spicy=(1e-23, 1e-160, 1e19, 1e154),
+)
 FLOOR = _unary("floor", basic.floor_, intervals.floor_, demand.of_transparent, spicy=_HALVES)
 CEIL = _unary("ceil", basic.ceil, intervals.ceil, demand.of_transparent, spicy=_HALVES)
 ROUND = _unary("round", basic.round_, intervals.round_interval, demand.of_transparent, spicy=_HALVES)
-SIN = _unary("sin", (libm.sin32, libm.sin64), (libm_intervals.sin_interval32, libm_intervals.sin_interval64),
-             demand.of_transparent, spicy=_TURNS)
-COS = _unary("cos", (libm.cos32, libm.cos64), (libm_intervals.cos_interval32, libm_intervals.cos_interval64),
-             demand.of_absorbing, even=True, spicy=_TURNS)
-TAN = _unary("tan", (libm.tan32, libm.tan64), (libm_intervals.tan_interval32, libm_intervals.tan_interval64),
-             demand.of_transparent, spicy=_TURNS)
-ASIN = _unary("asin", (libm.asin32, libm.asin64),
-              (libm_intervals.asin_interval32, libm_intervals.asin_interval64),
-              demand.of_transparent, spicy=(0.5, -0.5, 0.99999994, 1.0000001))
-ACOS = _unary("acos", (libm.acos32, libm.acos64),
-              (libm_intervals.acos_interval32, libm_intervals.acos_interval64),
-              demand.of_absorbing, spicy=(0.5, -0.5, 0.99999994, 1.0000001))
-ATAN = _unary("atan", (libm.atan32, libm.atan64),
-              (libm_intervals.atan_interval32, libm_intervals.atan_interval64),
-              demand.of_transparent, spicy=(0.41421357, 2.4142135, 1e8))
-EXP = _unary("exp", (libm.exp32, libm.exp64), (libm_intervals.exp_interval32, libm_intervals.exp_interval64),
-             demand.of_absorbing, spicy=(88.72284, 88.7, -87.4, -103.97, -104.0, 709.78, -745.13, -746.0))
-LN = _unary("ln", (libm.ln32, libm.ln64), (libm_intervals.ln_interval32, libm_intervals.ln_interval64),
-            demand.of_absorbing, spicy=(0.70710677, 1.4142135, 0.99999994, 1.0000001))
+SIN = _unary(
+    "sin",
+    (libm.sin32, libm.sin64),
+    (libm_intervals.sin_interval32, libm_intervals.sin_interval64),
+    demand.of_transparent,
+    spicy=_TURNS,
+)
+COS = _unary(
+    "cos",
+    (libm.cos32, libm.cos64),
+    (libm_intervals.cos_interval32, libm_intervals.cos_interval64),
+    demand.of_absorbing,
+    even=True,
+    spicy=_TURNS,
+)
+TAN = _unary(
+    "tan",
+    (libm.tan32, libm.tan64),
+    (libm_intervals.tan_interval32, libm_intervals.tan_interval64),
+    demand.of_transparent,
+    spicy=_TURNS,
+)
+ASIN = _unary(
+    "asin",
+    (libm.asin32, libm.asin64),
+    (libm_intervals.asin_interval32, libm_intervals.asin_interval64),
+    demand.of_transparent,
+    spicy=(0.5, -0.5, 0.99999994, 1.0000001),
+)
+ACOS = _unary(
+    "acos",
+    (libm.acos32, libm.acos64),
+    (libm_intervals.acos_interval32, libm_intervals.acos_interval64),
+    demand.of_absorbing,
+    spicy=(0.5, -0.5, 0.99999994, 1.0000001),
+)
+ATAN = _unary(
+    "atan",
+    (libm.atan32, libm.atan64),
+    (libm_intervals.atan_interval32, libm_intervals.atan_interval64),
+    demand.of_transparent,
+    spicy=(0.41421357, 2.4142135, 1e8),
+)
+EXP = _unary(
+    "exp",
+    (libm.exp32, libm.exp64),
+    (libm_intervals.exp_interval32, libm_intervals.exp_interval64),
+    demand.of_absorbing,
+    spicy=(88.72284, 88.7, -87.4, -103.97, -104.0, 709.78, -745.13, -746.0),
+)
+LN = _unary(
+    "ln",
+    (libm.ln32, libm.ln64),
+    (libm_intervals.ln_interval32, libm_intervals.ln_interval64),
+    demand.of_absorbing,
+    spicy=(0.70710677, 1.4142135, 0.99999994, 1.0000001),
+)
 NOT = _unary("not", basic.not_, intervals.not_, demand.of_absorbing)
 
 ADD = _binary("add", basic.add, intervals.add, demand.of_sum, commutative=True)
 SUB = _binary("sub", basic.sub, intervals.sub, demand.of_sum)
 MUL = _binary("mul", basic.mul, intervals.mul, demand.of_transparent, commutative=True)
 DIV = _binary("div", basic.div, intervals.div, demand.of_div)
-ATAN2 = _binary("atan2", (libm.atan2_32, libm.atan2_64),
-                (libm_intervals.atan2_interval32, libm_intervals.atan2_interval64), demand.of_atan2)
+ATAN2 = _binary(
+    "atan2",
+    (libm.atan2_32, libm.atan2_64),
+    (libm_intervals.atan2_interval32, libm_intervals.atan2_interval64),
+    demand.of_atan2,
+)
 MIN = _binary("min", basic.min_, intervals.min_, demand.of_min)
 MAX = _binary("max", basic.max_, intervals.max_, demand.of_max)
 COMPARE = _binary("compare", basic.compare, intervals.compare, demand.of_absorbing)

@@ -118,7 +118,7 @@ class _Printer:
         raise NotImplementedError
 
     def call(self, node: Call) -> str:
-        return f"{node.target.name}({', '.join(map(self.expression, node.operands))})"
+        return f"{node.target.name}({', '.join(map(self.value, node.operands))})"
 
     def element(self, node: Element) -> str:
         return f"{node.table}[{self.expression(node.index)}]"
@@ -144,6 +144,10 @@ class _Printer:
                 return self.call(node)
             case Element():
                 return self.element(node)
+
+    def value(self, node: Expr) -> str:
+        """An expression whose value is given a name: assigned, or passed on."""
+        return self.expression(node)
 
     def nested(self, node: Expr) -> str:
         """One operand of an operator."""
@@ -180,7 +184,7 @@ class _PythonPrinter(_Printer):
         for statement in body:
             if isinstance(statement, Assign):
                 names = ", ".join(map(self.local, statement.names))
-                self.lines.append(f"{indent}{names} = {self.expression(statement.value)}")
+                self.lines.append(f"{indent}{names} = {self.value(statement.value)}")
             else:
                 self.lines.append(f"{indent}for {self.local(statement.name)} in range({statement.count}):")
                 self.statements(statement.body, indent + "    ")
@@ -220,6 +224,13 @@ class _ArrayPrinter(_PythonPrinter):
         # `where` of scalars makes an array without dimensions; [()] makes a scalar of it, and costs no copy
         return f"{text}[()]" if chosen else text
 
+    def value(self, node: Expr) -> str:
+        text = self.expression(node)
+        if isinstance(node, Const) and node.type in (Type.WIDE, Type.INT):
+            # next to an operator a Python number will do, but it has neither `astype` nor `view`
+            return f"{'float64' if node.type is Type.WIDE else 'int64'}({text})"
+        return text
+
     def negation(self, operand: str) -> str:
         return f"logical_not({operand})"
 
@@ -228,8 +239,8 @@ class _ArrayPrinter(_PythonPrinter):
         return f"{name}({', '.join(map(self.expression, (node.test, node.body, node.orelse)))})"
 
     def primitive(self, node: Primitive) -> str:
-        operands = list(map(self.expression, node.operands))
-        first = self.nested(node.operands[0])
+        operands = list(map(self.value, node.operands))
+        first = operands[0] if isinstance(node.operands[0], Const) else self.nested(node.operands[0])
         match node.name:
             case "next_up" | "next_down":
                 limit = Const(node.type, math.inf if node.name == "next_up" else -math.inf)

@@ -1,0 +1,268 @@
+"""Timing the evaluators against NumPy, in alternating runs, with every picture checked.
+
+The baseline is what the Prospero Challenge's own script does, plus liveness: the unoptimised program, one
+NumPy call per operation on arrays of the whole image, each array dropped at its last use. Beside it run all
+chosen backends, on the program as it is (`-O0`) and at the highest level.
+
+Which picture is right? That of the reference at `-O0`, not the baseline's: `numpy.minimum` and
+`numpy.maximum` keep NaN as the contract does, but on a tie of +0 with -0 they return either one. `f < 0`
+itself cannot tell (-0 < 0 and +0 < 0 are both false), but an operation in between can: 1/-0 is -inf and 1/+0
+is +inf, so after `recip`, `div` or `atan2` a pixel of the baseline may differ, and the baseline is wrong.
+Differences of the baseline are shown; only those of a backend count as something wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint import __version__
+from absint.api import HIGHEST_LEVEL, run_pipeline
+from absint.backend import check_view, find_backend
+from absint.errors import ViewError
+from absint.manager import LEVELS, parse_pipeline
+from absint.ops.table import CONST, OPS, VAR
+from absint.ops.translate import array_form
+from absint.precision import Precision
+from absint.program import Program
+from absint.tape import last_uses, lower
+from absint.terminal import plain_table
+from absint.view import View
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Image = NDArray[np.uint8]
+Draw = Callable[[], Image]
+
+BASELINE = "numpy"
+_ORACLE = ("reference", 0)
+
+_CALLS: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "square": lambda a: a * a,
+    "min": np.minimum,
+    "max": np.maximum,
+    "neg": np.negative,
+    "sqrt": np.sqrt,
+}
+"""What the challenge's script calls; it knows no other opcodes, so those take the op table's array form."""
+
+
+class Baseline:
+    """A program run by NumPy, op by op on whole arrays, each dropped at its last use.
+
+    The one departure from the script: constants are of the precision, where the script has Python's floats,
+    which NumPy rounds to just that.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        graph, precision = program.graph, program.precision
+        last = last_uses(graph).tolist()
+        self._dying: list[list[int]] = [[] for _ in range(len(graph) + 1)]  # nodes by their last user
+        for node, user in enumerate(last):
+            if user >= 0:
+                self._dying[user].append(node)
+        self._needed = [node for node in range(len(graph)) if last[node] >= 0]
+        used = {graph.rows[node][0] for node in self._needed}
+        self._calls = {
+            op.code: _CALLS.get(op.name) or array_form(op.body(precision), precision)
+            for op in OPS
+            if op.code in used and not op.is_leaf
+        }
+
+    def image(self, view: View) -> Image:
+        """uint8[height, width]: 255 where the program is < 0, else 0."""
+        check_view(self.program, view)
+        graph, precision = self.program.graph, self.program.precision
+        x, y = np.meshgrid(view.xs(precision), view.ys(precision))
+        axes = {"x": x, "y": y, "z": view.height_z(precision)[0]}
+        values: dict[int, Any] = {}
+        with np.errstate(all="ignore"):
+            for node in self._needed:
+                code, a, b = graph.rows[node]
+                if code == CONST.code:
+                    values[node] = precision.real(graph.values[node])
+                elif code == VAR.code:
+                    values[node] = axes[graph.variables[node]]
+                elif b < 0:
+                    values[node] = self._calls[code](values[a])
+                else:
+                    values[node] = self._calls[code](values[a], values[b])
+                for dead in self._dying[node]:
+                    del values[dead]
+        inside = np.broadcast_to(values[graph.root] < 0, (view.height, view.width))
+        return inside.astype(np.uint8) * np.uint8(255)
+
+
+@dataclass
+class Timing:
+    """One contender's times, in seconds. `level`: None for the baseline.
+
+    `setup`: optimising and compiling. `first`: the first frame, with all that is put off until then.
+    `samples`: the frames after it. `differing`: pixels unlike those of the reference at `-O0`.
+    """
+
+    contender: str
+    level: int | None
+    draw: Draw
+    setup: float
+    first: float
+    samples: list[float] = field(default_factory=list)
+    differing: int = 0
+
+    @property
+    def label(self) -> str:
+        """As it is called in the table."""
+        return self.contender if self.level is None else f"{self.contender} -O{self.level}"
+
+    @property
+    def wrong(self) -> bool:
+        """A backend has drawn another picture than it should."""
+        return self.level is not None and self.differing > 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """The timings of one model at one size; the first is the baseline's."""
+
+    model: str
+    size: int
+    timings: list[Timing]
+
+    def speedup(self, timing: Timing) -> float:
+        """How many times faster than the baseline, each at its fastest."""
+        return min(self.timings[0].samples) / min(timing.samples)
+
+
+def measure(
+    model: str,
+    source: Program,
+    size: int,
+    *,
+    backends: Sequence[str],
+    precision: Precision,
+    runs: int,
+    progress: Callable[[str], None],
+) -> Result:
+    """Time all contenders on `size` by `size` pixels.
+
+    They take turns frame by frame, so that what disturbs the machine disturbs all of them alike.
+    """
+    view = View.square(size)
+    _check_memory(source, size, precision)
+    parse_pipeline(LEVELS[HIGHEST_LEVEL])  # imports the passes, which is no part of anybody's set-up
+    levels: list[tuple[str, int | None]] = [
+        (name, level) for name in backends for level in (0, HIGHEST_LEVEL)
+    ]
+    timings, pictures = [], {}
+    for contender, level in [(BASELINE, None), *levels]:
+        progress(f"{model} at {size}: {contender}, first frame")
+        timing, pictures[contender, level] = _start(source, view, precision, contender, level)
+        timings.append(timing)
+    right = pictures.get(_ORACLE)
+    if right is None:
+        _, right = _start(source, view, precision, *_ORACLE)
+    for timing in timings:
+        timing.differing = int(np.count_nonzero(pictures[timing.contender, timing.level] != right))
+    for run in range(runs):
+        for timing in timings:
+            progress(f"{model} at {size}: {timing.label}, run {run + 1} of {runs}")
+            start = time.perf_counter()
+            timing.draw()
+            timing.samples.append(time.perf_counter() - start)
+    return Result(model, size, timings)
+
+
+def _check_memory(source: Program, size: int, precision: Precision) -> None:
+    """Raise `ViewError` where the baseline's whole arrays cannot fit this machine: better an error than a
+    process that is killed."""
+    if not hasattr(os, "sysconf"):  # Windows refuses an allocation instead of killing who made it
+        return
+    needed = (lower(source.graph).slot_count + 2) * size * size * precision.dtype.itemsize  # 2: x and y
+    held = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > held:
+        raise ViewError(
+            f"size {size}: the NumPy baseline takes {needed >> 20} MiB for this program at once, "
+            f"and this machine has {held >> 20} MiB"
+        )
+
+
+def _start(
+    source: Program, view: View, precision: Precision, contender: str, level: int | None
+) -> tuple[Timing, Image]:
+    """Set a contender up and let it draw its first frame."""
+    start = time.perf_counter()
+    draw = _prepare(source, view, precision, contender, level)
+    ready = time.perf_counter()
+    image = draw()
+    return Timing(contender, level, draw, ready - start, time.perf_counter() - ready), image
+
+
+def _prepare(source: Program, view: View, precision: Precision, contender: str, level: int | None) -> Draw:
+    program, _ = run_pipeline(source, level=level or 0, region=view.box(precision), precision=precision)
+    executable = Baseline(program) if level is None else find_backend(contender).compile(program)
+    return lambda: executable.image(view)
+
+
+def table(results: Sequence[Result], precision: Precision) -> Table:
+    """All results, times in milliseconds."""
+    numbers = ("size", "set-up ms", "first ms", "min ms", "median ms", "speed-up", "differing")
+    made = plain_table(
+        f"Frames in {precision.value}", "model", numbers[0], "evaluator", *numbers[1:], right=numbers
+    )
+    for result in results:
+        for timing in result.timings:
+            times = (timing.setup, timing.first, min(timing.samples), statistics.median(timing.samples))
+            made.add_row(
+                result.model,
+                str(result.size),
+                timing.label,
+                *(f"{1e3 * seconds:.2f}" for seconds in times),
+                f"{result.speedup(timing):.2f}×",
+                str(timing.differing),
+                style="bold red" if timing.wrong else None,
+            )
+    made.caption = "speed-up: over numpy, minimum by minimum; differing: pixels unlike the reference's at -O0"
+    made.caption_justify = "left"
+    return made
+
+
+def as_json(results: Sequence[Result], precision: Precision) -> dict[str, Any]:
+    """All results with every sample, times in milliseconds, and where they were taken."""
+    return {
+        "absint": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.platform(),
+        "processors": os.cpu_count(),
+        "precision": precision.value,
+        "results": [
+            {
+                "model": result.model,
+                "size": result.size,
+                "evaluator": timing.contender,
+                "level": timing.level,
+                "setup_ms": 1e3 * timing.setup,
+                "first_ms": 1e3 * timing.first,
+                "samples_ms": [1e3 * seconds for seconds in timing.samples],
+                "min_ms": 1e3 * min(timing.samples),
+                "median_ms": 1e3 * statistics.median(timing.samples),
+                "speedup": result.speedup(timing),
+                "differing_pixels": timing.differing,
+            }
+            for result in results
+            for timing in result.timings
+        ],
+    }

@@ -1,0 +1,228 @@
+"""What each command does: arguments in, files and text out, an exit status back."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absint import __version__, api
+from absint.backend import find_backend
+from absint.errors import UsageError, ViewError
+from absint.imageio import ENCODERS, pgm, write_whole
+from absint.instruments import PrintAfter, VerifyEach
+from absint.manager import LEVELS, Instrument, Step, format_pass, format_pipeline, parse_pipeline
+from absint.precision import Precision
+from absint.program import Box, Program, describe
+from absint.registry import find, names
+from absint.terminal import Progress, drawn, note, plain_table, table_text, write_out
+from absint.view import Grid, View
+from absint.vm import write_vm
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+STDOUT = "-"
+DONE, FOUND = 0, 1
+
+MAX_PIXELS = 1 << 30
+"""A picture and its file are held in memory, so there is a limit, and it is better said before the work."""
+
+
+def optimize(arguments: argparse.Namespace) -> int:
+    """`absint optimize`: write the program, the report, or both."""
+    reporting = arguments.report or arguments.report_file is not None
+    output = STDOUT if arguments.output is None and not reporting else arguments.output
+    report_to = arguments.report_file if arguments.report_file is not None else STDOUT if reporting else None
+    if arguments.format and not reporting:
+        raise UsageError("--format is of a report: add --report or --report-file PATH")
+    _check_targets([target for target in (output, report_to) if target is not None])
+    pipeline = LEVELS[arguments.level] if arguments.passes is None else arguments.passes
+    passes = format_pipeline(parse_pipeline(pipeline))
+    region = Box.parse(arguments.region)
+    for domain in arguments.domains:
+        find("domains", domain)
+    instruments: list[Instrument] = []
+    if arguments.print_after:
+        instruments.append(PrintAfter(arguments.print_after, sys.stderr or io.StringIO()))
+    if arguments.verify_each:
+        instruments.append(VerifyEach())
+
+    with Progress(f"optimising {arguments.model}"):
+        source = api.load(arguments.model)
+        result, steps = api.run_pipeline(
+            source, passes=pipeline, region=region, precision=arguments.precision, domains=arguments.domains,
+            instruments=instruments,
+        )  # fmt: skip
+        report = _report_text(arguments, source, steps, result) if report_to is not None else ""
+    if output is not None:
+        made_by = f"made by absint {__version__}, passes {passes or 'none'}"
+        _write(output, write_vm(result.graph, [describe(result), made_by]))
+    if report_to is not None:
+        _write(report_to, report)
+    if arguments.stats:
+        note(table_text(_statistics(steps), sys.stderr))
+    if arguments.time_passes:
+        note(table_text(_times(steps), sys.stderr))
+    return DONE
+
+
+def _report_text(arguments: argparse.Namespace, source: Program, steps: list[Step], result: Program) -> str:
+    from absint.report import make_report, print_report
+
+    report = make_report(source, steps, result, arguments.domains)
+    if arguments.format == "json":
+        return json.dumps(report) + "\n"
+    stream = None if arguments.report_file not in (None, STDOUT) else sys.stdout
+    return drawn(lambda console: print_report(report, console), stream)
+
+
+def _statistics(steps: Sequence[Step]) -> Table:
+    """How often each pass used each rule, and the nodes before and after it."""
+    table = plain_table("Rewrites", "pass", "nodes", "rule", "mode", "uses", right=("uses",))
+    for step in steps:
+        head = (format_pass(step.pass_), f"{len(step.before.graph)} → {len(step.after.graph)}")
+        for rewrite, uses in sorted(step.rewrites.items(), key=lambda item: (-item[1], item[0].rule)):
+            table.add_row(*head, rewrite.rule, rewrite.mode.value, str(uses))
+            head = ("", "")
+        if not step.rewrites:
+            table.add_row(*head, "none", "", "0")
+    return table
+
+
+def _times(steps: Sequence[Step]) -> Table:
+    """How long each pass took, with the analyses that it was the first to ask for."""
+    table = plain_table("Times", "pass", "ms", "share", right=("ms", "share"))
+    total = sum(step.seconds for step in steps)
+    for step in steps:
+        table.add_row(format_pass(step.pass_), f"{1e3 * step.seconds:.1f}", f"{step.seconds / total:.0%}")
+    table.add_row("total", f"{1e3 * total:.1f}", "")
+    return table
+
+
+def render(arguments: argparse.Namespace) -> int:
+    """`absint render`: write a picture."""
+    output = arguments.output
+    suffix = Path(output).suffix.lower()
+    if output != STDOUT and suffix not in ENCODERS:
+        known = " or ".join(ENCODERS)
+        raise UsageError(f"-o {output!r}: a picture's name ends in {known}; '-' is standard output")
+    _check_targets([output])
+    find_backend(arguments.backend)
+    view = _view(arguments)
+    start = time.perf_counter()
+    with Progress(f"rendering {arguments.model}"), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        image = api.render(
+            api.load(arguments.model), view, backend=arguments.backend, precision=arguments.precision
+        )
+    milliseconds = 1e3 * (time.perf_counter() - start)
+    for warning in caught:
+        note(f"absint: warning: {warning.message}")
+    _write(output, (pgm if output == STDOUT else ENCODERS[suffix])(image))
+    name = "standard output" if output == STDOUT else output
+    white = (image != 0).mean()
+    note(f"{name}: {view.width}x{view.height} pixels, {white:.2%} white, {milliseconds:.0f} ms")
+    return DONE
+
+
+def _view(arguments: argparse.Namespace) -> View:
+    width, height = arguments.size
+    _check_size(width, height)
+    return View(width, height, arguments.center, arguments.scale, arguments.z, Grid(arguments.grid))
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ViewError(f"size {width}x{height}: at most {MAX_PIXELS} pixels; draw it in parts with --center")
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """`absint bench`: time the backends against NumPy."""
+    from absint import bench
+
+    precision = Precision(arguments.precision)
+    for size in arguments.sizes:
+        _check_size(size, size)
+    backends = arguments.backends or [
+        name for name in names("backends") if find("backends", name)().probe().available
+    ]
+    for backend in backends:
+        find_backend(backend)
+    sources = [(_short_name(model), api.load(model)) for model in arguments.models]
+    with Progress("bench") as progress:
+        results = [
+            bench.measure(
+                name, source, size, backends=backends, precision=precision, runs=arguments.runs,
+                progress=progress.update,
+            )
+            for name, source in sources
+            for size in arguments.sizes
+        ]  # fmt: skip
+    if arguments.json:
+        write_out(json.dumps(bench.as_json(results, precision)) + "\n")
+    else:
+        write_out(table_text(bench.table(results, precision), sys.stdout))
+    wrong = [timing.label for result in results for timing in result.timings if timing.wrong]
+    if wrong:
+        note(f"absint: another picture than the reference's at -O0: {', '.join(dict.fromkeys(wrong))}")
+    return FOUND if wrong else DONE
+
+
+def list_(arguments: argparse.Namespace) -> int:
+    """`absint list`: what there is, one table a section."""
+    from absint.listing import SECTIONS
+
+    sections = [arguments.section] if arguments.section else list(SECTIONS)
+    write_out("\n".join(table_text(SECTIONS[section](), sys.stdout) for section in sections))
+    return DONE
+
+
+def _short_name(model: str) -> str:
+    return Path(model).stem if model != "-" else "<stdin>"
+
+
+def _write(target: str, data: str | bytes) -> None:
+    """Write a file whole or not at all, or to standard output."""
+    if target == STDOUT:
+        write_out(data)
+    else:
+        write_whole(target, data.encode() if isinstance(data, str) else data)
+
+
+def _check_targets(targets: Sequence[str]) -> None:
+    """Raise `UsageError`, before any work, for what surely cannot be written."""
+    if len({target if target == STDOUT else os.path.realpath(target) for target in targets}) < len(targets):
+        where = "standard output" if targets[0] == STDOUT else targets[0]
+        raise UsageError(f"the program and the report would both go to {where}; give them different places")
+    for target in targets:
+        folder = os.path.dirname(target) or "."
+        if target == STDOUT:
+            continue
+        reason = ""
+        if not target:
+            reason = "the name is empty"
+        elif os.path.isdir(target):
+            reason = "Is a directory"
+        elif not os.path.isdir(folder):
+            reason = f"there is no folder {folder}"
+        elif not os.access(target if os.path.exists(target) else folder, os.W_OK):
+            reason = "Permission denied"
+        if reason:
+            raise UsageError(f"{target or repr(target)}: cannot be written: {reason}")
+
+
+BY_NAME: dict[str, Callable[[argparse.Namespace], int]] = {
+    "optimize": optimize,
+    "render": render,
+    "bench": bench,
+    "list": list_,
+}
+"""The commands by the word that asks for them."""

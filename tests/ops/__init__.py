@@ -1,0 +1,1 @@
+"""Tests of the op table: bodies, interval rules, their printed forms."""
