@@ -187,7 +187,8 @@ def measure(
 
 def _check_memory(source: Program, size: int, precision: Precision) -> None:
     """Raise `ViewError` where the baseline's whole arrays cannot fit this machine: better an error than a
-    process that is killed."""
+    process that is killed.
+    """
     if not hasattr(os, "sysconf"):  # Windows refuses an allocation instead of killing who made it
         return
     needed = (lower(source.graph).slot_count + 2) * size * size * precision.dtype.itemsize  # 2: x and y

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from absint.errors import AbsintError, UsageError, VerificationError, VmError
-from absint.terminal import discard_output, note
+from absint.terminal import BAD_INPUT, DONE, FOUND, INTERRUPTED, discard_output, note, write_out
 
 # The names of enums and levels are repeated here, for what defines them imports NumPy; a test compares them.
 PRECISIONS = ("f32", "f64")
@@ -21,8 +21,6 @@ GRIDS = ("linspace", "pixel")
 LEVELS = (0, 1, 2)
 SECTIONS = ("models", "passes", "backends", "domains", "ops")
 REPORT_FORMATS = ("table", "json")
-
-DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 _MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
 
@@ -69,8 +67,6 @@ class Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Help and version are data."""
-        from absint.terminal import write_out
-
         write_out(message)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -15,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from absint import __version__, api
 from absint.backend import find_backend
-from absint.errors import UsageError, ViewError
+from absint.errors import UsageError
 from absint.imageio import ENCODERS, pgm, write_whole
 from absint.instruments import PrintAfter, VerifyEach
 from absint.manager import LEVELS, Instrument, Step, format_pass, format_pipeline, parse_pipeline
 from absint.precision import Precision
 from absint.program import Box, Program, describe
 from absint.registry import find, names
-from absint.terminal import Progress, drawn, note, plain_table, table_text, write_out
+from absint.terminal import DONE, FOUND, NoteStream, Progress, drawn, note, plain_table, table_text, write_out
 from absint.view import Grid, View
 from absint.vm import write_vm
 
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 STDOUT = "-"
-DONE, FOUND = 0, 1
-
-MAX_PIXELS = 1 << 30
-"""A picture and its file are held in memory, so there is a limit, and it is better said before the work."""
 
 
 def optimize(arguments: argparse.Namespace) -> int:
@@ -49,13 +44,9 @@ def optimize(arguments: argparse.Namespace) -> int:
     region = Box.parse(arguments.region)
     for domain in arguments.domains:
         find("domains", domain)
-    instruments: list[Instrument] = []
-    if arguments.print_after:
-        instruments.append(PrintAfter(arguments.print_after, sys.stderr or io.StringIO()))
-    if arguments.verify_each:
-        instruments.append(VerifyEach())
+    instruments = _instruments(arguments)
 
-    with Progress(f"optimising {arguments.model}"):
+    with Progress(f"optimising {arguments.model}", hidden=arguments.print_after is not None):
         source = api.load(arguments.model)
         result, steps = api.run_pipeline(
             source, passes=pipeline, region=region, precision=arguments.precision, domains=arguments.domains,
@@ -72,6 +63,15 @@ def optimize(arguments: argparse.Namespace) -> int:
     if arguments.time_passes:
         note(table_text(_times(steps), sys.stderr))
     return DONE
+
+
+def _instruments(arguments: argparse.Namespace) -> list[Instrument]:
+    instruments: list[Instrument] = []
+    if arguments.print_after is not None:
+        instruments.append(PrintAfter(arguments.print_after, NoteStream()))
+    if arguments.verify_each:
+        instruments.append(VerifyEach())
+    return instruments
 
 
 def _report_text(arguments: argparse.Namespace, source: Program, steps: list[Step], result: Program) -> str:
@@ -116,7 +116,8 @@ def render(arguments: argparse.Namespace) -> int:
         raise UsageError(f"-o {output!r}: a picture's name ends in {known}; '-' is standard output")
     _check_targets([output])
     find_backend(arguments.backend)
-    view = _view(arguments)
+    width, height = arguments.size
+    view = View(width, height, arguments.center, arguments.scale, arguments.z, Grid(arguments.grid))
     start = time.perf_counter()
     with Progress(f"rendering {arguments.model}"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -129,19 +130,8 @@ def render(arguments: argparse.Namespace) -> int:
     _write(output, (pgm if output == STDOUT else ENCODERS[suffix])(image))
     name = "standard output" if output == STDOUT else output
     white = (image != 0).mean()
-    note(f"{name}: {view.width}x{view.height} pixels, {white:.2%} white, {milliseconds:.0f} ms")
+    note(f"{name}: {width}x{height} pixels, {white:.2%} white, {milliseconds:.0f} ms")
     return DONE
-
-
-def _view(arguments: argparse.Namespace) -> View:
-    width, height = arguments.size
-    _check_size(width, height)
-    return View(width, height, arguments.center, arguments.scale, arguments.z, Grid(arguments.grid))
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ViewError(f"size {width}x{height}: at most {MAX_PIXELS} pixels; draw it in parts with --center")
 
 
 def bench(arguments: argparse.Namespace) -> int:
@@ -150,7 +140,7 @@ def bench(arguments: argparse.Namespace) -> int:
 
     precision = Precision(arguments.precision)
     for size in arguments.sizes:
-        _check_size(size, size)
+        View.square(size)  # raises for one that is too large, before the work
     backends = arguments.backends or [
         name for name in names("backends") if find("backends", name)().probe().available
     ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import struct
 import tempfile
 import zlib
@@ -20,13 +22,15 @@ def write_whole(path: str | Path, data: bytes) -> None:
     Something that is no regular file (a pipe, a device) is written directly. Raises `UsageError` naming the
     path when it cannot be written.
     """
-    target = Path(path)
     try:
-        if target.exists() and not target.is_file():
-            target.write_bytes(data)
+        mode = _mode(path)
+        if mode is not None and not stat.S_ISREG(mode):
+            Path(path).write_bytes(data)
             return
-        target = target.resolve()  # a link stays a link: its target is replaced
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        if mode is not None and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is write-protected")
+        target = Path(os.path.realpath(path))  # a link stays a link: its target is replaced
+        mode = 0o666 & ~_umask() if mode is None else mode & 0o777
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".absint-")
         try:
             with os.fdopen(handle, "wb") as stream:
@@ -36,9 +40,17 @@ def write_whole(path: str | Path, data: bytes) -> None:
         except BaseException:
             os.unlink(name)
             raise
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, until Python 3.13
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{path}: cannot be written: {reason}") from error
+
+
+def _mode(path: str | Path) -> int | None:
+    """Type and permission bits of what a path leads to, None where there is nothing yet."""
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
 
 
 def _umask() -> int:

@@ -31,8 +31,8 @@ Masks = NDArray[np.bool_]
 class Regions:
     """What is left on each tile; axes run with the coordinate.
 
-    `undecided`: bool[z, y, x]. `operations`, `operations_for_sign`: int[z, y, x], 0 where decided, with the root's
-    value and with only its sign demanded.
+    `undecided`: bool[z, y, x]. `operations`, `operations_for_sign`: int[z, y, x], 0 where decided, with the
+    root's value and with only its sign demanded.
     """
 
     undecided: Masks
@@ -52,17 +52,22 @@ class Regions:
 def tile_intervals(box: Box, tiles: tuple[int, int, int], precision: Precision) -> dict[str, Interval]:
     """The closed tiles of a box, which share their edges, as batched intervals of shape (nz, ny, nx).
 
-    `tiles`: how many along x, y and z. Axes that the box does not bound are not in the result.
+    `tiles`: how many along x, y and z. Axes that the box does not bound are not in the result; one whose
+    extent is infinite, or overflows, is not divided: all its tiles are the whole of it.
     """
     intervals = {}
     for axis, (name, count) in enumerate(zip(AXES, tiles, strict=True)):
         lower, upper, unbounded = box.of_variable(name)
         if unbounded:
             continue
-        edges = np.linspace(lower, upper, count + 1).astype(precision.dtype)
+        if np.isfinite(upper - lower):
+            edges = np.linspace(lower, upper, count + 1).astype(precision.dtype)
+            low, high = edges[:-1], edges[1:]
+        else:
+            low, high = (np.full(count, end, precision.dtype) for end in (lower, upper))
         shape = [1, 1, 1]
         shape[2 - axis] = count
-        low, high = edges[:-1].reshape(shape), edges[1:].reshape(shape)
+        low, high = low.reshape(shape), high.reshape(shape)
         intervals[name] = Interval(low, high, np.zeros(shape, bool))
     return intervals
 

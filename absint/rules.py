@@ -26,6 +26,8 @@ from enum import Enum
 from functools import cache, cached_property
 from typing import NamedTuple
 
+import numpy as np
+
 from absint.analysis import BoundFacts
 from absint.graph import Graph, GraphBuilder
 from absint.ops.demand import Bounds, Demand
@@ -344,9 +346,24 @@ class Rewriter:
         )
 
     def _instantiate(self, pattern: Pattern, binding: Binding, line: int) -> int:
-        if pattern.number is not None:
-            return self.builder.constant(pattern.number, line)
-        if pattern.op is None:
+        if pattern.op is None and pattern.letter:
             return self.new[binding[pattern.letter]]
+        value = self._constant(pattern, binding)
+        if value is not None:
+            return self.builder.constant(value, line)
+        assert pattern.op is not None
         operands = [self._instantiate(operand, binding, line) for operand in pattern.operands]
         return self.builder.apply(pattern.op, *operands, line=line)
+
+    def _constant(self, pattern: Pattern, binding: Binding) -> float | None:
+        """The value of a replacement in which only constants occur, as `neg(C)`; else None."""
+        if pattern.op is None:
+            if pattern.letter.isupper():
+                return self.graph.values[binding[pattern.letter]]
+            return pattern.number
+        operands = [self._constant(operand, binding) for operand in pattern.operands]
+        reals = [self.precision.real(operand) for operand in operands if operand is not None]
+        if len(reals) < len(operands):
+            return None
+        with np.errstate(all="ignore"):
+            return float(pattern.op.body(self.precision)(*reals))

@@ -97,7 +97,7 @@ def _shapes(values: tuple[object, ...], what: str) -> list[Expr]:
 
 
 def _less(a: Expr, b: float) -> Expr:
-    return a - b if b else a
+    return a - b if b > 0 else a + -b if b else a
 
 
 def _up_to(a: float, b: Expr) -> Expr:
@@ -124,12 +124,15 @@ def _least(shapes: Sequence[Expr]) -> Expr:
 
 
 def _length(vector: Sequence[float]) -> float:
-    """Scaled, so that no square overflows. Basic operations: math.hypot and sum differ between Pythons."""
-    most = max(abs(part) for part in vector)
+    """Scaled by a power of two, so that no square overflows. Basic operations, for the same bits everywhere:
+    math.hypot and sum differ between versions of Python.
+    """
+    exponent = math.frexp(max(abs(part) for part in vector))[1]
     total = 0.0
     for part in vector:
-        total += (part / most) * (part / most) if most else 0.0
-    return most * math.sqrt(total)
+        scaled = math.ldexp(part, -exponent)
+        total += scaled * scaled
+    return math.ldexp(math.sqrt(total), exponent - 1) * 2.0
 
 
 def _norm(vector: Sequence[Expr]) -> Expr:

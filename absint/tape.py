@@ -104,9 +104,8 @@ def lower(graph: Graph) -> Tape:
         if a < 0:
             continue
         # an operand that dies here gives its slot back first, so that the result can take it
-        for operand in {a, b} - {-1}:
-            if last[operand] == node and register[operand] >= first_slot:
-                free.append(register[operand])
+        dead = [operand for operand in {a, b} - {-1} if last[operand] == node]
+        free += [register[operand] for operand in dead if register[operand] >= first_slot]
         if not free:
             free.append(first_slot + slot_count)
             slot_count += 1

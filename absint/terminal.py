@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses: all is well, something wrong was found, bad usage or input, Ctrl-C."""
+
 PROGRESS_AFTER = 0.8
 """Seconds after which work that still goes on shows itself."""
 
 PIPED_WIDTH = 120
-"""Columns of a report that does not go to a terminal, unless the variable COLUMNS says otherwise."""
+"""Columns of a report that does not go to a terminal."""
 
 _UNLIMITED = 10_000  # columns: one line a row, so that lists can be searched line by line
 
@@ -56,8 +59,19 @@ def note(text: str) -> None:
         discard_output(sys.stderr)
 
 
-def discard_output(stream: TextIO) -> None:
+class NoteStream(io.StringIO):
+    """`note` for what wants a stream: whole lines, to standard error if there is somebody to read them."""
+
+    def write(self, text: str) -> int:
+        """Write lines."""
+        note(text.removesuffix("\n"))
+        return len(text)
+
+
+def discard_output(stream: TextIO | None) -> None:
     """Let what a stream still holds go nowhere, else Python complains about it at exit."""
+    if stream is None:
+        return
     with contextlib.suppress(OSError, ValueError):  # ValueError: no file behind it
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -74,7 +88,7 @@ def drawn(draw: Callable[[Console], None], stream: TextIO | None, piped_width: i
     from rich.console import Console
 
     shown = is_terminal(stream)
-    width = None if shown or os.environ.get("COLUMNS", "").isdigit() else piped_width
+    width = None if shown else piped_width
     text = io.StringIO()
     # no markup, emoji or highlighting: names and messages come from models
     console = Console(
@@ -105,10 +119,14 @@ def plain_table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table
 
 
 class Progress:
-    """Says on standard error what is being done, once it has taken a moment; only on a terminal."""
+    """Says on standard error what is being done, once it has taken a moment; only on a terminal.
 
-    def __init__(self, text: str) -> None:
+    `hidden`: never, for work that writes there itself.
+    """
+
+    def __init__(self, text: str, hidden: bool = False) -> None:
         self._text = text
+        self._hidden = hidden or not is_terminal(sys.stderr)
         self._status: Any = None
         self._over = False
         self._lock = threading.Lock()
@@ -116,7 +134,7 @@ class Progress:
         self._timer.daemon = True
 
     def __enter__(self) -> Progress:
-        if is_terminal(sys.stderr):
+        if not self._hidden:
             self._timer.start()
         return self
 

@@ -18,6 +18,9 @@ from absint.errors import ViewError
 from absint.precision import Precision
 from absint.program import Box
 
+MAX_PIXELS = 1 << 32
+"""Pixels of the largest image, 4 GiB."""
+
 
 class Grid(Enum):
     """Where in the square from -1 to 1 the samples lie."""
@@ -32,7 +35,8 @@ class Grid(Enum):
 class View:
     """An axis-aligned picture: size in pixels, centre, half extent of the shorter side, and height z.
 
-    Raises `ViewError` for a size below 1, or a position that is not finite, or a scale that is not above 0.
+    Raises `ViewError` for a size below 1 or above `MAX_PIXELS`, or a position that is not finite, or a scale
+    that is not above 0.
     """
 
     width: int
@@ -45,6 +49,8 @@ class View:
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
             raise ViewError(f"size {self.width}x{self.height}: an image needs at least one pixel each way")
+        if self.width * self.height > MAX_PIXELS:
+            raise ViewError(f"size {self.width}x{self.height}: too large, above {MAX_PIXELS} pixels")
         if not all(math.isfinite(value) for value in (*self.center, self.z)):
             raise ViewError(f"center {self.center}, z {self.z}: positions must be finite")
         if not (math.isfinite(self.scale) and self.scale > 0):
@@ -64,25 +70,30 @@ class View:
             return np.linspace(-1.0, 1.0, count, dtype=np.float64) if count > 1 else np.zeros(1)
         else:
             step = 2.0 / (shorter - 1) if shorter > 1 else 2.0
-        return (np.arange(count) - (count - 1) / 2) * step
+        return (np.arange(count, dtype=np.float64) - (count - 1) / 2) * step
 
-    def _round(self, positions: NDArray[np.float64], precision: Precision) -> NDArray[Any]:
-        rounded = positions.astype(precision.dtype)
+    def _positions(
+        self, center: float, scale: float, unit: NDArray[np.float64], precision: Precision
+    ) -> NDArray[Any]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = (center + scale * unit).astype(precision.dtype)
         if not np.isfinite(rounded).all():
-            raise ViewError(f"center {self.center}, scale {self.scale}: positions overflow {precision.value}")
+            raise ViewError(
+                f"center {self.center}, scale {self.scale}, z {self.z}: positions overflow {precision.value}"
+            )
         return rounded + precision.real(0.0)  # -0 becomes +0
 
     def xs(self, precision: Precision) -> NDArray[Any]:
         """float[width]: x of each column, left to right."""
-        return self._round(self.center[0] + self.scale * self._unit(self.width), precision)
+        return self._positions(self.center[0], self.scale, self._unit(self.width), precision)
 
     def ys(self, precision: Precision) -> NDArray[Any]:
         """float[height]: y of each row, top to bottom, so decreasing."""
-        return self._round(self.center[1] - self.scale * self._unit(self.height), precision)
+        return self._positions(self.center[1], -self.scale, self._unit(self.height), precision)
 
     def height_z(self, precision: Precision) -> NDArray[Any]:
         """float[1]: z of every pixel."""
-        return self._round(np.array([self.z]), precision)
+        return self._positions(self.z, 0.0, np.zeros(1), precision)
 
     def box(self, precision: Precision) -> Box:
         """The hull of the samples."""

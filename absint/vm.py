@@ -20,8 +20,8 @@ from absint.ops.table import BY_NAME, CONST, OPS, REFUSED, VAR
 
 VARIABLE_PREFIX = "var-"
 
-# Possessive, so that a line of a million digits is read once. No underscores; ASCII only, for without that flag
-# a dotless i passes as an i whose case is ignored.
+# Possessive, so that a line of a million digits is read once. No underscores; ASCII only, for without that
+# flag a dotless i passes as an i whose case is ignored.
 _NUMBER = re.compile(
     r"[+-]?+(?:(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:e[+-]?+[0-9]++)?+|inf(?:inity)?+|nan)",
     re.IGNORECASE | re.ASCII,
@@ -128,8 +128,9 @@ def _check_shape(path: str, lines: list[str], number: int, tokens: list[str], no
     if name[0] == BYTE_ORDER_MARK:
         _fail(path, lines, number, 0, "a byte order mark can only begin the file, not a name")
     if name in nodes:
-        first = next(n for n, line in enumerate(lines, 1) if line[:1] != "#" and line.split()[:1] == [name])
-        _fail(path, lines, number, 0, f"{_quote(name)} is already defined on line {first}")
+        _fail(
+            path, lines, number, 0, f"{_quote(name)} is already defined on line {_defining_line(lines, name)}"
+        )
     if len(tokens) == 1:
         _fail(path, lines, number, 1, "expected an opcode after the name")
     expected = _expected_operands(path, lines, number, tokens[1])
@@ -145,11 +146,13 @@ def _expected_operands(path: str, lines: list[str], number: int, opcode: str) ->
     """How many tokens follow an opcode. Raises for one that is unknown or refused."""
     if opcode == CONST.name:
         return 1
+    if opcode in (VAR.name, VARIABLE_PREFIX):
+        _fail(path, lines, number, 1, "expected the variable's name too, as in 'var-x'")
     if opcode.startswith(VARIABLE_PREFIX):
         return 0
     if opcode in REFUSED:
         _fail(path, lines, number, 1, f"opcode {opcode!r} is not supported: it is {REFUSED[opcode]}")
-    if opcode in BY_NAME and opcode != VAR.name:
+    if opcode in BY_NAME:
         return BY_NAME[opcode].arity
     import difflib
 
@@ -157,6 +160,14 @@ def _expected_operands(path: str, lines: list[str], number: int, opcode: str) ->
     near = difflib.get_close_matches(opcode[:_SHOWN].lower(), known, 1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     _fail(path, lines, number, 1, f"unknown opcode {_quote(opcode)}{hint}")
+
+
+def _defining_line(lines: list[str], name: str) -> int:
+    """The first line that defines a name, 0 if there is none."""
+    for number, line in enumerate(lines, 1):
+        if line[:1] != "#" and line.split(None, 1)[:1] == [name]:
+            return number
+    return 0
 
 
 def _undefined_operand(
@@ -167,11 +178,8 @@ def _undefined_operand(
     hint = ""
     if token == tokens[0]:
         hint = ": an instruction cannot use its own result"
-    else:
-        for later, line in enumerate(lines[number:], number + 1):
-            if line.split(None, 1)[:1] == [token]:
-                hint = f": it is defined below, on line {later}"
-                break
+    elif below := _defining_line(lines, token):
+        hint = f": it is defined below, on line {below}"
     _fail(path, lines, number, position, f"operand {_quote(token)} is not defined above{hint}")
 
 
@@ -191,17 +199,14 @@ def _append_variable(
         _check_shape(path, lines, number, tokens, {})
     expected = _expected_operands(path, lines, number, tokens[1])
     assert expected == 0
-    variable = tokens[1].removeprefix(VARIABLE_PREFIX)
-    if not variable:
-        _fail(path, lines, number, 1, "expected the variable's name after 'var-'")
-    return builder.append_variable(variable, tokens[0], number)
+    return builder.append_variable(tokens[1].removeprefix(VARIABLE_PREFIX), tokens[0], number)
 
 
 def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
     """The text of a graph, which parses back to it; nodes without a name get one that is free.
 
-    `comments`: lines to put first, without their `#`. Raises `GraphError` for a graph that `verify` refuses: text
-    made of a name with a blank in it, say, would be another program.
+    `comments`: lines to put first, without their `#`. Raises `GraphError` for a graph that `verify` refuses:
+    text made of a name with a blank in it, say, would be another program.
     """
     graph.verify()
     names = _complete_names(graph)

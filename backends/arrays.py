@@ -7,7 +7,7 @@ latest when the next one takes its slot. Images are drawn in bands of rows, so m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,9 @@ from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
 from absint.errors import DomainError
 from absint.graph import AXES
-from absint.ops.table import MUL, OPS, SQUARE
+from absint.ops.table import MUL, OPS, SQUARE, Op
 from absint.ops.translate import array_form
+from absint.precision import Precision
 from absint.program import Program
 from absint.tape import lower
 from absint.view import View
@@ -54,9 +55,11 @@ class ArrayExecutable:
         xp, dtype = self._xp, self.program.precision.dtype
         given = {"x": x, "y": y, "z": z, **variables}
         self._check_given(given)
-        points = {name: xp.asarray(value).astype(dtype) for name, value in given.items()}
-        check_box(self.program, hull(points))
+        with np.errstate(all="ignore"):  # what is too large for the precision rounds to infinity
+            points = {name: xp.asarray(value).astype(dtype) for name, value in given.items()}
         shape = np.broadcast_shapes(*(array.shape for array in points.values()))
+        if 0 not in shape:
+            check_box(self.program, hull(points))
         result = xp.empty(shape, dtype)
         for part in _parts(shape, self._chunk):
             inputs = {name: xp.broadcast_to(array, shape)[part] for name, array in points.items()}
@@ -67,29 +70,35 @@ class ArrayExecutable:
         """See `Executable.bounds`."""
         check_values_promised(self.program)
         xp, dtype = self._xp, self.program.precision.dtype
-        ends = {
-            name: (xp.asarray(lower).astype(dtype), xp.asarray(upper).astype(dtype))
-            for name, (lower, upper) in boxes.items()
-        }
+        self._check_known(boxes)
+        with np.errstate(all="ignore"):
+            ends = {
+                name: (xp.asarray(lower).astype(dtype), xp.asarray(upper).astype(dtype))
+                for name, (lower, upper) in boxes.items()
+            }
         for name, (low, high) in ends.items():
             if bool((~(low <= high)).any()):
                 raise DomainError(f"a box holds no {name}: its lower end is above its upper end, or NaN")
-            check_box(self.program, hull({name: xp.concatenate([low.ravel(), high.ravel()])}))
-        domain = IntervalDomain(self.program.precision, batched=True)
+        shape = np.broadcast_shapes(*(array.shape for pair in ends.values() for array in pair))
+        if 0 not in shape:
+            both = {name: xp.concatenate([low.ravel(), high.ravel()]) for name, (low, high) in ends.items()}
+            check_box(self.program, hull(both))
+        domain = IntervalDomain(self.program.precision)
+        rules = self._forms(Op.interval)
         registers: list[Any] = [domain.constant(value) for value in self.tape.constants.tolist()]
         no = xp.zeros((), bool)
-        for name in self.tape.variables:
-            registers.append(Interval(*ends[name], no) if name in ends else domain.top())
+        registers += [
+            Interval(*ends[name], no) if name in ends else domain.top() for name in self.tape.variables
+        ]
         registers += [None] * self.tape.slot_count
         with np.errstate(all="ignore"):
             for code, out, a, b in self._code:
                 if b < 0:
-                    registers[out] = domain.transfer(OPS[code], (registers[a],))
+                    registers[out] = rules[code](*registers[a])
                 elif a == b and code == MUL.code:
-                    registers[out] = domain.transfer(SQUARE, (registers[a],))
+                    registers[out] = rules[SQUARE.code](*registers[a])
                 else:
-                    registers[out] = domain.transfer(OPS[code], (registers[a], registers[b]))
-        shape = np.broadcast_shapes(*(array.shape for pair in ends.values() for array in pair))
+                    registers[out] = rules[code](*registers[a], *registers[b])
         root = registers[self.tape.root]
         return Interval(*(xp.broadcast_to(xp.asarray(part), shape) for part in root))
 
@@ -110,29 +119,28 @@ class ArrayExecutable:
         missing = sorted(set(self.tape.variables) - set(given))
         if missing:
             raise DomainError(f"no value given for the variable {missing[0]!r}")
-        surplus = sorted(set(given) - set(self.program.graph.variables.values()) - set(AXES))
+        self._check_known(given)
+
+    def _check_known(self, names: Iterable[str]) -> None:
+        surplus = sorted(set(names) - set(self.program.graph.variables.values()) - set(AXES))
         if surplus:
             raise DomainError(f"the program has no variable {surplus[0]!r}")
 
-    def _forms(self) -> list[Callable[..., Any] | None]:
-        """The array form of each operation that the tape uses."""
-        used = set(self.tape.op.tolist())
-        precision = self.program.precision
-        return [
-            array_form(op.body(precision), precision, self._xp) if op.code in used else None for op in OPS
-        ]
+    def _forms(self, function: Callable[[Op, Precision], Any]) -> dict[int, Callable[..., Any]]:
+        """The array form of a function of each operation that the tape uses, by its code."""
+        used, precision = set(self.tape.op.tolist()) | {SQUARE.code}, self.program.precision
+        return {code: array_form(function(OPS[code], precision), precision, self._xp) for code in used}
 
     def _run(self, inputs: Mapping[str, Any]) -> Any:
         """The root's value for arrays that broadcast."""
         real = self.program.precision.real
-        forms = self._forms()
-        registers: list[Any] = [real(value) for value in self.tape.constants.tolist()]
-        registers += [inputs[name] for name in self.tape.variables]
-        registers += [None] * self.tape.slot_count
+        forms = self._forms(Op.body)
         with np.errstate(all="ignore"):
+            registers: list[Any] = [real(value) for value in self.tape.constants.tolist()]
+            registers += [inputs[name] for name in self.tape.variables]
+            registers += [None] * self.tape.slot_count
             for code, out, a, b in self._code:
                 form = forms[code]
-                assert form is not None
                 registers[out] = form(registers[a]) if b < 0 else form(registers[a], registers[b])
         return registers[self.tape.root]
 

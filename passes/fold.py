@@ -33,13 +33,28 @@ NOT_A_NUMBER = Rewrite("never-a-number", Mode.BITS)
 
 @dataclass(frozen=True)
 class Fold:
-    """Replaces operations by constants, in one sweep from the leaves."""
+    """Replaces operations by constants, from the leaves to the root.
+
+    A new constant may be sharper than the bounds that its operation had, as that of a sine; so it sweeps
+    until nothing changes, at most `rounds` times.
+    """
 
     name: ClassVar[str] = "fold"
     promise: ClassVar[Promise] = Promise.BITS
+    rounds: int = 4
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Fold what is constant on the program's box."""
+        total: Counter[Rewrite] = Counter()
+        for _ in range(self.rounds):
+            program, rewrites = self._sweep(program, analyses)
+            total += rewrites
+            if not rewrites:
+                break
+        return PassResult(program, total)
+
+    def _sweep(self, program: Program, analyses: Analyses) -> PassResult:
+        """Every operation once, with facts about the program as it was before the sweep."""
         graph, precision = program.graph, program.precision
         bounds = bounds_of(program, analyses).bounds
         demand = demand_of(program, analyses)

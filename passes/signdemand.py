@@ -37,11 +37,12 @@ RULES = RuleSet(
         Rule("max-not-positive-left", "max(a, b)", "b", SIGN, when="a <= 0 and number(a)", sees=POSITIVE),
         Rule("min-positive-right", "min(a, b)", "a", SIGN, when="b > 0 and number(b)", sees=POSITIVE),
         Rule("min-positive-left", "min(a, b)", "b", SIGN, when="a > 0 and number(a)", sees=POSITIVE),
-        # steps that keep the sign; a factor below 1 may underflow to zero, and a NaN satisfies every comparison
+        # steps that keep the sign; a factor below 1 may underflow to zero, and NaN satisfies any comparison
         Rule("mul-grows", "mul(a, C)", "a", SIGN, when="C >= 1 and number(C)", sees=BOTH),
         Rule("mul-grows-negative", "mul(a, C)", "neg(a)", SIGN, when="C <= -1 and number(C)", sees=BOTH),
         Rule("div-grows", "div(a, C)", "a", SIGN, when="C > 0 and C <= 1 and number(C)", sees=BOTH),
-        Rule("div-grows-negative", "div(a, C)", "neg(a)", SIGN, when="C < 0 and C >= -1 and number(C)", sees=BOTH),
+        Rule("div-grows-negative", "div(a, C)", "neg(a)", SIGN, when="C < 0 and C >= -1 and number(C)",
+             sees=BOTH),
         Rule("sqrt-positive", "sqrt(a)", "a", SIGN, sees=POSITIVE),
     )
 )  # fmt: skip

@@ -1,30 +1,31 @@
 """Operands that agree under the demand a rule asks for give results that agree under the demand given.
 
-This is the whole soundness of demand: every rewrite may change a node as far as its demand cannot see, and so
-the rules must carry each such change harmlessly to the root. Tried for every pair of special operands and every
-pair of replacements. Facts are about the original operands only: the replaced ones may lie outside the bounds.
+This is the whole soundness of demand: every rewrite may change a node as far as its demand cannot see, and
+so the rules must carry each such change harmlessly to the root. Tried for every pair of special operands and
+every pair of replacements. Facts are about the original operands only: the replaced ones may lie outside.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from operands import OPERATIONS, Column, distinct, same, spicy
 
 from absint.ops.demand import Bounds, Demand, DemandRule, passed_on
 from absint.ops.table import BY_NAME, Op
 from absint.ops.translate import array_form
 from absint.precision import Precision
+from tests.operands import OPERATIONS, Column, distinct, same, spicy
 
 FEW = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 5e-324, -1.4e-45, 1e30)
 """For operations that pass a sign demand on: there the pairs of replacements are many."""
 
-SUBSETS = {
+SUBSETS: dict[str, Callable[[Column], Any]] = {
     "anything": lambda v: np.ones(v.shape, bool),
     "number": lambda v: v == v,
     "positive": lambda v: v > 0,

@@ -27,7 +27,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("absint.expr", "absint.polygon", "absint.program", "absint.shapes", "absint.tape", "absint.view", "absint.vm"),
     4: ("absint.analysis", "absint.instruments", "absint.interpret", "absint.manager", "absint.rules"),
     5: ("absint.backends", "absint.fuzz", "absint.passes"),
-    6: ("absint.bench", "absint.cli", "absint.models", "absint.report"),
+    6: (
+        "absint.__main__", "absint.api", "absint.bench", "absint.cli", "absint.commands", "absint.listing",
+        "absint.models", "absint.report", "absint.terminal",
+    ),
 }
 FACE = "absint"  # absint/__init__.py stands on the top floor
 WINGS = {"absint.passes": "passes", "absint.backends": "backends", "absint.fuzz": "fuzz"}

@@ -25,13 +25,17 @@ from absint.ops.table import Op
 from absint.precision import Precision
 
 UP = 1.0 + 4.0 * UNIT
-"""Makes up for two roundings. Sound below the normal numbers too, where sums are exact."""
+"""Makes up for two roundings: (1 - u) * (1 - u) * UP > 1. Where the product underflows the sum was exact."""
 
 _errstate = np.errstate(all="ignore")
 
 
 class Affine(NamedTuple):
-    """A form and the interval that it is reduced with. Elements are compared by what they say: see `leq`."""
+    """A form and the interval that it is reduced with: every number among the values is in both.
+
+    Two nodes with equal elements may still differ, within the error: `a - a` is not zero here, and `a * a` is
+    no square. Who knows that both operands are one node says so by the operation, as `interpret` does.
+    """
 
     form: Form
     interval: Interval
@@ -107,7 +111,7 @@ class AffineDomain:
         return self._forms.greater(upper - centre, centre - lower) * UP
 
     def to_interval(self, element: Affine) -> Interval:
-        """The interval, which is never wider than the form."""
+        """The interval that the form is reduced with."""
         return element.interval
 
     @_errstate
@@ -168,12 +172,7 @@ class AffineDomain:
         return self.from_interval(self._rule(op, operands)) if sharp is None else sharp(op, operands)
 
     def _rule(self, op: Op, operands: Sequence[Affine]) -> Interval:
-        rule = self._intervals.transfer(op, [operand.interval for operand in operands])
-        if self.batched:
-            return rule
-        # a rule's literals are Python's numbers, which would divide by zero with an exception
-        real = self.precision.real
-        return Interval(real(rule.lower), real(rule.upper), rule.may_nan)
+        return self._intervals.transfer(op, [operand.interval for operand in operands])
 
     def _ends(self, element: Affine) -> tuple[Any, Any]:
         return self._wide(element.interval.lower), self._wide(element.interval.upper)
@@ -269,7 +268,7 @@ class AffineDomain:
         first, second = (low >= 0.0, high <= 0.0) if largest else (high <= 0.0, low >= 0.0)
         if self._all(first):
             return self._arm(a, rule)
-        if self._all(second):
+        if self._all(second) and not self._any(first):  # a tie is `a`'s in every batch
             return self._arm(b, rule)
         blended = self._blended(a, b, low, high, rule, largest)
         if not self._any(first | second):

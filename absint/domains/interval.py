@@ -98,9 +98,18 @@ class IntervalDomain:
             if self.batched:
                 rule = array_form(rule, self.precision)
             self._rules[op.code] = rule
-        if len(operands) == 1:
-            return Interval(*rule(*operands[0]))
-        return Interval(*rule(*operands[0], *operands[1]))
+        result = rule(*operands[0]) if len(operands) == 1 else rule(*operands[0], *operands[1])
+        return Interval(*result) if self.batched else self._rounded(*result)
+
+    def _rounded(self, lower: Any, upper: Any, may_nan: Any) -> Interval:
+        """A scalar rule's result. Its literals are Python's numbers, which would be binary64 from here on.
+
+        They would also raise an exception where they divide by zero.
+        """
+        real = self.precision.real
+        lower = lower if type(lower) is real else real(lower)
+        upper = upper if type(upper) is real else real(upper)
+        return Interval(lower, upper, may_nan)
 
     def less(self, a: Interval, b: Interval) -> Any:
         """Disjoint, a below b."""

@@ -190,7 +190,7 @@ def _kept(a: int) -> int:
 
 
 def _always_plus(*classes: int) -> int:
-    """Sums that cancel give +0 (those of two zeros are points), and squares and magnitudes are +0."""
+    """Sums that cancel give +0 (those of two zeros are points); squares, magnitudes and answers are +0."""
     return PLUS_ZERO
 
 
@@ -202,6 +202,8 @@ _ZERO_SIGNS: dict[str, Callable[..., int]] = {
     "sub": _always_plus,
     "square": _always_plus,
     "abs": _always_plus,
+    "not": _always_plus,
+    "compare": _always_plus,
     "sqrt": _kept,
     "floor": _kept,
     "ceil": _kept,

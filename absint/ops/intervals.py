@@ -146,20 +146,24 @@ def div(
 ) -> tuple[Real, Real, Bool]:
     """The extremes lie at the corners, unless the divisor touches zero: then both infinities are reached.
 
-    A corner inf/inf is left out: its neighbours give 0 or inf, which the other corners give too.
+    A corner inf/inf is NaN. A finite neighbour in `a` gives 0 there, unless `a` is an infinite point; then
+    what the corner hides is infinite and lies at another one.
     """
     empty = a_lower > a_upper or b_lower > b_upper
     pole = contains_zero(b_lower, b_upper)
+    point = a_lower == a_upper
     p = a_lower / b_lower
     q = a_lower / b_upper
     r = a_upper / b_lower
     s = a_upper / b_upper
+    low = inf if point else 0.0
+    high = -inf if point else 0.0
     lower = lesser(
-        lesser(p if p == p else inf, q if q == q else inf), lesser(r if r == r else inf, s if s == s else inf)
+        lesser(p if p == p else low, q if q == q else low), lesser(r if r == r else low, s if s == s else low)
     )
     upper = greater(
-        greater(p if p == p else -inf, q if q == q else -inf),
-        greater(r if r == r else -inf, s if s == s else -inf),
+        greater(p if p == p else high, q if q == q else high),
+        greater(r if r == r else high, s if s == s else high),
     )
     nan = pole and contains_zero(a_lower, a_upper)
     nan = nan or (touches_infinity(a_lower, a_upper) and touches_infinity(b_lower, b_upper))

@@ -3,9 +3,9 @@
 Sound because the computed functions are nearly monotone where the true ones are. Let v <= w be true values,
 and a, b what is computed for them.
 
-- binary32: a and b are v and w, off by less than 2^-40 of themselves, then rounded. What is rounded crosses
-  by less than 2^-38 of a float's neighbourhood, so it can pass at most one rounding boundary: a is at most
-  one float above b. End points move out by one float.
+- binary32: a and b are v and w, off by less than 2^-40 of themselves, then rounded. Before rounding they
+  cross by less than 2^-39 of themselves, far less than the 2^-24 between floats, so at most one rounding
+  boundary is passed: a is at most one float above b. End points move out by one float.
 - binary64: the error is below one ulp, so a is at most the float above v, b at least the float below w, and
   a at most one float above b. End points move out by two.
 

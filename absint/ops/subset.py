@@ -1,4 +1,4 @@
-"""The language of op bodies: a typed function in, a small typed tree out. `translate` prints the tree.
+"""The language of op bodies: a Python function in, its `typed_tree` out, which `translate` prints.
 
 Op bodies and interval rules are module-level Python functions in this subset:
 
@@ -16,6 +16,10 @@ Op bodies and interval rules are module-level Python functions in this subset:
 - There are no side effects: the array form evaluates both arms of a conditional and both sides of `and`, so
   an arm that is not selected must be harmless (an index in range, an integer that does not overflow).
 
+Called directly with NumPy scalars a function is the scalar definition. One difference: a number that has not
+met a NumPy scalar is still a Python float there. It holds the same value wherever it is exact in the
+program's precision, as 0, 1 and inf are; a result like π is therefore written `narrow(PI)` in binary32.
+
 Everything else is a `TranslateError` that names the function and the line: a programmer's mistake, never
 one that a model can cause.
 """
@@ -27,146 +31,33 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
 from absint.ops import primitives
+from absint.ops.typed_tree import (
+    FLOATS,
+    Assign,
+    Binary,
+    Call,
+    Const,
+    Element,
+    Expr,
+    Function,
+    Local,
+    Loop,
+    Negative,
+    Not,
+    Primitive,
+    Select,
+    TranslateError,
+    Type,
+    tuple_types,
+)
 from absint.precision import Precision
 
-
-class TranslateError(TypeError):
-    """A function is not in the subset, or mixes types."""
-
-
-class Type(Enum):
-    """The type of an expression; `NUMBER` is a literal whose context has not yet given it one."""
-
-    REAL = "Real"
-    WIDE = "Wide"
-    INT = "Int"
-    BOOL = "Bool"
-    NUMBER = "number"
-
-
-FLOATS = (Type.REAL, Type.WIDE)
-
-
-@dataclass(frozen=True, slots=True)
-class Const:
-    """A literal; a `float`, `int` or `bool` as its type says."""
-
-    type: Type
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Local:
-    """A parameter, local or loop variable."""
-
-    type: Type
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Negative:
-    """Unary minus: flips the sign bit."""
-
-    type: Type
-    operand: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """Logical negation."""
-
-    type: Type
-    operand: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Binary:
-    """Arithmetic, a comparison (of type BOOL), `and` or `or`; `symbol` is Python's."""
-
-    type: Type
-    symbol: str
-    left: Expr
-    right: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Select:
-    """`body if test else orelse`."""
-
-    type: Type
-    test: Expr
-    body: Expr
-    orelse: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Primitive:
-    """A call of a primitive by its name; a float primitive has the type of its operands."""
-
-    type: Type
-    name: str
-    operands: tuple[Expr, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call of another function of the subset. `type` is meaningless when it returns several values."""
-
-    type: Type
-    target: Function
-    operands: tuple[Expr, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """`TABLE[index]`; a constant index is folded away."""
-
-    type: Type
-    table: str
-    index: Expr
-
-
-Expr = Const | Local | Negative | Not | Binary | Select | Primitive | Call | Element
-
-
-@dataclass(frozen=True, slots=True)
-class Assign:
-    """`names = value`; several names unpack a call, or a conditional between two calls."""
-
-    names: tuple[str, ...]
-    value: Expr
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """`for name in range(count)`."""
-
-    name: str
-    count: int
-    body: tuple[Assign | Loop, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Function:
-    """One function of the subset, checked. `locals` holds the types of all names but the parameters."""
-
-    name: str
-    summary: str
-    parameters: dict[str, Type]
-    returns: tuple[Type, ...]
-    locals: dict[str, Type] = field(default_factory=dict)
-    body: tuple[Assign | Loop, ...] = ()
-    results: tuple[Expr, ...] = ()
-    """What it returns: one expression per value, or one (`tuple_types`) that gives them all."""
-    callees: tuple[Function, ...] = ()
-    tables: dict[str, tuple[float, ...]] = field(default_factory=dict)
-
+Body = Callable[..., Any]
 
 _SAME = {"trunc": 1, "floor": 1, "sqrt": 1, "abs": 1, "next_up": 1, "next_down": 1, "fmod": 2, "copysign": 2}
 """Primitives from floats of one type to the same type, with their number of operands."""
@@ -200,43 +91,26 @@ _FOLD: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+def printed_name(function: Body) -> str:
+    """The function's name in every form: its module keeps `basic.add` and `intervals.add` apart."""
+    return f"{function.__module__.rpartition('.')[2]}_{function.__name__}"
+
+
 @functools.cache
-def analyse(function: Callable[..., Any], precision: Precision) -> Function:
+def analyse(function: Body, precision: Precision) -> Function:
     """Check a function of the subset for one precision. Raises `TranslateError`."""
     return _Analysis(function, precision).run()
-
-
-def with_callees(functions: list[Function]) -> list[Function]:
-    """The functions and all that they call, each once, callees first."""
-    order: dict[Function, None] = {}
-
-    def visit(function: Function) -> None:
-        for callee in function.callees:
-            visit(callee)
-        order.setdefault(function)
-
-    for function in functions:
-        visit(function)
-    return list(order)
-
-
-def tuple_types(value: Expr) -> tuple[Type, ...]:
-    """The types of what is unpacked or returned whole: a call, or a conditional between two."""
-    while isinstance(value, Select):
-        value = value.body
-    return value.target.returns if isinstance(value, Call) else (value.type,)
 
 
 class _Analysis:
     """One walk over a function's syntax tree that builds and types the small tree."""
 
-    def __init__(self, function: Callable[..., Any], precision: Precision) -> None:
+    def __init__(self, function: Body, precision: Precision) -> None:
         if not isinstance(function, FunctionType):
             raise TranslateError(f"{function!r} is not a Python function")
         self.function = function
         self.precision = precision
         self.real = Type.WIDE if precision is Precision.F64 else Type.REAL
-        self.module = function.__module__.rpartition(".")[2]
         lines, self.first_line = inspect.getsourcelines(function)
         tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
         assert isinstance(tree, ast.FunctionDef)
@@ -266,7 +140,7 @@ class _Analysis:
         body = tuple(s for node in statements[:-1] for s in self.statement(node))
         results = self.results(statements[-1], returns)
         return Function(
-            name=f"{self.module}_{self.function.__name__}",
+            name=printed_name(self.function),
             summary=(self.function.__doc__ or "").strip().partition("\n")[0],
             parameters=parameters,
             returns=returns,

@@ -68,7 +68,8 @@ def unorder(ranks: Array, precision: Precision) -> Array:
 
 def special(precision: Precision) -> Array:
     """Ends, extrema, poles and the like, with their neighbours."""
-    turns = np.concatenate([np.arange(-9, 10), [100, 1000, 667544, 667545]]) * (np.pi / 2)
+    many = [100, 1000, 667544, 667545, 667547, 10**7 + 1, 10**9 + 1, 10**9 + 3, 10**11 + 1, 10**13 + 3]
+    turns = np.concatenate([np.arange(-9, 10), many]) * (np.pi / 2)
     values = np.concatenate(
         [SPICY, turns, [0.5, -0.5, 1.0, -1.0, 88.7, -104.0, 709.7, -745.2, 2.0**20, 1e22]]
     )

@@ -38,8 +38,8 @@ from absint.ops.primitives import (
     trunc,
     wide,
 )
-from absint.ops.subset import TranslateError
 from absint.ops.table import OPS, SPICY, Op
+from absint.ops.typed_tree import TranslateError
 from absint.precision import Precision
 
 SCALE = float(os.environ.get("ABSINT_TEST_SCALE", "1"))

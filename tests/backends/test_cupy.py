@@ -1,0 +1,201 @@
+"""The GPU evaluator where there is no GPU: what it says, and that its code keeps to what CuPy can do.
+
+`FakeCupy` computes with NumPy but is as strict as CuPy: only functions that CuPy has, and never an array of
+NumPy's among the operands, not even to index one.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from absint.backend import find_backend
+from absint.backends.arrays import ArrayExecutable
+from absint.errors import BackendError
+from absint.ops.table import OPS, SPICY
+from absint.precision import Precision
+from absint.program import Program
+from absint.view import View
+from absint.vm import parse_vm
+from tests.domains.containment import random_graph
+
+_NAMES = (
+    "abs arange array asarray asnumpy broadcast_to ceil concatenate copysign empty empty_like float32 float64"
+    " floor fmod full int32 int64 isfinite isinf isnan ldexp logical_and logical_not logical_or maximum"
+    " minimum nextafter ones signbit sqrt square stack take trunc uint32 uint64 where zeros zeros_like"
+)
+FUNCTIONS = frozenset(_NAMES.split())
+"""Of those in CuPy's reference that an evaluator may want."""
+
+
+def to_host(value: Any) -> Any:
+    """The NumPy array inside a device array; what CuPy would refuse is refused."""
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"CuPy refuses an array of NumPy's: {value!r}")
+    if isinstance(value, tuple | list):
+        return type(value)(to_host(part) for part in value)
+    return value._host if isinstance(value, DeviceArray) else value
+
+
+def to_device(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(to_device(part) for part in value)
+    # CuPy has no scalars of its own: what is 0-dimensional stays an array on the device
+    return DeviceArray(np.asarray(value)) if isinstance(value, np.ndarray | np.generic) else value
+
+
+class DeviceArray(NDArrayOperatorsMixin):
+    """An array that NumPy cannot see into."""
+
+    def __init__(self, host: np.ndarray[Any, Any]) -> None:
+        self._host = host
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        assert method == "__call__"
+        return to_device(ufunc(*map(to_host, inputs), **options))
+
+    def __array_function__(self, function: Any, _: Any, arguments: Any, options: Any) -> Any:
+        assert function.__name__ in FUNCTIONS, f"CuPy has no {function.__name__}"
+        return to_device(function(*map(to_host, arguments), **options))
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed.")  # CuPy's words
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._host, name)
+        if not callable(value):
+            return value
+        return lambda *arguments, **options: to_device(value(*map(to_host, arguments), **options))
+
+    def __getitem__(self, key: Any) -> Any:
+        return to_device(self._host[to_host(key)])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._host[to_host(key)] = to_host(value)
+
+    def __len__(self) -> int:
+        return len(self._host)
+
+    def __bool__(self) -> bool:
+        return bool(self._host)
+
+    def __float__(self) -> float:
+        return float(self._host)
+
+
+class FakeCupy:
+    """The module. Made once, for array forms are cached by module."""
+
+    def __getattr__(self, name: str) -> Any:
+        assert name in FUNCTIONS, f"CuPy has no {name}"
+        function = getattr(np, name)
+        if isinstance(function, type):
+            return function
+        return lambda *arguments, **options: to_device(function(*map(to_host, arguments), **options))
+
+    def asarray(self, value: Any, dtype: Any = None) -> DeviceArray:
+        """The one way onto the device."""
+        return DeviceArray(np.array(value._host if isinstance(value, DeviceArray) else value, dtype))
+
+    def asnumpy(self, array: DeviceArray) -> Any:
+        """The one way back."""
+        return array._host
+
+
+FAKE: Any = FakeCupy()
+
+
+def assert_same(got: Any, expected: Any) -> None:
+    got, expected = np.asarray(got), np.asarray(expected)
+    assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+    bits = f"u{got.dtype.itemsize}"
+    same = np.ascontiguousarray(got).view(bits) == np.ascontiguousarray(expected).view(bits)
+    assert (same | ((got != got) & (expected != expected))).all()
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize("op", [op.name for op in OPS if not op.is_leaf])
+def test_every_operation_with_the_functions_that_cupy_has(op: str, precision: Precision) -> None:
+    operands = {1: "a", 2: "a b"}
+    arity = next(o.arity for o in OPS if o.name == op)
+    program = Program(parse_vm(f"a var-x\nb var-y\nr {op} {operands[arity]}\n"), precision)
+    device, host = ArrayExecutable(program, FAKE, 1 << 20), ArrayExecutable(program, np, 1 << 20)
+    x, y = np.array(SPICY), np.array(SPICY)[:, None]
+    values = device.values(x, y)
+    assert isinstance(values, DeviceArray)
+    assert_same(FAKE.asnumpy(values), host.values(x, y))
+    assert_same(device.image(View(9, 5, scale=3.0)), host.image(View(9, 5, scale=3.0)))
+    numbers = np.array(sorted(precision.round(value) for value in SPICY if value == value))
+    boxes = {"x": (numbers[:-2], numbers[2:]), "y": (numbers[:-1, None], numbers[1:, None])}
+    for got, expected in zip(device.bounds(boxes), host.bounds(boxes), strict=True):
+        assert isinstance(got, DeviceArray)
+        assert_same(FAKE.asnumpy(got), expected)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_programs(seed: int) -> None:
+    program = Program(random_graph(Random(seed), 40))
+    view = View(17, 11)
+    assert_same(ArrayExecutable(program, FAKE, 50).image(view), ArrayExecutable(program, np, 50).image(view))
+
+
+# Where it cannot be used
+
+
+def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)  # importing it fails now
+    with pytest.raises(BackendError) as caught:
+        find_backend("cupy")
+    assert str(caught.value) == (
+        "backend 'cupy' is not available: CuPy is not installed; "
+        "pip install 'absint[cuda12]' (or 'absint[cuda13]', after the driver's CUDA version)"
+    )
+
+
+class NoDevice:
+    """As much of CuPy as is there without a driver."""
+
+    class CUDARuntimeError(RuntimeError):
+        """What the runtime raises."""
+
+    def __init__(self, count: int | None) -> None:
+        self.cuda, self.runtime, self.count = self, self, count
+
+    def getDeviceCount(self) -> int:  # CuPy's name
+        if self.count is None:
+            raise self.CUDARuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient")
+        return self.count
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"),
+    [
+        (0, "CuPy finds no CUDA device"),
+        (None, "CuPy finds no CUDA device: cudaErrorInsufficientDriver: CUDA driver version is insufficient"),
+    ],
+)
+def test_without_a_device(monkeypatch: pytest.MonkeyPatch, count: int | None, reason: str) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", NoDevice(count))
+    with pytest.raises(BackendError) as caught:
+        find_backend("cupy")
+    assert str(caught.value) == f"backend 'cupy' is not available: {reason}"
+
+
+def test_listing_backends_does_not_import_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    from absint.registry import names
+
+    real_import = builtins.__import__
+
+    def watch(name: str, *rest: Any) -> Any:
+        assert name.partition(".")[0] != "cupy"
+        return real_import(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", watch)
+    names.cache_clear()
+    assert "cupy" in names("backends")

@@ -1,0 +1,1 @@
+"""One suite for every backend and every domain, found through the registry."""

@@ -1,0 +1,261 @@
+"""Nothing is missing: every operation has its rules, every domain its methods, every pass its golden files.
+
+And names agree: file, class and command-line name. What only the generic transfer covers is listed, so that a
+change of it is seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import math
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from absint import backend as backend_module
+from absint import expr, registry
+from absint.analysis import Analyses, make_domain
+from absint.domains import affine, sign
+from absint.domains.lattice import Domain, Interval
+from absint.errors import BackendError, PipelineError, UsageError
+from absint.manager import PassResult, pass_names
+from absint.ops.demand import Bounds, Demand
+from absint.ops.table import BY_NAME, OPS, REFUSED, SPICY, Op
+from absint.ops.translate import array_form
+from absint.precision import Precision
+from absint.program import Program, Promise
+from absint.vm import parse_vm
+from tests.operands import OPERATIONS
+
+ROOT = Path(__file__).parents[1]
+EVERY_OP = pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
+ANYTHING = Bounds(-math.inf, math.inf, True)
+
+FORMAT = {
+    0: "const var",
+    1: "neg abs recip sqrt square floor ceil round sin cos tan asin acos atan exp ln not",
+    2: "add sub mul div atan2 min max compare mod and or",
+}
+"""The opcodes of the format by arity. `rand` and `mix` are refused."""
+
+
+def modules(kind: str) -> dict[str, ModuleType]:
+    """The files of `passes`, `domains` or `backends` that are no packages."""
+    package = importlib.import_module(f"absint.{kind}")
+    files = [
+        path.stem for path in Path(package.__path__[0]).resolve().glob("*.py") if path.stem != "__init__"
+    ]
+    return {name: importlib.import_module(f"absint.{kind}.{name}") for name in sorted(files)}
+
+
+# Operations
+
+
+def test_the_table_holds_the_opcodes_of_the_format() -> None:
+    found = {arity: {op.name for op in OPS if op.arity == arity} for arity in FORMAT}
+    assert found == {arity: set(names.split()) for arity, names in FORMAT.items()}
+    assert set(REFUSED) == {"rand", "mix"}
+    assert [op.code for op in OPS] == list(range(len(OPS)))
+    assert {op.name: op for op in OPS} == BY_NAME
+
+
+@pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
+@EVERY_OP
+def test_every_operation_has_a_body_and_an_interval_rule(op: Op, precision: Precision) -> None:
+    """Annotated and documented functions of the right number of arguments, which have an array form."""
+    body, rule = op.body(precision), op.interval(precision)
+    assert len(inspect.signature(body).parameters) == op.arity
+    assert len(inspect.signature(rule).parameters) == 3 * op.arity
+    for function in (body, rule):
+        assert function.__doc__
+        assert "return" in inspect.get_annotations(function)
+        assert callable(array_form(function, precision))
+
+
+@EVERY_OP
+def test_every_operation_has_a_demand_rule_for_each_demand(op: Op) -> None:
+    for demand in Demand:
+        asked = op.demand(demand, (ANYTHING,) * op.arity)
+        assert len(asked) == op.arity
+        assert all(a in set(Demand) for a in asked)
+
+
+def test_every_public_operation_has_a_python_function() -> None:
+    """`absint.sqrt` and the like; arithmetic is spelled with operators."""
+    x, y = expr.var("x"), expr.var("y")
+    operators: dict[str, Any] = {
+        "neg": lambda: -x,
+        "add": lambda: x + y,
+        "sub": lambda: x - y,
+        "mul": lambda: x * y,
+        "div": lambda: x / y,
+    }
+    spelled = {"abs": "absolute", "min": "minimum", "max": "maximum", "round": "round_"} | {
+        name: f"logical_{name}" for name in ("and", "or", "not")
+    }
+    for op in OPERATIONS:
+        function = operators.get(op.name) or (
+            lambda op=op: getattr(expr, spelled.get(op.name, op.name))(*(x, y)[: op.arity])
+        )
+        graph = expr.to_graph(function())
+        assert graph.record(graph.root) is op
+        assert len(graph) == 1 + op.arity
+
+
+def test_spicy_values_hold_what_is_special() -> None:
+    for precision in Precision:
+        info = np.finfo(precision.dtype)
+        special = [0.0, math.inf, float(info.max), float(info.smallest_subnormal), float(info.tiny)]
+        rounded = {precision.round(value) for value in SPICY}
+        missing = [v for v in special[:4] for s in (1, -1) if s * v not in rounded]
+        assert not missing
+    assert any(v != v for v in SPICY)
+    assert {math.copysign(1, v) for v in SPICY if v == 0} == {1, -1}
+
+
+# Domains
+
+GENERIC_SIGN = "acos and asin atan atan2 cos exp ln max min mod neg or sin tan"
+"""Operations whose zero results the sign domain does not tell apart beyond what intervals say."""
+
+GENERIC_AFFINE = "acos and asin atan atan2 ceil compare cos floor mod not or round sin tan"
+"""Operations of which the affine domain keeps the interval alone."""
+
+
+def test_which_operations_have_generic_transfers_only() -> None:
+    names = {op.name for op in OPERATIONS}
+    assert " ".join(sorted(names - set(sign._ZERO_SIGNS))) == GENERIC_SIGN
+    sharp = affine.AffineDomain(Precision.F32)._sharp
+    assert " ".join(sorted(names - set(sharp))) == GENERIC_AFFINE
+    assert names >= set(sign._ZERO_SIGNS) | set(sharp)
+
+
+def test_generic_affine_transfers_have_no_terms_and_sharp_ones_may() -> None:
+    """The golden list speaks of what the domain does, not only of a private table."""
+    domain = affine.AffineDomain(Precision.F64)
+    bounds = Interval(np.float64(0.25), np.float64(0.75), False)
+    x = domain.variable("x", bounds)
+    for op in OPERATIONS:
+        element = domain.transfer(op, (x, domain.constant(0.5))[: op.arity])
+        kept = any(term != 0 for term in element.form.terms.values())
+        assert not (kept and op.name in GENERIC_AFFINE.split()), op.name
+
+
+@pytest.mark.parametrize("name", registry.names("domains"))
+@pytest.mark.parametrize("batched", [False, True])
+def test_every_domain_implements_the_protocol(name: str, batched: bool) -> None:
+    required = {key for key in vars(Domain) if not key.startswith("_")} | set(Domain.__annotations__)
+    assert {"top", "transfer", "leq", "less", "name", "precision"} <= required
+    for precision in Precision:
+        domain = make_domain((name,), precision, batched)
+        missing = {key for key in required if not hasattr(domain, key)}
+        assert not missing
+        assert (domain.name, domain.precision, domain.batched) == (name, precision, batched)
+        for key in required:
+            declared, own = getattr(Domain, key, None), getattr(domain, key)
+            if inspect.isfunction(declared):
+                expected = list(inspect.signature(declared).parameters)[1:]
+                assert list(inspect.signature(own).parameters) == expected, key
+                assert own.__doc__
+
+
+@pytest.mark.parametrize("name", registry.names("domains"))
+def test_every_domain_transfers_every_operation(name: str) -> None:
+    for precision in Precision:
+        domain = make_domain((name,), precision)
+        for op in OPERATIONS:
+            with np.errstate(all="ignore"):
+                element = domain.transfer(op, [domain.top()] * op.arity)
+            assert domain.contains(
+                element, precision.real(op.body(precision)(*[precision.real(0.5)] * op.arity))
+            )
+
+
+# Passes, analyses, backends
+
+
+@pytest.mark.parametrize("name", registry.names("passes"))
+def test_names_of_passes_and_analyses_agree(name: str) -> None:
+    """`passes/minmax.py` holds `MinMax`, `passes/bounds.py` holds `BoundsAnalysis`: frozen dataclasses."""
+    found: Any = registry.find("passes", name)
+    stem = found.__name__.removesuffix("Analysis")
+    assert stem.lower() == name == found.name
+    assert found.__module__ == f"absint.passes.{name}"
+    assert (name in pass_names()) == (not found.__name__.endswith("Analysis")) == hasattr(found, "promise")
+    assert dataclasses.is_dataclass(registry.find("passes", name))
+    made: Any = found()
+    assert made == found() and hash(made) == hash(found())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.rounds = 1
+
+
+def test_every_file_of_passes_is_found_or_helps() -> None:
+    helpers = set(modules("passes")) - set(registry.names("passes"))
+    assert helpers == {"rewriting"}
+
+
+@pytest.mark.parametrize("name", registry.names("passes"))
+def test_every_pass_and_analysis_runs_by_itself(name: str) -> None:
+    program = Program(parse_vm("x var-x\na abs x\nb max a x\n"))
+    made = registry.find("passes", name)()
+    result = made.run(program, Analyses())
+    if name in pass_names():
+        assert isinstance(result, PassResult)
+        assert isinstance(made.promise, Promise)
+    else:
+        facts = Analyses().get(made, program)
+        assert facts is not None
+
+
+@pytest.mark.parametrize("name", pass_names())
+def test_every_pass_has_a_golden_file(name: str) -> None:
+    cases = list((ROOT / "tests" / "golden" / "passes" / name).glob("*.out.vm"))
+    assert cases, f"add tests/golden/passes/{name}/*.vm"
+
+
+@pytest.mark.parametrize("name", registry.names("backends"))
+def test_names_of_backends_agree_and_a_probe_explains_itself(name: str) -> None:
+    found = registry.find("backends", name)
+    assert found.__name__.lower() == name == found.name
+    availability = found().probe()
+    assert availability.available or "pip install" in availability.reason or "device" in availability.reason
+    required = {key for key in vars(backend_module.Backend) if not key.startswith("_")}
+    assert all(hasattr(found, key) for key in required)
+
+
+def test_domain_names_agree() -> None:
+    for name in registry.names("domains"):
+        assert registry.find("domains", name).__name__ == f"{name.capitalize()}Domain"
+    helpers = set(modules("domains")) - set(registry.names("domains"))
+    assert helpers == {"lattice", "product", "affine_forms"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "error", "message"),
+    [
+        ("passes", "minmac", PipelineError, "unknown pass 'minmac' (did you mean 'minmax'?)"),
+        (
+            "passes",
+            "zzz",
+            PipelineError,
+            f"unknown pass 'zzz': known are {', '.join(registry.names('passes'))}",
+        ),
+        ("passes", "rewriting", PipelineError, "unknown pass 'rewriting'"),
+        ("passes", "__init__", PipelineError, "unknown pass '__init__'"),
+        ("domains", "afine", UsageError, "unknown domain 'afine' (did you mean 'affine'?)"),
+        ("domains", "lattice", UsageError, "unknown domain 'lattice'"),
+        ("backends", "referense", BackendError, "unknown backend 'referense' (did you mean 'reference'?)"),
+        ("backends", "", BackendError, "unknown backend ''"),
+    ],
+)
+def test_what_is_not_there_is_named_with_its_neighbour(
+    kind: str, name: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as caught:
+        registry.find(kind, name)
+    assert str(caught.value).startswith(message)
