@@ -20,18 +20,21 @@ from absint.expr import Expr, to_graph
 from absint.graph import Graph
 from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
 from absint.precision import Precision, as_precision
-from absint.program import Box, Program, Promise
+from absint.program import Box, Program, Promise, described
 from absint.view import View
-from absint.vm import parse_vm, read_vm
+from absint.vm import first_comment, parse_vm, read_text
 
 Model = str | Path | Graph | Expr | Program
 """A bundled model's name, a path (`-`: standard input), a graph, an expression or a program."""
 
 HIGHEST_LEVEL = max(LEVELS)
 
+_graphs: WeakKeyDictionary[Expr, Graph] = WeakKeyDictionary()
+"""One graph for one expression, so that what is kept for the graph is found again."""
+
 
 def load(model: Model) -> Program:
-    """The source program of a model: it holds everywhere and keeps every bit.
+    """The program of a model. A source holds everywhere; a file that absint has written, where it says.
 
     A name that is both a bundled model's and a file's means the file. Raises `VmError` for malformed text and
     `UsageError` for a file that cannot be read.
@@ -41,7 +44,9 @@ def load(model: Model) -> Program:
     if isinstance(model, Graph):
         return Program(model)
     if isinstance(model, Expr):
-        return Program(to_graph(model))
+        if model not in _graphs:
+            _graphs[model] = to_graph(model)
+        return Program(_graphs[model])
     if str(model) != "-" and not os.path.exists(str(model)):
         if str(model) in models.names():
             return Program(parse_vm(models.text(str(model)), f"{model}.vm"))
@@ -49,7 +54,8 @@ def load(model: Model) -> Program:
             raise UsageError(
                 f"{model}: no such file, and no bundled model of that name ({', '.join(models.names())})"
             )
-    return Program(read_vm(model))
+    text, shown = read_text(model)
+    return described(parse_vm(text, shown), first_comment(text))
 
 
 def run_pipeline(
@@ -69,7 +75,8 @@ def run_pipeline(
     box = Box.default() if region is None else region
     pipeline = parse_pipeline(LEVELS[level] if passes is None else passes)
     keeps_bits = all(pass_.promise is Promise.BITS for pass_ in pipeline)
-    start = program.restricted(box, as_precision(precision), Promise.BITS if keeps_bits else Promise.SIGN)
+    promise = program.origin.promise if keeps_bits else Promise.SIGN
+    start = program.restricted(box, as_precision(precision), promise)
     return PassManager(pipeline, Analyses(domains), instruments).run(start)
 
 
@@ -133,6 +140,7 @@ def evaluate(
     """
     source, precision = load(model), as_precision(precision)
     given = {"x": x, "y": y, "z": z, **variables}
-    points = {name: np.asarray(value).astype(precision.dtype) for name, value in given.items()}
+    with np.errstate(over="ignore"):  # a point may round to infinity
+        points = {name: np.asarray(value).astype(precision.dtype) for name, value in given.items()}
     optimised, _ = run_pipeline(source, level=1, region=hull(points), precision=precision)
     return find_backend(backend).compile(optimised).values(**points)

@@ -22,7 +22,7 @@ from absint.ops.table import CONST, OPS, VAR, Op
 from absint.precision import Precision
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, weakref_slot=True)
 class Expr:
     """An operation on expressions, or a leaf: `X`, `Y`, `Z`, `var(name)`, `const(value)`.
 

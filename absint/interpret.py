@@ -6,7 +6,7 @@ work, on a tape.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,27 +37,41 @@ def interpret_concrete(graph: Graph, precision: Precision, variables: Mapping[st
     return values
 
 
-def interpret_abstract(graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval]) -> list[Any]:
-    """The abstract value of every node. A variable without bounds may be anything.
+def walk_abstract(
+    graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval]
+) -> Iterator[tuple[int, list[Any]]]:
+    """After each node, the node and the abstract values so far, of which the last is the node's.
 
-    `x * x` is taken as the square that it is in bits.
+    A variable without bounds may be anything. `x * x` is taken as the square that it is in bits. The caller
+    may drop elements of the list that no later node reads, and has silenced NumPy's warnings.
     """
     anything = domain.to_interval(domain.top())
     elements: list[Any] = []
     add = elements.append
+    for node, (code, a, b) in enumerate(graph.rows):
+        if code == CONST.code:
+            add(domain.constant(graph.values[node]))
+        elif code == VAR.code:
+            name = graph.variables[node]
+            add(domain.variable(name, variables.get(name, anything)))
+        elif b < 0:
+            add(domain.transfer(OPS[code], (elements[a],)))
+        elif code == MUL.code and (a == b or _same_variable(graph, a, b)):
+            add(domain.transfer(SQUARE, (elements[a],)))
+        else:
+            add(domain.transfer(OPS[code], (elements[a], elements[b])))
+        yield node, elements
+
+
+def _same_variable(graph: Graph, a: int, b: int) -> bool:
+    """Two nodes of one variable have one value; a tape has one register for them."""
+    return a in graph.variables and graph.variables[a] == graph.variables.get(b)
+
+
+def interpret_abstract(graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval]) -> list[Any]:
+    """The abstract value of every node; see `walk_abstract`."""
     with np.errstate(all="ignore"):
-        for node, (code, a, b) in enumerate(graph.rows):
-            if code == CONST.code:
-                add(domain.constant(graph.values[node]))
-            elif code == VAR.code:
-                name = graph.variables[node]
-                add(domain.variable(name, variables.get(name, anything)))
-            elif b < 0:
-                add(domain.transfer(OPS[code], (elements[a],)))
-            elif a == b and code == MUL.code:
-                add(domain.transfer(SQUARE, (elements[a],)))
-            else:
-                add(domain.transfer(OPS[code], (elements[a], elements[b])))
+        *_, (_, elements) = walk_abstract(graph, domain, variables)
     return elements
 
 

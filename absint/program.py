@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from absint.errors import ViewError
+from absint.errors import DomainError, ViewError
 from absint.graph import AXES, Graph
 from absint.ops.demand import Bounds, Demand
 from absint.precision import Precision
@@ -121,8 +121,9 @@ EVERYWHERE = Box()
 class Program:
     """A graph, and the precision, box and promise under which it stands for its `source`.
 
-    `source` is the program that it was made from, None for one that was parsed or built. Compared by
-    identity, which is also the key under which analyses are cached.
+    `source` is the program that it was made from, None for one that was parsed or built. `specialised` says
+    of one without a source that absint wrote it, for a source that is not at hand. Compared by identity,
+    which is also the key under which analyses are cached.
     """
 
     graph: Graph
@@ -130,6 +131,7 @@ class Program:
     box: Box = EVERYWHERE
     promise: Promise = Promise.BITS
     source: Program | None = None
+    specialised: bool = False
 
     def with_graph(self, graph: Graph) -> Program:
         """The same program with a graph that keeps its promise; itself if the graph is the same object."""
@@ -137,27 +139,53 @@ class Program:
 
     @property
     def origin(self) -> Program:
-        """The program that was parsed or built, from which this one was made; it holds everywhere."""
+        """The program that was parsed or built, from which this one was made."""
         program = self
         while program.source is not None:
             program = program.source
         return program
 
-    def restricted(self, box: Box, precision: Precision, promise: Promise = Promise.BITS) -> Program:
-        """The start of a pipeline: a program to be specialised for a box and precision, to keep a promise.
-
-        That is this program's graph where it holds for all of that, else its origin's.
-        """
-        box = box.rounded(precision)
-        holds = self.source is None or (
-            self.precision is precision
+    def holds(self, box: Box, precision: Precision, promise: Promise) -> bool:
+        """Whether this program is true of all that; a source is so in either precision."""
+        is_source = self.source is None and not self.specialised
+        return (
+            (is_source or self.precision is precision)
             and self.box.contains(box)
             and (self.promise is Promise.BITS or promise is Promise.SIGN)
         )
-        base = self if holds else self.origin
-        return Program(base.graph, precision, box, base.promise, source=base)
+
+    def restricted(self, box: Box, precision: Precision, promise: Promise = Promise.BITS) -> Program:
+        """The start of a pipeline: a program to be specialised for a box and precision, to keep a promise.
+
+        That is this program's graph where it holds for all of that, else its origin's. Raises `DomainError`
+        when neither does.
+        """
+        box = box.rounded(precision)
+        for base in (self, self.origin):
+            if base.holds(box, precision, promise):
+                return Program(base.graph, precision, box, base.promise, source=base)
+        raise DomainError(
+            f"the program holds for {describe(self.origin)}, not for precision {precision.value}, box {box}, "
+            f"promise {promise.value}: optimise its source for that"
+        )
 
 
 def describe(program: Program) -> str:
-    """What a program holds for, in the words of the comment that heads a written `.vm` file."""
+    """What a program holds for, as the comment says that heads a written `.vm` file."""
     return f"precision {program.precision.value}, box {program.box}, promise {program.promise.value}"
+
+
+_DESCRIPTION = re.compile(r"precision (f32|f64), box (\S+), promise (bits|sign)")
+
+
+def described(graph: Graph, comment: str) -> Program:
+    """The program of a graph whose text begins with this comment: one that `describe` wrote, or a source."""
+    match = _DESCRIPTION.fullmatch(comment.strip())
+    if match is None:
+        return Program(graph)
+    bounds = {}
+    for part in match[2].split(",") if match[2] != "all" else []:
+        name, _, ends = part.rpartition("=")
+        lower, _, upper = ends.partition(":")
+        bounds[name] = (float(lower), float(upper))
+    return Program(graph, Precision(match[1]), Box(bounds), Promise(match[3]), specialised=True)

@@ -9,7 +9,7 @@ the value demanded, or only `f < 0` (the rules of `minmax` and `signdemand`, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from absint.analysis import DEFAULT_DOMAINS, make_domain
 from absint.domains.lattice import Domain, Interval
 from absint.graph import AXES, Graph
-from absint.interpret import interpret_abstract
-from absint.ops.table import MAX, MIN, NEG, OPS
+from absint.interpret import walk_abstract
+from absint.ops.table import MAX, MIN, NEG, OPS, Op
 from absint.precision import Precision
 from absint.program import Box, Program
 
@@ -78,28 +78,37 @@ def measure_regions(
     """Interpret a program on the tiles of its box, `tiles` along x, y and z, and count what is left."""
     graph = program.graph
     domain = make_domain(domains, program.precision, batched=True)
-    intervals = tile_intervals(program.box, tiles, program.precision)
-    elements = interpret_abstract(graph, domain, intervals)
     shape = (tiles[2], tiles[1], tiles[0])
-    lower, upper, _ = domain.to_interval(elements[-1])
-    # NaN is outside, so a tile whose numbers are all >= 0 is outside, and one < 0 that may be NaN is not
-    # inside
-    inside = (upper < 0) & ~_may_nan(domain, elements[-1])
+    intervals = tile_intervals(program.box, tiles, program.precision)
+    last_reader: dict[int, int] = {}  # dead nodes count: the walk does not know that they are
+    for node, (_, a, b) in enumerate(graph.rows):
+        last_reader[a] = last_reader[b] = node
+    outcomes: dict[int, _Outcome] = {}
+    with np.errstate(all="ignore"):
+        for node, elements in walk_abstract(graph, domain, intervals):
+            code, a, b = graph.rows[node]
+            if code in (MIN.code, MAX.code):
+                outcomes[node] = _outcome(domain, OPS[code], elements[a], elements[b])
+            for operand in {a, b} - {-1}:
+                if last_reader[operand] == node:  # memory: thousands of nodes on thousands of tiles
+                    elements[operand] = None
+        lower, upper, may_nan = domain.to_interval(elements[graph.root])
+    # NaN is outside: a tile without numbers below 0 is outside, one that is < 0 or NaN is not inside
+    inside = (upper < 0) & ~np.asarray(may_nan)
     undecided = np.broadcast_to(~(inside | (lower >= 0)), shape)
-    sweep = _Sweep(graph, domain, elements, undecided)
-    return Regions(undecided, sweep.count(for_sign=False), sweep.count(for_sign=True))
+    return Regions(
+        undecided,
+        _count(graph, outcomes, undecided, for_sign=False),
+        _count(graph, outcomes, undecided, for_sign=True),
+    )
 
 
-def _may_nan(domain: Domain[Any], element: Any) -> Any:
-    return np.asarray(domain.to_interval(element).may_nan)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Outcome:
     """Where a min or max is known to be its first or second arm, and where an arm cannot change its sign.
 
-    `idle_*` are of the conjunction's test (`max < 0`, `min > 0`) and the disjunction's (`min < 0`, `max >
-    0`).
+    `left_idle` and `right_idle` are of the conjunction's test (`max < 0`, `min > 0`) and of the disjunction's
+    (`min < 0`, `max > 0`). `numbers`: neither arm may be NaN; None where that is so everywhere.
     """
 
     left: Any
@@ -109,101 +118,97 @@ class _Outcome:
     numbers: Any
 
 
-class _Sweep:
-    """From the root to the leaves, with masks of the tiles on which each node is still demanded."""
+def _outcome(domain: Domain[Any], op: Op, first: Any, second: Any) -> _Outcome:
+    """What is known of a min or max of two elements."""
+    p, q = domain.to_interval(first), domain.to_interval(second)
+    left_number, right_number = ~np.asarray(p.may_nan), ~np.asarray(q.may_nan)
+    if op is MIN:
+        left, right = domain.less(first, second), domain.less_equal(second, first)
+        # conjunction: min > 0; disjunction: min < 0
+        left_idle, right_idle = (p.lower > 0, p.lower >= 0), (q.lower > 0, q.lower >= 0)
+    else:
+        left, right = domain.less(second, first), domain.less_equal(first, second)
+        # conjunction: max < 0; disjunction: max > 0
+        left_idle, right_idle = (p.upper < 0, p.upper <= 0), (q.upper < 0, q.upper <= 0)
+    numbers = left_number & right_number
+    if numbers.all():
+        return _Outcome(left, right, left_idle, right_idle, None)
+    return _Outcome(
+        left & right_number,
+        right & left_number,
+        (left_idle[0] & left_number, left_idle[1] & left_number),
+        (right_idle[0] & right_number, right_idle[1] & right_number),
+        numbers,
+    )
 
-    def __init__(self, graph: Graph, domain: Domain[Any], elements: list[Any], undecided: Masks) -> None:
-        self.graph = graph
-        self.domain = domain
-        self.elements = elements
-        self.undecided = undecided
-        self._outcomes: dict[int, _Outcome] = {}
 
-    def count(self, for_sign: bool) -> NDArray[np.int32]:
-        """Operations left on each tile."""
-        graph = self.graph
-        counts = np.zeros(self.undecided.shape, np.int32)
-        # demanded for the value, for `< 0`, for `> 0`; absent is nowhere
-        demands: list[list[Any]] = [[None, None, None] for _ in range(len(graph))]
-        demands[graph.root][1 if for_sign else 0] = self.undecided
-        for node in range(graph.root, -1, -1):
-            code, a, b = graph.rows[node]
-            value, negative, positive = demands[node]
-            demands[node] = []
-            if a < 0 or (value is None and negative is None and positive is None):
-                continue
-            if code in (MIN.code, MAX.code):
-                counts += self._choose(node, demands[a], demands[b], value, negative, positive)
-                continue
-            if code == NEG.code:
-                _demand(demands[a], 1, positive)
-                _demand(demands[a], 2, negative)
-                anywhere = _either(_either(value, negative), positive)
-            else:
-                value = anywhere = _either(_either(value, negative), positive)
-            _demand(demands[a], 0, value)
-            if b >= 0:
-                _demand(demands[b], 0, value)
-            counts += anywhere
-        return counts
-
-    def _choose(
-        self, node: int, first: list[Any], second: list[Any], value: Any, negative: Any, positive: Any
-    ) -> Any:
-        """Pass a min's or max's demands on to its arms; where both are needed it is counted."""
-        known = self._outcome(node)
-        left, right = known.left, known.right
-        kept: Any = np.False_
-        if value is not None:
-            _demand(first, 0, value & ~right)
-            _demand(second, 0, value & ~left)
-            kept = value & ~(left | right)
-        conjunction, disjunction = (1, 2) if OPS[self.graph.rows[node][0]] is MAX else (2, 1)
-        for test, wanted in ((1, negative), (2, positive)):
-            if wanted is None:
-                continue
-            which = 0 if test == conjunction else 1
-            only_left = left | known.right_idle[which]
-            only_right = (right | known.left_idle[which]) & ~only_left
-            both = wanted & ~(only_left | only_right)
-            _demand(first, test, wanted & only_left)
-            _demand(second, test, wanted & only_right)
-            if test == disjunction:  # exact only where neither arm may be NaN
-                _demand(first, 0, both & ~known.numbers)
-                _demand(second, 0, both & ~known.numbers)
-                kept = kept | both
-                both = both & known.numbers
-            else:
-                kept = kept | both
-            _demand(first, test, both)
-            _demand(second, test, both)
-        return kept
-
-    def _outcome(self, node: int) -> _Outcome:
-        if node not in self._outcomes:
-            self._outcomes[node] = self._known(node)
-        return self._outcomes[node]
-
-    def _known(self, node: int) -> _Outcome:
-        code, a, b = self.graph.rows[node]
-        domain, first, second = self.domain, self.elements[a], self.elements[b]
-        p, q = domain.to_interval(first), domain.to_interval(second)
-        left_number, right_number = ~np.asarray(p.may_nan), ~np.asarray(q.may_nan)
-        if OPS[code] is MIN:
-            left, right = domain.less(first, second), domain.less_equal(second, first)
-            # conjunction: min > 0; disjunction: min < 0
-            left_idle, right_idle = (p.lower > 0, p.lower >= 0), (q.lower > 0, q.lower >= 0)
+def _count(
+    graph: Graph, outcomes: Mapping[int, _Outcome], undecided: Masks, for_sign: bool
+) -> NDArray[np.int32]:
+    """Operations left on each tile, from the root to the leaves with masks of where each node is demanded."""
+    counts = np.zeros(undecided.shape, np.int32)
+    # for the value, for `< 0`, for `> 0`; None is nowhere
+    demands: list[list[Any]] = [[None, None, None] for _ in range(len(graph))]
+    demands[graph.root][NEGATIVE if for_sign else VALUE] = undecided
+    for node in range(graph.root, -1, -1):
+        code, a, b = graph.rows[node]
+        value, negative, positive = demands[node]
+        demands[node] = []
+        anywhere = _either(_either(value, negative), positive)
+        if a < 0 or anywhere is None or not anywhere.any():
+            continue
+        if code in (MIN.code, MAX.code):
+            counts += _choose(OPS[code], outcomes[node], demands[a], demands[b], [value, negative, positive])
+            continue
+        if code == NEG.code:
+            _demand(demands[a], VALUE, value)
+            _demand(demands[a], NEGATIVE, positive)
+            _demand(demands[a], POSITIVE, negative)
         else:
-            left, right = domain.less(second, first), domain.less_equal(first, second)
-            # conjunction: max < 0; disjunction: max > 0
-            left_idle, right_idle = (p.upper < 0, p.upper <= 0), (q.upper < 0, q.upper <= 0)
-        return _Outcome(
-            left & right_number,
-            right & left_number,
-            (left_idle[0] & left_number, left_idle[1] & left_number),
-            (right_idle[0] & right_number, right_idle[1] & right_number),
-            left_number & right_number,
-        )
+            _demand(demands[a], VALUE, anywhere)
+            if b >= 0:
+                _demand(demands[b], VALUE, anywhere)
+        counts += anywhere
+    return counts
+
+
+VALUE, NEGATIVE, POSITIVE = range(3)
+"""Kinds of demand, as places in a node's list of masks."""
+
+
+def _choose(op: Op, known: _Outcome, first: list[Any], second: list[Any], wanted: list[Any]) -> Any:
+    """Pass a min's or max's demands on to its arms, and return where both are needed: there it is left."""
+    kept: Any = np.False_
+    if wanted[VALUE] is not None:
+        kept = _split(wanted[VALUE], known.left, known.right, VALUE, first, second)
+    conjunction = NEGATIVE if op is MAX else POSITIVE
+    for test in (NEGATIVE, POSITIVE):
+        if wanted[test] is None:
+            continue
+        which = 0 if test == conjunction else 1
+        only_left = known.left | known.right_idle[which]
+        only_right = known.right | known.left_idle[which]
+        demanded = wanted[test]
+        if test != conjunction and known.numbers is not None:
+            # where an arm may be NaN, the disjunction needs both arms' values, unless one arm is idle
+            by_value = demanded & ~(only_left | only_right | known.numbers)
+            _demand(first, VALUE, by_value)
+            _demand(second, VALUE, by_value)
+            kept = kept | by_value
+            demanded = demanded ^ by_value
+        kept = kept | _split(demanded, only_left, only_right, test, first, second)
+    return kept
+
+
+def _split(
+    wanted: Any, only_left: Any, only_right: Any, kind: int, first: list[Any], second: list[Any]
+) -> Any:
+    """Demand each arm where it is needed, and return where both are."""
+    not_left = wanted & ~only_left
+    right_alone = not_left & only_right
+    _demand(first, kind, wanted ^ right_alone)
+    _demand(second, kind, not_left)
+    return not_left ^ right_alone
 
 
 def _either(a: Any, b: Any) -> Any:
@@ -213,5 +218,4 @@ def _either(a: Any, b: Any) -> Any:
 
 def _demand(demands: list[Any], kind: int, mask: Any) -> None:
     """Add a mask to a node's demand of one kind."""
-    if mask is not None and mask.any():
-        demands[kind] = _either(demands[kind], mask)
+    demands[kind] = _either(demands[kind], mask)

@@ -18,7 +18,7 @@ from absint.ops.table import CONST, MAX, MIN, OPS, VAR
 from absint.passes.bounds import bounds_of
 from absint.passes.demand import demand_of
 from absint.passes.liveness import liveness_of
-from absint.passes.variability import variability_of
+from absint.passes.variability import class_label, variability_of
 from absint.program import Program
 from absint.regions import measure_regions
 
@@ -58,7 +58,7 @@ def _summary(program: Program, analyses: Analyses) -> dict[str, Any]:
     graph = program.graph
     histogram = Counter(OPS[code].name for code, _, _ in graph.rows)
     classes = Counter(
-        ",".join(sorted(variables)) or "constant"
+        class_label(variables)
         for (_, a, _), variables in zip(graph.rows, variability_of(program, analyses), strict=True)
         if a >= 0
     )

@@ -34,6 +34,11 @@ def read_vm(path: str | Path) -> Graph:
 
     Raises `VmError` when the text is malformed, `UsageError` when the file cannot be read.
     """
+    return parse_vm(*read_text(path))
+
+
+def read_text(path: str | Path) -> tuple[str, str]:
+    """The text of a file, or of standard input for `-`, and how messages call it; errors as of `read_vm`."""
     shown = "<stdin>" if str(path) == "-" else str(path)
     if str(path) == "-" and sys.stdin is None:
         raise UsageError(f"{shown}: cannot be read: it is closed")
@@ -41,7 +46,13 @@ def read_vm(path: str | Path) -> Graph:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise UsageError(f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return parse_vm(decode(data, shown), shown)
+    return decode(data, shown), shown
+
+
+def first_comment(text: str) -> str:
+    """The text's first line if that is a comment, without its `#`; else nothing."""
+    line = text.partition("\n")[0]
+    return line[1:].strip() if line.startswith("#") else ""
 
 
 def decode(data: bytes, path: str) -> str:

@@ -56,7 +56,7 @@ class MinMax:
 
     name: ClassVar[str] = "minmax"
     promise: ClassVar[Promise] = Promise.BITS
-    rounds: int = 4
+    rounds: int = 8
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Apply the rules."""

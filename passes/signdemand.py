@@ -54,7 +54,7 @@ class SignDemand:
 
     name: ClassVar[str] = "signdemand"
     promise: ClassVar[Promise] = Promise.SIGN
-    rounds: int = 4
+    rounds: int = 8
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Apply the rules to the program under the promise *sign*."""

@@ -1,4 +1,4 @@
-"""Variability: which variables each node depends on. The field also says divergence or uniformity.
+"""Variability: which of x, y and z each node depends on. The field also says divergence or uniformity.
 
 A node of x alone is the same all the way down a column, and is computed once for it.
 """
@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from absint.analysis import Analyses
+from absint.graph import AXES
 from absint.program import Program
+
+OTHERS = 1 << len(AXES)
+"""The bit of all variables that are not x (bit 0), y (bit 1) or z (bit 2)."""
 
 
 @dataclass(frozen=True)
@@ -18,26 +22,29 @@ class VariabilityAnalysis:
 
     name: ClassVar[str] = "variability"
 
-    def run(self, program: Program, analyses: Analyses) -> list[frozenset[str]]:
-        """The variables of each node; empty for a constant expression."""
+    def run(self, program: Program, analyses: Analyses) -> list[int]:
+        """The variables of each node as bits; 0 for a constant expression."""
         graph = program.graph
-        nothing: frozenset[str] = frozenset()
-        unions: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = {}
-        classes: list[frozenset[str]] = []
+        classes: list[int] = []
         for node, (_, a, b) in enumerate(graph.rows):
-            if a < 0:
-                variable = graph.variables.get(node)
-                classes.append(nothing if variable is None else frozenset({variable}))
-            elif b < 0 or classes[a] is classes[b]:
-                classes.append(classes[a])
+            if a >= 0:
+                classes.append(classes[a] | classes[b] if b >= 0 else classes[a])
             else:
-                key = (classes[a], classes[b])
-                if key not in unions:
-                    unions[key] = key[0] | key[1]
-                classes.append(unions[key])
+                variable = graph.variables.get(node)
+                classes.append(0 if variable is None else _bit(variable))
         return classes
 
 
-def variability_of(program: Program, analyses: Analyses) -> list[frozenset[str]]:
-    """The variables that each node of a program depends on."""
+def _bit(variable: str) -> int:
+    return 1 << AXES.index(variable) if variable in AXES else OTHERS
+
+
+def class_label(variables: int) -> str:
+    """How reports call a class: `x,y`, `z,others`, `constant`."""
+    names = [name for i, name in enumerate((*AXES, "others")) if variables >> i & 1]
+    return ",".join(names) or "constant"
+
+
+def variability_of(program: Program, analyses: Analyses) -> list[int]:
+    """The variables that each node of a program depends on, as bits."""
     return analyses.get(VariabilityAnalysis(), program)

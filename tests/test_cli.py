@@ -383,7 +383,7 @@ def test_list_says_what_a_pass_keeps_and_where_a_backend_is_to_be_had(run: Run) 
     for name, row in rows.items():
         assert ("(analysis)" in row) == (name not in pass_names())
     assert rows["signdemand"].split()[1] == Promise.SIGN.value
-    assert "rounds=4" in rows["minmax"]
+    assert "rounds=8" in rows["minmax"]
     backends = {line.split()[0]: line.split() for line in run("list", "backends")[1].splitlines()[2:]}
     assert backends["reference"][1] == "yes"
     assert backends["cupy"][1] == "yes" or "pip" in backends["cupy"]

@@ -23,13 +23,37 @@ ROOT = Path(__file__).parents[1]
 # A package's entry holds for all its modules; a new module takes its place here.
 FLOORS: dict[int, tuple[str, ...]] = {
     1: ("absint.errors", "absint.imageio", "absint.ops", "absint.precision"),
-    2: ("absint.box", "absint.domains", "absint.graph", "absint.promise", "absint.registry"),
-    3: ("absint.expr", "absint.polygon", "absint.program", "absint.shapes", "absint.tape", "absint.view", "absint.vm"),
-    4: ("absint.analysis", "absint.instruments", "absint.interpret", "absint.manager", "absint.rules"),
+    2: ("absint.domains", "absint.graph", "absint.registry"),
+    3: (
+        "absint.expr",
+        "absint.polygon",
+        "absint.program",
+        "absint.shapes",
+        "absint.tape",
+        "absint.view",
+        "absint.vm",
+    ),
+    4: (
+        "absint.analysis",
+        "absint.backend",
+        "absint.instruments",
+        "absint.interpret",
+        "absint.manager",
+        "absint.promise",
+        "absint.regions",
+        "absint.rules",
+    ),
     5: ("absint.backends", "absint.fuzz", "absint.passes"),
     6: (
-        "absint.__main__", "absint.api", "absint.bench", "absint.cli", "absint.commands", "absint.listing",
-        "absint.models", "absint.report", "absint.terminal",
+        "absint.__main__",
+        "absint.api",
+        "absint.bench",
+        "absint.cli",
+        "absint.commands",
+        "absint.listing",
+        "absint.models",
+        "absint.report",
+        "absint.terminal",
     ),
 }
 FACE = "absint"  # absint/__init__.py stands on the top floor

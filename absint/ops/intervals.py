@@ -10,18 +10,10 @@ points bounds every rounded value in between. NaN is a fact of its own, for corn
 
 from __future__ import annotations
 
+from absint.ops.basic import max_ as greater
+from absint.ops.basic import min_ as lesser
 from absint.ops.basic import round_
 from absint.ops.primitives import Bool, Real, floor, inf, sqrt
-
-
-def lesser(a: Real, b: Real) -> Real:
-    """The smaller of two numbers."""
-    return a if a < b else b
-
-
-def greater(a: Real, b: Real) -> Real:
-    """The larger of two numbers."""
-    return a if a > b else b
 
 
 def touches_infinity(lower: Real, upper: Real) -> Bool:

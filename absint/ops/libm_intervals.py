@@ -15,7 +15,9 @@ errors below 1 keep it). Extrema and poles are found conservatively.
 
 from __future__ import annotations
 
-from absint.ops.intervals import contains_zero, greater, lesser, touches_infinity
+from absint.ops.basic import max_ as greater
+from absint.ops.basic import min_ as lesser
+from absint.ops.intervals import contains_zero, touches_infinity
 from absint.ops.libm32 import acos32, asin32, atan2_32, atan32, cos32, exp32, ln32, sin32, tan32
 from absint.ops.libm64 import acos64, asin64, atan2_64, atan64, cos64, exp64, ln64, sin64, tan64
 from absint.ops.libm_tables import HALF_PI, PI, TWO_BY_PI

@@ -24,10 +24,12 @@ from absint.registry import names
 from tests.operands import OPERATIONS, Column, distinct, random_bits, random_moderate, scaled, spicy
 
 SINGLE = names("domains")
-DOMAINS = [*((name,) for name in SINGLE), *itertools.combinations(SINGLE, 2), SINGLE]
+PAIRS = list(itertools.combinations(SINGLE, 2))
+DOMAINS = [*((name,) for name in SINGLE), SINGLE]
 PRECISIONS = pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
 EVERY_OP = pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 EVERY_DOMAIN = pytest.mark.parametrize("domains", DOMAINS, ids=",".join)
+EVERY_LATTICE = pytest.mark.parametrize("domains", [*DOMAINS, *PAIRS], ids=",".join)
 
 
 class Cases(NamedTuple):
@@ -231,7 +233,7 @@ def held(domain: Domain[Any], element: Any, precision: Precision) -> NDArray[np.
 
 
 @PRECISIONS
-@EVERY_DOMAIN
+@EVERY_LATTICE
 def test_bottom_and_top(domains: tuple[str, ...], precision: Precision) -> None:
     domain = make_domain(domains, precision)
     assert not held(domain, domain.bottom(), precision).any()
@@ -242,7 +244,7 @@ def test_bottom_and_top(domains: tuple[str, ...], precision: Precision) -> None:
 
 
 @PRECISIONS
-@EVERY_DOMAIN
+@EVERY_LATTICE
 def test_leq_is_an_order_that_containment_follows(domains: tuple[str, ...], precision: Precision) -> None:
     domain = make_domain(domains, precision)
     elements, _ = sample(domains, precision)
@@ -255,7 +257,7 @@ def test_leq_is_an_order_that_containment_follows(domains: tuple[str, ...], prec
 
 
 @PRECISIONS
-@EVERY_DOMAIN
+@EVERY_LATTICE
 def test_join_is_an_upper_bound(domains: tuple[str, ...], precision: Precision) -> None:
     domain = make_domain(domains, precision)
     elements, _ = sample(domains, precision)
@@ -267,7 +269,7 @@ def test_join_is_an_upper_bound(domains: tuple[str, ...], precision: Precision) 
 
 
 @PRECISIONS
-@EVERY_DOMAIN
+@EVERY_LATTICE
 def test_refine_keeps_what_is_common_and_no_more(domains: tuple[str, ...], precision: Precision) -> None:
     domain = make_domain(domains, precision)
     elements, intervals = sample(domains, precision)
@@ -284,7 +286,7 @@ def test_refine_keeps_what_is_common_and_no_more(domains: tuple[str, ...], preci
 
 
 @PRECISIONS
-@EVERY_DOMAIN
+@EVERY_LATTICE
 def test_intervals_and_back(domains: tuple[str, ...], precision: Precision) -> None:
     domain = make_domain(domains, precision)
     elements, intervals = sample(domains, precision)
@@ -299,7 +301,7 @@ def test_intervals_and_back(domains: tuple[str, ...], precision: Precision) -> N
 
 
 @PRECISIONS
-@EVERY_DOMAIN
+@EVERY_LATTICE
 def test_order_is_true_of_all_values(domains: tuple[str, ...], precision: Precision) -> None:
     """For elements that share no variable, whose values may meet in any combination."""
     domain = make_domain(domains, precision)

@@ -58,10 +58,12 @@ def test_random_programs_keep_their_promise_and_settle(pipeline: str) -> None:
 ONCE_BROKEN = [
     # rules' literals were Python floats: 0.0 / 0.0 raised an exception
     ("x var-x; y var-y; a not x; b not y; c div a b", "all"),
-    # and 1.0 / 3.0 was binary64 in a binary32 program, so its bounds lay beside the value
+    # the bounds of sqrt ended in a binary64 zero, and those above it were no longer rounded to binary32: e is
+    # 0 at x = 0, but was thought to be below
     (
-        "x var-x; a not x; b add a a; c add a b; d div a c; k const 0.33333334; e min d k; f sub e k",
-        "0:0,0:0",
+        "x var-x; s sqrt x; c const 0.3; a add s c; t const 0.1; m mul a t; k const 0.030000001192092896; "
+        "e sub k m",
+        "0:1,0:1",
     ),
     # bounds of x / inf were empty where x may be both infinities, which folded to NaN
     ("x var-x; i const inf; d div x i", "all"),

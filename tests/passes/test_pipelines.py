@@ -80,7 +80,7 @@ def test_levels_promise_what_they_say() -> None:
         ("minmax", [MinMax()]),
         (" minmax { rounds = 2 } , simplify ", [MinMax(rounds=2), Simplify()]),
         ("minmax{}", [MinMax()]),
-        ("minmax{rounds=4}", [MinMax()]),
+        ("minmax{rounds=8}", [MinMax()]),
         ("simplify,simplify", [Simplify(), Simplify()]),
     ],
 )
