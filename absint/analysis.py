@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from absint.domains.lattice import Domain
 from absint.domains.product import ProductDomain
+from absint.graph import Graph, GraphBuilder
 from absint.ops.demand import Bounds
 from absint.precision import Precision
 from absint.program import Program
@@ -36,12 +36,24 @@ class Analysis(Protocol[F]):
         """The facts; other analyses are asked for through `analyses`."""
 
 
+class Inheritance(NamedTuple):
+    """What is known of the program that another was made from.
+
+    `origins`: for each node of the new program, the node of `graph` that it is a copy of, or -1.
+    """
+
+    graph: Graph
+    facts: dict[Analysis[object], object]
+    origins: Sequence[int]
+
+
 class Analyses:
     """The facts of programs. `domains`: names of the abstract domains that bounds are computed in."""
 
     def __init__(self, domains: Sequence[str] = DEFAULT_DOMAINS) -> None:
         self.domains = tuple(domains)
         self._facts: WeakKeyDictionary[Program, dict[Analysis[object], object]] = WeakKeyDictionary()
+        self._inherited: WeakKeyDictionary[Program, Inheritance] = WeakKeyDictionary()
 
     def get(self, analysis: Analysis[T], program: Program) -> T:
         """The facts of an analysis about a program, computed at most once."""
@@ -49,6 +61,20 @@ class Analyses:
         if analysis not in facts:
             facts[analysis] = analysis.run(program, self)
         return cast(T, facts[analysis])
+
+    def rebuilt(self, program: Program, builder: GraphBuilder, root: int | None = None) -> Program:
+        """The program with the builder's graph, whose copied nodes were copied from the program's."""
+        made = program.with_graph(builder.build(root))
+        self.succeed(made, program, builder.origins)
+        return made
+
+    def succeed(self, made: Program, program: Program, origins: Sequence[int]) -> None:
+        """Note what a program was made from, so that an analysis need not look at all of it again."""
+        self._inherited[made] = Inheritance(program.graph, self._facts.setdefault(program, {}), origins)
+
+    def inherited(self, program: Program) -> Inheritance | None:
+        """What is known of the program that this one was made from."""
+        return self._inherited.get(program)
 
     def cached(self, program: Program) -> tuple[Analysis[object], ...]:
         """Which analyses have been run on a program."""
@@ -63,19 +89,11 @@ def make_domain(names: Sequence[str], precision: Precision, batched: bool = Fals
 
 @dataclass(frozen=True, eq=False)
 class BoundFacts:
-    """What the abstract domains know of every node of a program on its box."""
+    """What the abstract domains know of every node of a program on its box; `bounds` as Python numbers."""
 
     domain: Domain[Any]
     elements: list[Any]
-
-    @cached_property
-    def bounds(self) -> list[Bounds]:
-        """Every node's bounds as Python numbers."""
-        to_interval = self.domain.to_interval
-        return [
-            Bounds(float(lower), float(upper), bool(may_nan))
-            for lower, upper, may_nan in map(to_interval, self.elements)
-        ]
+    bounds: list[Bounds]
 
     def less(self, a: int, b: int) -> bool:
         """Wherever both nodes are numbers, a < b."""

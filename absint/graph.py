@@ -198,6 +198,8 @@ class GraphBuilder:
         self._names: list[str | None] = []
         self._lines: list[int] = []
         self._shared: dict[object, int] = {}
+        self.origins: list[int] = []
+        """For each node that `copy` made, the node that it is a copy of; -1 for the others."""
 
     def __len__(self) -> int:
         return len(self._op)
@@ -212,6 +214,7 @@ class GraphBuilder:
         self._constants.append(value)
         self._names.append(name)
         self._lines.append(line)
+        self.origins.append(-1)
         return len(self._op) - 1
 
     def append_variable(self, variable: str, name: str | None = None, line: int = 0) -> int:
@@ -227,6 +230,7 @@ class GraphBuilder:
         )
         if node in graph.variables:
             self._variables[new] = graph.variables[node]
+        self.origins[new] = node
         return new
 
     def constant(self, value: float, line: int = 0) -> int:

@@ -6,8 +6,8 @@ work, on a tape.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,42 +37,87 @@ def interpret_concrete(graph: Graph, precision: Precision, variables: Mapping[st
     return values
 
 
+class Known(NamedTuple):
+    """Elements of a graph from which another was made, in the same domain and box.
+
+    `origins`: for each node of the other graph, the node of this one that it is a copy of, or -1.
+    """
+
+    graph: Graph
+    elements: Sequence[Any]
+    origins: Sequence[int]
+
+    def element(self, node: int, a: Any, b: Any, same: bool) -> Any:
+        """The element of a copied node if its operands have the elements `a` and `b` as before; else None.
+
+        `same`: its operands are one node.
+        """
+        origin = self.origins[node]
+        if origin < 0:
+            return None
+        _, old_a, old_b = self.graph.rows[origin]
+        held = (
+            (old_a < 0 or a is self.elements[old_a] or a == self.elements[old_a])
+            and (old_b < 0 or b is self.elements[old_b] or b == self.elements[old_b])
+            and same == (old_a == old_b)
+        )
+        return self.elements[origin] if held else None
+
+
+def interpret_abstract(
+    graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval], known: Known | None = None
+) -> list[Any]:
+    """The abstract value of every node. A variable without bounds may be anything.
+
+    `x * x` is taken as the square that it is in bits. `known`: elements that may be taken over.
+    """
+    elements: list[Any] = []
+    with np.errstate(all="ignore"):
+        for node, (_, a, b) in enumerate(graph.rows):
+            held = None
+            if known is not None:
+                held = known.element(
+                    node, elements[a] if a >= 0 else None, elements[b] if b >= 0 else None, a == b
+                )
+            elements.append(_transfer(graph, domain, variables, elements, node) if held is None else held)
+    return elements
+
+
 def walk_abstract(
     graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval]
 ) -> Iterator[tuple[int, list[Any]]]:
-    """After each node, the node and the abstract values so far, of which the last is the node's.
+    """`interpret_abstract` step by step: after each node, the node and the elements so far.
 
-    A variable without bounds may be anything. `x * x` is taken as the square that it is in bits. The caller
-    may drop elements of the list that no later node reads, and has silenced NumPy's warnings.
+    The caller may drop elements of the list that no later node reads, and has silenced NumPy's warnings.
     """
-    anything = domain.to_interval(domain.top())
     elements: list[Any] = []
-    add = elements.append
-    for node, (code, a, b) in enumerate(graph.rows):
-        if code == CONST.code:
-            add(domain.constant(graph.values[node]))
-        elif code == VAR.code:
-            name = graph.variables[node]
-            add(domain.variable(name, variables.get(name, anything)))
-        elif b < 0:
-            add(domain.transfer(OPS[code], (elements[a],)))
-        elif code == MUL.code and (a == b or _same_variable(graph, a, b)):
-            add(domain.transfer(SQUARE, (elements[a],)))
-        else:
-            add(domain.transfer(OPS[code], (elements[a], elements[b])))
+    for node in range(len(graph)):
+        elements.append(_transfer(graph, domain, variables, elements, node))
         yield node, elements
+
+
+def _transfer(
+    graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval], elements: list[Any], node: int
+) -> Any:
+    """The element of one node from those of its operands."""
+    code, a, b = graph.rows[node]
+    if code == CONST.code:
+        return domain.constant(graph.values[node])
+    if code == VAR.code:
+        name = graph.variables[node]
+        return domain.variable(
+            name, variables[name] if name in variables else domain.to_interval(domain.top())
+        )
+    if b < 0:
+        return domain.transfer(OPS[code], (elements[a],))
+    if code == MUL.code and (a == b or _same_variable(graph, a, b)):
+        return domain.transfer(SQUARE, (elements[a],))
+    return domain.transfer(OPS[code], (elements[a], elements[b]))
 
 
 def _same_variable(graph: Graph, a: int, b: int) -> bool:
     """Two nodes of one variable have one value; a tape has one register for them."""
     return a in graph.variables and graph.variables[a] == graph.variables.get(b)
-
-
-def interpret_abstract(graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval]) -> list[Any]:
-    """The abstract value of every node; see `walk_abstract`."""
-    with np.errstate(all="ignore"):
-        *_, (_, elements) = walk_abstract(graph, domain, variables)
-    return elements
 
 
 def box_intervals(program: Program) -> dict[str, Interval]:

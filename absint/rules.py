@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from absint.analysis import BoundFacts
-from absint.graph import Graph, GraphBuilder
+from absint.graph import GraphBuilder
 from absint.ops.demand import Bounds, Demand
 from absint.ops.table import BY_NAME, CONST, OPS, Op
 from absint.program import ANYTHING, Program
@@ -248,11 +248,11 @@ class Rewriter:
         self.new: list[int] = []
         self.rewrites: Counter[Rewrite] = Counter()
 
-    def run(self, rules: RuleSet) -> Graph:
-        """The rewritten graph; the same object when no rule applied. Counts in `rewrites`."""
+    def run(self, rules: RuleSet) -> int | None:
+        """Rewrite into `builder` and return the new root; None when no rule applied. Counts in `rewrites`."""
         chosen = self._choose(rules)
         if not chosen:
-            return self.graph
+            return None
         graph, builder, new = self.graph, self.builder, self.new
         for node, (_, a, b) in enumerate(graph.rows):
             if node in chosen:
@@ -261,7 +261,7 @@ class Rewriter:
                 new.append(self._instantiate(rule.right, binding, graph.line_list[node]))
             else:
                 new.append(builder.copy(graph, node, new[a] if a >= 0 else -1, new[b] if b >= 0 else -1))
-        return builder.build(new[-1])
+        return new[-1]
 
     def _choose(self, rules: RuleSet) -> dict[int, tuple[Rule, Binding]]:
         """For each node that a rule applies to, the first such rule and what its letters stand for."""

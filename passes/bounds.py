@@ -1,12 +1,19 @@
-"""Bounds of every node on the program's box, in the reduced product of some abstract domains."""
+"""Bounds of every node on the program's box, in the reduced product of some abstract domains.
+
+A program that was made from another mostly repeats it: where a copied node's operands still have the elements
+that they had, its own is taken over. That is what a new computation would give, for a transfer function
+depends on nothing else.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from absint.analysis import DEFAULT_DOMAINS, Analyses, BoundFacts, make_domain
-from absint.interpret import box_intervals, interpret_abstract
+from absint.analysis import DEFAULT_DOMAINS, Analyses, BoundFacts, Inheritance, make_domain
+from absint.domains.lattice import Domain
+from absint.interpret import Known, box_intervals, interpret_abstract
+from absint.ops.demand import Bounds
 from absint.program import Program
 
 
@@ -20,7 +27,30 @@ class BoundsAnalysis:
     def run(self, program: Program, analyses: Analyses) -> BoundFacts:
         """Bounds, and which nodes are always below which."""
         domain = make_domain(self.domains, program.precision)
-        return BoundFacts(domain, interpret_abstract(program.graph, domain, box_intervals(program)))
+        inheritance = analyses.inherited(program)
+        facts = inheritance.facts.get(self) if inheritance is not None else None
+        if inheritance is None or not isinstance(facts, BoundFacts):
+            elements = interpret_abstract(program.graph, domain, box_intervals(program))
+            return BoundFacts(domain, elements, [_bounds(domain, element) for element in elements])
+        known = Known(inheritance.graph, facts.elements, inheritance.origins)
+        elements = interpret_abstract(program.graph, domain, box_intervals(program), known)
+        return BoundFacts(domain, elements, _bounds_of_all(domain, elements, facts, inheritance))
+
+
+def _bounds(domain: Domain[Any], element: Any) -> Bounds:
+    lower, upper, may_nan = domain.to_interval(element)
+    return Bounds(float(lower), float(upper), bool(may_nan))
+
+
+def _bounds_of_all(
+    domain: Domain[Any], elements: list[Any], facts: BoundFacts, inheritance: Inheritance
+) -> list[Bounds]:
+    """Bounds of the elements; those that were taken over keep theirs."""
+    bounds = []
+    for element, origin in zip(elements, inheritance.origins, strict=False):
+        kept = origin >= 0 and element is facts.elements[origin]
+        bounds.append(facts.bounds[origin] if kept else _bounds(domain, element))
+    return bounds
 
 
 def bounds_of(program: Program, analyses: Analyses) -> BoundFacts:

@@ -56,4 +56,4 @@ class Cse:
             new.append(same)
         if not rewrites:
             return PassResult(program, rewrites)
-        return PassResult(program.with_graph(builder.build(new[-1])), rewrites)
+        return PassResult(analyses.rebuilt(program, builder, new[-1]), rewrites)

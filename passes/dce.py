@@ -34,4 +34,4 @@ class Dce:
         for node, (_, a, b) in enumerate(graph.rows):
             if live[node]:
                 new[node] = builder.copy(graph, node, new[a], new[b])
-        return PassResult(program.with_graph(builder.build()), Counter({DEAD: dead}))
+        return PassResult(analyses.rebuilt(program, builder), Counter({DEAD: dead}))

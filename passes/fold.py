@@ -58,34 +58,35 @@ class Fold:
         graph, precision = program.graph, program.precision
         bounds = bounds_of(program, analyses).bounds
         demand = demand_of(program, analyses)
-        builder = GraphBuilder()
         rewrites: Counter[Rewrite] = Counter()
-        known: dict[int, float] = {}  # new nodes that are constants, rounded
-        new: list[int] = []
+        constant: dict[int, float] = {}  # nodes that are or become constants, rounded
+        folded: set[int] = set()
         with np.errstate(all="ignore"):
             for node, (code, a, b) in enumerate(graph.rows):
+                if code == CONST.code:
+                    constant[node] = precision.round(graph.values[node])
                 if a < 0:
-                    replaced = builder.copy(graph, node)
-                    if code == CONST.code:
-                        known[replaced] = precision.round(graph.values[node])
-                    new.append(replaced)
                     continue
-                operands = (new[a],) if b < 0 else (new[a], new[b])
                 value, rewrite = None, OPERANDS
-                if all(operand in known for operand in operands):
-                    body = OPS[code].body(precision)
-                    value = float(body(*(precision.real(known[operand]) for operand in operands)))
+                if a in constant and (b < 0 or b in constant):
+                    operands = (constant[a],) if b < 0 else (constant[a], constant[b])
+                    value = float(OPS[code].body(precision)(*map(precision.real, operands)))
                 elif demand[node]:
                     value, rewrite = _only_value(bounds[node], demand[node])
-                if value is None:
-                    new.append(builder.copy(graph, node, *operands))
-                else:
+                if value is not None:
                     rewrites[rewrite] += 1
-                    new.append(builder.constant(value, graph.line_list[node]))
-                    known[new[-1]] = value
-        if not rewrites:
+                    constant[node] = value
+                    folded.add(node)
+        if not folded:
             return PassResult(program, rewrites)
-        return PassResult(program.with_graph(builder.build(new[-1])), rewrites)
+        builder = GraphBuilder()
+        new: list[int] = []
+        for node, (_, a, b) in enumerate(graph.rows):
+            if node in folded:
+                new.append(builder.constant(constant[node], graph.line_list[node]))
+            else:
+                new.append(builder.copy(graph, node, new[a] if a >= 0 else -1, new[b] if b >= 0 else -1))
+        return PassResult(analyses.rebuilt(program, builder, new[-1]), rewrites)
 
 
 def _only_value(bounds: Bounds, demand: int) -> tuple[float | None, Rewrite]:

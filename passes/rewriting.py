@@ -18,8 +18,9 @@ def rewrite_until_stable(program: Program, analyses: Analyses, rules: RuleSet, r
     total: Counter[Rewrite] = Counter()
     for _ in range(rounds):
         rewriter = Rewriter(program, bounds_of(program, analyses), demand_of(program, analyses))
-        program = program.with_graph(rewriter.run(rules))
-        total += rewriter.rewrites
-        if not rewriter.rewrites:
+        root = rewriter.run(rules)
+        if root is None:
             break
+        total += rewriter.rewrites
+        program = analyses.rebuilt(program, rewriter.builder, root)
     return PassResult(program, total)

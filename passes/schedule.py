@@ -36,11 +36,11 @@ class Schedule:
         for node in order:
             _, a, b = graph.rows[node]
             new[node] = builder.copy(graph, node, new[a], new[b])
-        reordered = builder.build()
-        saved = slots_needed(graph) - slots_needed(reordered)
+        made = analyses.rebuilt(program, builder)
+        saved = slots_needed(graph) - slots_needed(made.graph)
         if saved <= 0:
             return PassResult(program, Counter())
-        return PassResult(program.with_graph(reordered), Counter({REORDERED: saved}))
+        return PassResult(made, Counter({REORDERED: saved}))
 
 
 def _needs(graph: Graph) -> list[int]:

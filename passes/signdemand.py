@@ -58,5 +58,8 @@ class SignDemand:
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Apply the rules to the program under the promise *sign*."""
-        asked = program if program.promise is Promise.SIGN else replace(program, promise=Promise.SIGN)
+        asked = program
+        if program.promise is not Promise.SIGN:
+            asked = replace(program, promise=Promise.SIGN)
+            analyses.succeed(asked, program, range(len(program.graph)))
         return rewrite_until_stable(asked, analyses, RULES, self.rounds)

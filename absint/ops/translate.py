@@ -18,6 +18,7 @@ from __future__ import annotations
 import functools
 import linecache
 import math
+import operator
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Protocol
@@ -267,7 +268,7 @@ def _extremum_function(xp: ModuleType, name: str) -> Callable[[Any, Any], Any]:
     either, so the second operand is copied over every tie. Both let a NaN win.
     """
     if xp is not np:
-        beyond = xp.less if name == "least" else xp.greater
+        beyond = operator.lt if name == "least" else operator.gt
         return lambda a, b: xp.where(beyond(a, b) | (a != a), a, b)[()]
     extremum = np.minimum if name == "least" else np.maximum
 
