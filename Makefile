@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 MODELS_URL = https://raw.githubusercontent.com/mkeeter/fidget/main/models
 
-.PHONY: help demo test lint format bench models clean
+.PHONY: help demo test lint format bench figures models clean
 
 help: ## List the targets (default)
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -35,6 +35,10 @@ bench: $(VENV)/.runtime ## Time the bundled models, and those in ABSINT_MODELS (
 	@set -- absint/models/*.vm; \
 	if [ -n "$(ABSINT_MODELS)" ]; then set -- "$$@" "$(ABSINT_MODELS)"/*.vm; fi; \
 	for model in "$$@"; do $(BIN)/absint bench "$$model" $(ARGS) || exit; done
+
+figures: $(VENV)/.runtime ## Draw README's picture again
+	@mkdir -p docs
+	$(BIN)/absint render gear -o docs/gear.png -n 320
 
 models: ## Say where to get the third-party models; check those in ABSINT_MODELS
 	@echo 'The third-party models are part of Fidget (MPL-2.0), not of absint. Put them into a folder'

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import warnings
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from absint import models
 from absint.analysis import DEFAULT_DOMAINS, Analyses
 from absint.backend import Executable, find_backend, hull
-from absint.errors import UsageError
+from absint.errors import UsageError, ViewError, VmError
 from absint.expr import Expr, to_graph
 from absint.graph import Graph
 from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
@@ -41,6 +43,10 @@ def load(model: Model) -> Program:
     """
     if isinstance(model, Program):
         return model
+    if not isinstance(model, str | Path | Graph | Expr):
+        raise UsageError(
+            f"{type(model).__name__}: not a model; expected a name, path, graph, expression or program"
+        )
     if isinstance(model, Graph):
         return Program(model)
     if isinstance(model, Expr):
@@ -55,7 +61,11 @@ def load(model: Model) -> Program:
                 f"{model}: no such file, and no bundled model of that name ({', '.join(models.names())})"
             )
     text, shown = read_text(model)
-    return described(parse_vm(text, shown), first_comment(text))
+    graph = parse_vm(text, shown)
+    try:
+        return described(graph, first_comment(text))
+    except ViewError as error:
+        raise VmError(shown, 1, 1, str(error)) from error
 
 
 def run_pipeline(
@@ -64,19 +74,29 @@ def run_pipeline(
     level: int = HIGHEST_LEVEL,
     passes: str | None = None,
     region: Box | None = None,
-    precision: Precision | str = "f32",
+    precision: Precision | str | None = None,
     domains: Sequence[str] = DEFAULT_DOMAINS,
     instruments: Sequence[Instrument] = (),
 ) -> tuple[Program, list[Step]]:
-    """Specialise a source program for a region and precision, and what each pass did on the way.
+    """Specialise a program for a region and precision, and what each pass did on the way.
 
     `passes`: the text of a pipeline, in place of a level's. `region`: -1 to 1 on each axis if not given.
+    `precision`: the program's own if not given, which is binary32 for a source. Raises `PipelineError`,
+    `UsageError` for an unknown level or domain, `DomainError` when the program does not hold for all that.
     """
-    box = Box.default() if region is None else region
+    if passes is None and level not in LEVELS:
+        raise UsageError(f"level {level!r}: expected one of {', '.join(map(str, LEVELS))}")
+    if isinstance(domains, str) or not domains:
+        raise UsageError(f"domains {domains!r}: expected a sequence of names, as ['interval', 'affine']")
+    if region is not None and not isinstance(region, Box):
+        raise UsageError(f"region {region!r}: expected a Box, as Box.parse('-1:1,-1:1')")
     pipeline = parse_pipeline(LEVELS[level] if passes is None else passes)
     keeps_bits = all(pass_.promise is Promise.BITS for pass_ in pipeline)
-    promise = program.origin.promise if keeps_bits else Promise.SIGN
-    start = program.restricted(box, as_precision(precision), promise)
+    start = program.restricted(
+        Box.default() if region is None else region,
+        program.precision if precision is None else as_precision(precision),
+        program.origin.promise if keeps_bits else Promise.SIGN,
+    )
     return PassManager(pipeline, Analyses(domains), instruments).run(start)
 
 
@@ -84,13 +104,16 @@ def optimize(model: Model, **options: Any) -> Program:
     """The optimised program of a model; options as of `run_pipeline`.
 
     `level`: 0 nothing, 1 keeps every bit of the value, 2 (default) keeps `f < 0`. `passes`: a pipeline's text
-    instead. `region`: the `Box` on which the result shall hold. `precision`: `"f32"` (default) or `"f64"`.
-    `domains`: names of abstract domains.
+    instead. `region`: the `Box` on which the result shall hold. `precision`: `"f32"` or `"f64"`. `domains`:
+    names of abstract domains.
     """
     return run_pipeline(load(model), **options)[0]
 
 
-_rendering: WeakKeyDictionary[Graph, dict[tuple[str, Precision], Executable]] = WeakKeyDictionary()
+_kept: OrderedDict[tuple[Graph, str, Precision], Executable] = OrderedDict()
+"""The last programs rendered, by the graph that they were made from."""
+
+_MOST_KEPT = 16
 
 
 def render(
@@ -98,29 +121,40 @@ def render(
     view: View | int = 512,
     *,
     backend: str = "reference",
-    precision: Precision | str = "f32",
+    precision: Precision | str | None = None,
 ) -> NDArray[np.uint8]:
     """uint8[height, width]: the picture of a model, 255 where `f < 0`.
 
     `view`: a `View`, or n for n by n samples of the square from -1 to 1. The model is optimised for the
-    view's box; the result is kept, as long as the graph is, for views that stay inside that box.
+    view's box; the last few results are kept, for views that stay inside their boxes. Raises `DomainError`
+    for a view on which the model does not hold, or a model of other variables than x, y and z.
     """
-    source = load(model)
-    view = View.square(view) if isinstance(view, int) else view
-    precision = as_precision(precision)
+    program = load(model)
+    view = view if isinstance(view, View) else View.square(_whole(view))
+    precision = program.precision if precision is None else as_precision(precision)
     if repeated := view.duplicate_samples(precision):
         warnings.warn(
             f"{repeated} columns and rows repeat their neighbour's position: "
             f"the view is too deep for {precision.value}",
             stacklevel=2,
         )
-    kept = _rendering.setdefault(source.origin.graph, {})
     box = view.box(precision)
-    executable = kept.get((backend, precision))
+    key = (program.restricted(box, precision, Promise.SIGN).graph, backend, precision)
+    executable = _kept.pop(key, None)
     if executable is None or not executable.program.box.contains(box):
-        optimised, _ = run_pipeline(source, region=box, precision=precision)
-        executable = kept[backend, precision] = find_backend(backend).compile(optimised)
+        optimised, _ = run_pipeline(program, region=box, precision=precision)
+        executable = find_backend(backend).compile(optimised)
+    _kept[key] = executable  # now the youngest
+    while len(_kept) > _MOST_KEPT:
+        _kept.popitem(last=False)
     return executable.image(view)
+
+
+def _whole(size: int) -> int:
+    try:
+        return operator.index(size)
+    except TypeError:
+        raise UsageError(f"view {size!r}: expected a View or a whole number of samples") from None
 
 
 def evaluate(
@@ -130,7 +164,7 @@ def evaluate(
     z: Any = 0.0,
     *,
     backend: str = "reference",
-    precision: Precision | str = "f32",
+    precision: Precision | str | None = None,
     **variables: Any,
 ) -> NDArray[Any]:
     """The value of a model at points; `x`, `y`, `z` and further variables broadcast.
@@ -138,9 +172,18 @@ def evaluate(
     Returns an array of the broadcast shape in the precision, exact to the bit: the model is optimised at
     level 1 for the hull of the points.
     """
-    source, precision = load(model), as_precision(precision)
+    program = load(model)
+    precision = program.precision if precision is None else as_precision(precision)
     given = {"x": x, "y": y, "z": z, **variables}
-    with np.errstate(over="ignore"):  # a point may round to infinity
-        points = {name: np.asarray(value).astype(precision.dtype) for name, value in given.items()}
-    optimised, _ = run_pipeline(source, level=1, region=hull(points), precision=precision)
+    points = {name: _as_points(name, value, precision) for name, value in given.items()}
+    optimised, _ = run_pipeline(program, level=1, region=hull(points), precision=precision)
     return find_backend(backend).compile(optimised).values(**points)
+
+
+def _as_points(name: str, value: Any, precision: Precision) -> Any:
+    """An array of the precision; NumPy's or another module's, as it was."""
+    points = value if hasattr(value, "astype") else np.asarray(value)
+    if points.dtype.kind not in "biuf":
+        raise UsageError(f"{name}: expected real numbers, not {points.dtype}")
+    with np.errstate(over="ignore"):  # a point may round to infinity
+        return points.astype(precision.dtype)

@@ -19,7 +19,7 @@ from absint.terminal import BAD_INPUT, DONE, FOUND, INTERRUPTED, discard_output,
 PRECISIONS = ("f32", "f64")
 GRIDS = ("linspace", "pixel")
 LEVELS = (0, 1, 2)
-SECTIONS = ("models", "passes", "backends", "domains", "ops")
+SECTIONS = ("models", "passes", "backends", "domains", "ops", "rules")
 REPORT_FORMATS = ("table", "json")
 
 _MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
@@ -238,7 +238,9 @@ def _list_arguments(parser: Parser) -> None:
 
 def _precision_argument(parser: Parser) -> None:
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="binary32 (default) or binary64"
+        "--precision",
+        choices=PRECISIONS,
+        help="binary32 or binary64 (default: what a written program says, else f32)",
     )
 
 
@@ -269,10 +271,11 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
         _bench_arguments,
     ),
     "list": (
-        "show the bundled models, passes, backends, domains and operations",
+        "show the bundled models, passes, backends, domains, operations and rewrite rules",
         """\
   absint list
-  absint list models""",
+  absint list models
+  absint list rules | grep signdemand""",
         _list_arguments,
     ),
 }

@@ -39,6 +39,8 @@ def optimize(arguments: argparse.Namespace) -> int:
     if arguments.format and not reporting:
         raise UsageError("--format is of a report: add --report or --report-file PATH")
     _check_targets([target for target in (output, report_to) if target is not None])
+    if output is not None and Path(output).suffix in ENCODERS:
+        raise UsageError(f"-o {output}: the program is text; a picture is drawn by absint render")
     pipeline = LEVELS[arguments.level] if arguments.passes is None else arguments.passes
     passes = format_pipeline(parse_pipeline(pipeline))
     region = Box.parse(arguments.region)
@@ -138,7 +140,7 @@ def bench(arguments: argparse.Namespace) -> int:
     """`absint bench`: time the backends against NumPy."""
     from absint import bench
 
-    precision = Precision(arguments.precision)
+    precision = Precision(arguments.precision or "f32")
     for size in arguments.sizes:
         View.square(size)  # raises for one that is too large, before the work
     backends = arguments.backends or [

@@ -37,7 +37,7 @@ class ViewError(AbsintError):
 
 
 class DomainError(AbsintError):
-    """A point or view lies outside the box on which a program holds."""
+    """A point or view lies outside the box on which a program holds, or has not the program's variables."""
 
 
 class PromiseError(AbsintError):
@@ -57,4 +57,4 @@ class BackendError(AbsintError):
 
 
 class UsageError(AbsintError):
-    """The command line was used wrongly."""
+    """A command or function was asked for something that there is not: an option, a file, a name, a type."""

@@ -187,7 +187,9 @@ def constant_key(value: float) -> bytes | str:
 
 
 class GraphBuilder:
-    """Makes graphs. `constant`, `variable` and `apply` share equal nodes; `copy` and `append` never do."""
+    """Makes graphs. `constant`, `variable` and `apply` return a node that is there already, made by them or
+    by `copy`; `copy` and `append` always make one.
+    """
 
     def __init__(self) -> None:
         self._op: list[int] = []
@@ -225,11 +227,15 @@ class GraphBuilder:
 
     def copy(self, graph: Graph, node: int, a: int = -1, b: int = -1) -> int:
         """Add `graph`'s node with new operands, keeping its constant, variable, name and line."""
-        new = self.append(
-            graph.rows[node][0], a, b, graph.values[node], graph.names[node], graph.line_list[node]
-        )
-        if node in graph.variables:
+        code, value = graph.rows[node][0], graph.values[node]
+        new = self.append(code, a, b, value, graph.names[node], graph.line_list[node])
+        key: object = (code, a, b)
+        if code == CONST.code:
+            key = (code, constant_key(value))
+        elif code == VAR.code:
             self._variables[new] = graph.variables[node]
+            key = (code, graph.variables[node])
+        self._shared.setdefault(key, new)
         self.origins[new] = node
         return new
 
@@ -287,20 +293,3 @@ def reachable(graph: Graph) -> NDArray[np.bool_]:
             if b >= 0:
                 live[b] = True
     return np.array(live)
-
-
-def import_graph(builder: GraphBuilder, graph: Graph, variables: Mapping[str, int]) -> int:
-    """Rebuild `graph` inside `builder` with shared nodes and return its root.
-
-    `variables` replaces variables by nodes of the builder (a rotation, say); others stay themselves.
-    """
-    new: list[int] = []
-    for node, (code, *_) in enumerate(graph.rows):
-        if code == CONST.code:
-            new.append(builder.constant(graph.values[node]))
-        elif code == VAR.code:
-            name = graph.variables[node]
-            new.append(variables[name] if name in variables else builder.variable(name))
-        else:
-            new.append(builder.apply(OPS[code], *(new[operand] for operand in graph.operands(node))))
-    return new[-1]

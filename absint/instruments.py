@@ -46,11 +46,18 @@ class VerifyEach:
     def after_pass(self, step: Step) -> None:
         """Verify one step."""
         name = format_pass(step.pass_)
+        before, after = step.before, step.after
         try:
-            step.after.graph.verify()
+            after.graph.verify()
         except GraphError as error:
             raise VerificationError(f"pass {name} broke the graph: {error}") from error
-        if step.after.graph is step.before.graph:
+        if (after.precision, after.box, after.origin) != (before.precision, before.box, before.origin):
+            raise VerificationError(f"pass {name} changed what the program is true of: {describe(after)}")
+        if after.promise is not before.promise and after.promise is not step.pass_.promise:
+            raise VerificationError(
+                f"pass {name} promises {step.pass_.promise.value}, not {after.promise.value}"
+            )
+        if after.graph is before.graph:
             return
         variables = {*step.before.graph.variables.values(), *step.after.graph.variables.values()}
         points = sample_points(variables, step.before.box, step.before.precision, self.count)

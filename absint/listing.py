@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from absint import models
 from absint.manager import pass_names
+from absint.ops.demand import LABELS
 from absint.ops.table import CONST, OPS, REFUSED, Op
 from absint.precision import Precision
 from absint.registry import find, names
+from absint.rules import Mode, RuleSet
 from absint.terminal import plain_table
 from absint.vm import VARIABLE_PREFIX
 
@@ -64,6 +66,24 @@ def list_domains() -> Table:
     return table
 
 
+def list_rules() -> Table:
+    """The rewrite rules, in the order in which each pass tries them."""
+    table = plain_table("Rules", "pass", "rule", "keeps", "rewrite", "where", "why")
+    for name, rules in rule_sets():
+        for rule in rules.rules:
+            keeps = f"sign: {LABELS[rule.sees]}" if rule.mode is Mode.SIGN else rule.mode.value
+            table.add_row(name, rule.name, keeps, f"{rule.pattern} → {rule.replacement}", rule.when, rule.why)
+    return table
+
+
+def rule_sets() -> Iterator[tuple[str, RuleSet]]:
+    """The rules of each pass that has some: what its module calls `RULES`."""
+    for name in pass_names():
+        rules = getattr(sys.modules[find("passes", name).__module__], "RULES", None)
+        if isinstance(rules, RuleSet):
+            yield name, rules
+
+
 def list_ops() -> Table:
     """The opcodes of `.vm` text, those that are refused too."""
     table = plain_table("Operations", "opcode", "operands", "meaning", right=("operands",))
@@ -99,5 +119,6 @@ SECTIONS: dict[str, Callable[[], Table]] = {
     "backends": list_backends,
     "domains": list_domains,
     "ops": list_ops,
+    "rules": list_rules,
 }
 """The tables by the word that asks for them."""

@@ -1,7 +1,7 @@
 """The pass manager: pipelines as text, run pass by pass under instruments.
 
 A pass is a frozen dataclass whose fields are its options, found by name in `absint.passes`. A pipeline's text
-is `fold,cse,minmax{rounds=2},dce`, and printing a parsed pipeline gives that text back.
+is `fold,cse,minmax{rounds=2},dce`; a pipeline prints as text that parses to the same passes.
 """
 
 from __future__ import annotations
@@ -132,6 +132,8 @@ def _make_pass(name: str, options: str) -> Pass:
         if key not in known or not equals:
             allowed = ", ".join(known) or "none"
             raise PipelineError(f"pass {name!r} has no option {assignment!r}; its options: {allowed}")
+        if key in given:
+            raise PipelineError(f"pass {name!r}: option {key} is given twice")
         given[key] = _parse_option(name, key, str(known[key].type), value)
     made: Pass = kind(**given)
     return made

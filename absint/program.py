@@ -35,7 +35,21 @@ class Promise(Enum):
 ANYTHING = Bounds(-math.inf, math.inf, True)
 """What is known of a variable that a box does not bound."""
 
-_RANGE = re.compile(r"([^:]+):([^:]+)")
+_RANGE = re.compile(r"([^:_]+):([^:_]+)")  # Python's digit groups are no notation for users
+
+
+def _range(text: str, part: str) -> tuple[float, float]:
+    """One range of a region's text."""
+    match = _RANGE.fullmatch(part)
+    try:
+        if match is None:
+            raise ValueError
+        lower, upper = float(match[1]), float(match[2])
+    except ValueError:
+        raise ViewError(f"region {text!r}: {part!r} is not a range such as -1:1") from None
+    if not lower <= upper:
+        raise ViewError(f"region {text!r}: {part!r} holds nothing")
+    return lower, upper
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,28 +70,24 @@ class Box:
 
     @staticmethod
     def parse(text: str) -> Box:
-        """Read `x0:x1,y0:y1[,z0:z1]` (z is -1:1 when left out), or `all` for everywhere.
+        """Read `x0:x1,y0:y1[,z0:z1]` (z is -1:1 when left out), `all` for everywhere, or what `str` gives.
 
-        Raises `ViewError` when the text is neither or an end point is not a number.
+        That names the variables, as `x=-1:1,t=0:2`, and leaves the others without bounds. Raises `ViewError`
+        when the text is none of these or an end point is not a number.
         """
         if text.strip() == "all":
             return Box()
         parts = text.split(",")
+        if "=" in text:
+            named = [part.rpartition("=") for part in parts]
+            bounds = {name.strip(): _range(text, ends) for name, _, ends in named}
+            if len(bounds) < len(parts) or "" in bounds:
+                raise ViewError(f"region {text!r}: every range needs a name of its own")
+            return Box(bounds)
         if len(parts) not in (2, 3):
             raise ViewError(f"region {text!r}: expected x0:x1,y0:y1[,z0:z1] or all")
-        bounds = {"z": (-1.0, 1.0)}
-        for axis, part in zip(AXES, parts, strict=False):
-            match = _RANGE.fullmatch(part)
-            try:
-                if match is None:
-                    raise ValueError
-                lower, upper = float(match[1]), float(match[2])
-            except ValueError:
-                raise ViewError(f"region {text!r}: {part!r} is not a range such as -1:1") from None
-            if not lower <= upper:
-                raise ViewError(f"region {text!r}: {part!r} holds nothing")
-            bounds[axis] = (lower, upper)
-        return Box({axis: bounds[axis] for axis in AXES})
+        ranges = [_range(text, part) for part in parts]
+        return Box(dict(zip(AXES, [*ranges, (-1.0, 1.0)], strict=False)))
 
     @staticmethod
     def default() -> Box:
@@ -98,10 +108,14 @@ class Box:
         return True
 
     def rounded(self, precision: Precision) -> Box:
-        """End points rounded to nearest, as sample positions are."""
-        return Box(
-            {k: (precision.round(a) + 0.0, precision.round(b) + 0.0) for k, (a, b) in self.bounds.items()}
-        )
+        """End points rounded to nearest, as sample positions are. Raises `ViewError` when one overflows."""
+        bounds = {}
+        for name, ends in self.bounds.items():
+            lower, upper = (precision.round(end) + 0.0 for end in ends)
+            if math.isinf(lower) > math.isinf(ends[0]) or math.isinf(upper) > math.isinf(ends[1]):
+                raise ViewError(f"box: {name} from {ends[0]!r} to {ends[1]!r} overflows {precision.value}")
+            bounds[name] = (lower, upper)
+        return Box(bounds)
 
     def __str__(self) -> str:
         if not self.bounds:
@@ -137,6 +151,12 @@ class Program:
         """The same program with a graph that keeps its promise; itself if the graph is the same object."""
         return self if graph is self.graph else replace(self, graph=graph, source=self.source or self)
 
+    def with_promise(self, promise: Promise) -> Program:
+        """The same graph under another promise; itself if it is the same promise."""
+        if promise is self.promise:
+            return self
+        return replace(self, promise=promise, source=self.source or self)
+
     @property
     def origin(self) -> Program:
         """The program that was parsed or built, from which this one was made."""
@@ -144,6 +164,13 @@ class Program:
         while program.source is not None:
             program = program.source
         return program
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Every variable that the program may depend on, also those of which passes left no trace."""
+        origin = self.origin
+        used = frozenset(origin.graph.variables.values())
+        return used | frozenset(origin.box.bounds) if origin.specialised else used
 
     def holds(self, box: Box, precision: Precision, promise: Promise) -> bool:
         """Whether this program is true of all that; a source is so in either precision."""
@@ -175,17 +202,15 @@ def describe(program: Program) -> str:
     return f"precision {program.precision.value}, box {program.box}, promise {program.promise.value}"
 
 
-_DESCRIPTION = re.compile(r"precision (f32|f64), box (\S+), promise (bits|sign)")
+_DESCRIPTION = re.compile(r"precision (f32|f64), box (.+), promise (bits|sign)")
 
 
 def described(graph: Graph, comment: str) -> Program:
-    """The program of a graph whose text begins with this comment: one that `describe` wrote, or a source."""
+    """The program of a graph whose text begins with this comment: one that `describe` wrote, or a source.
+
+    Raises `ViewError` when the comment looks like one of `describe`, but its box cannot be read.
+    """
     match = _DESCRIPTION.fullmatch(comment.strip())
     if match is None:
         return Program(graph)
-    bounds = {}
-    for part in match[2].split(",") if match[2] != "all" else []:
-        name, _, ends = part.rpartition("=")
-        lower, _, upper = ends.partition(":")
-        bounds[name] = (float(lower), float(upper))
-    return Program(graph, Precision(match[1]), Box(bounds), Promise(match[3]), specialised=True)
+    return Program(graph, Precision(match[1]), Box.parse(match[2]), Promise(match[3]), specialised=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -45,16 +46,18 @@ def sample_points(
     points = {}
     for name in sorted(set(variables)):
         lower, upper, unbounded = box.of_variable(name)
-        low, high = (-4.0, 4.0) if unbounded else (lower, upper)
-        uniform = low + (high - low) * rng.random(count)
-        with np.errstate(over="ignore", under="ignore"):
+        low, high = max(lower, min(-4.0, upper - 8)), min(upper, max(4.0, lower + 8))
+        if not unbounded and math.isfinite(upper - lower):
+            low, high = lower, upper
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            uniform = low + (high - low) * rng.random(count)
             crowded = uniform * np.exp2(-rng.integers(0, 140, count).astype(float))
             special = np.array([lower, upper, low / 2 + high / 2, 0.0, -0.0, *SPICY])
             kind = rng.integers(0, 4, count)
             chosen = np.where(kind == 0, rng.choice(special, count), np.where(kind == 3, crowded, uniform))
             values = chosen.astype(precision.dtype)
         if not unbounded:
-            values = np.clip(np.nan_to_num(values, nan=low), precision.real(lower), precision.real(upper))
+            values = np.clip(np.where(np.isnan(values), low, values), lower, upper).astype(precision.dtype)
         points[name] = values
     return points
 

@@ -51,7 +51,7 @@ def read_text(path: str | Path) -> tuple[str, str]:
 
 def first_comment(text: str) -> str:
     """The text's first line if that is a comment, without its `#`; else nothing."""
-    line = text.partition("\n")[0]
+    line = text.removeprefix(BYTE_ORDER_MARK).partition("\n")[0]
     return line[1:].strip() if line.startswith("#") else ""
 
 

@@ -8,6 +8,7 @@ latest when the next one takes its slot. Images are drawn in bands of rows, so m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,15 @@ from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
 from absint.errors import DomainError
 from absint.graph import AXES
-from absint.ops.table import MUL, OPS, SQUARE, Op
+from absint.ops.table import OPS, Op
 from absint.ops.translate import array_form
 from absint.precision import Precision
 from absint.program import Program
 from absint.tape import lower
 from absint.view import View
+
+Instruction = tuple[Callable[..., Any], int, int, int]
+"""What to call, and the registers of its result and operands, -1 for none."""
 
 
 class ArrayExecutable:
@@ -42,12 +46,26 @@ class ArrayExecutable:
         self.tape = lower(program.graph)
         self._xp = xp
         self._chunk = chunk
-        self._code = list(
-            zip(
-                *(column.tolist() for column in (self.tape.op, self.tape.out, self.tape.a, self.tape.b)),
-                strict=True,
-            )
-        )
+
+    @cached_property
+    def _code(self) -> list[Instruction]:
+        """The tape with the operations' bodies."""
+        return self._instructions(Op.body)
+
+    @cached_property
+    def _interval_code(self) -> list[Instruction]:
+        """The tape with the operations' interval rules."""
+        return self._instructions(Op.interval)
+
+    def _instructions(self, function: Callable[[Op, Precision], Any]) -> list[Instruction]:
+        """The tape's instructions with the array form of a function of each operation."""
+        tape, precision = self.tape, self.program.precision
+        forms = {
+            code: array_form(function(OPS[code], precision), precision, self._xp)
+            for code in set(tape.op.tolist())
+        }
+        columns = (column.tolist() for column in (tape.op, tape.out, tape.a, tape.b))
+        return [(forms[code], out, a, b) for code, out, a, b in zip(*columns, strict=True)]
 
     def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
         """See `Executable.values`."""
@@ -84,7 +102,6 @@ class ArrayExecutable:
             both = {name: xp.concatenate([low.ravel(), high.ravel()]) for name, (low, high) in ends.items()}
             check_box(self.program, hull(both))
         domain = IntervalDomain(self.program.precision)
-        rules = self._forms(Op.interval)
         registers: list[Any] = [domain.constant(value) for value in self.tape.constants.tolist()]
         no = xp.zeros((), bool)
         registers += [
@@ -92,13 +109,8 @@ class ArrayExecutable:
         ]
         registers += [None] * self.tape.slot_count
         with np.errstate(all="ignore"):
-            for code, out, a, b in self._code:
-                if b < 0:
-                    registers[out] = rules[code](*registers[a])
-                elif a == b and code == MUL.code:
-                    registers[out] = rules[SQUARE.code](*registers[a])
-                else:
-                    registers[out] = rules[code](*registers[a], *registers[b])
+            for rule, out, a, b in self._interval_code:
+                registers[out] = rule(*registers[a]) if b < 0 else rule(*registers[a], *registers[b])
         root = registers[self.tape.root]
         return Interval(*(xp.broadcast_to(xp.asarray(part), shape) for part in root))
 
@@ -122,25 +134,18 @@ class ArrayExecutable:
         self._check_known(given)
 
     def _check_known(self, names: Iterable[str]) -> None:
-        surplus = sorted(set(names) - set(self.program.graph.variables.values()) - set(AXES))
+        surplus = sorted(set(names) - self.program.variables - set(AXES))
         if surplus:
             raise DomainError(f"the program has no variable {surplus[0]!r}")
-
-    def _forms(self, function: Callable[[Op, Precision], Any]) -> dict[int, Callable[..., Any]]:
-        """The array form of a function of each operation that the tape uses, by its code."""
-        used, precision = set(self.tape.op.tolist()) | {SQUARE.code}, self.program.precision
-        return {code: array_form(function(OPS[code], precision), precision, self._xp) for code in used}
 
     def _run(self, inputs: Mapping[str, Any]) -> Any:
         """The root's value for arrays that broadcast."""
         real = self.program.precision.real
-        forms = self._forms(Op.body)
         with np.errstate(all="ignore"):
             registers: list[Any] = [real(value) for value in self.tape.constants.tolist()]
             registers += [inputs[name] for name in self.tape.variables]
             registers += [None] * self.tape.slot_count
-            for code, out, a, b in self._code:
-                form = forms[code]
+            for form, out, a, b in self._code:
                 registers[out] = form(registers[a]) if b < 0 else form(registers[a], registers[b])
         return registers[self.tape.root]
 

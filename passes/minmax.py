@@ -7,11 +7,13 @@ counterexamples: min(1, NaN) is NaN though upper(a) < lower(b), and min(-0, +0) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from absint.analysis import Analyses
 from absint.manager import PassResult
+from absint.ops.demand import Demand, swap_signs
 from absint.program import Program, Promise
 from absint.rules import Mode, Rule, RuleSet
 
@@ -38,13 +40,20 @@ _MIN_RULES = (
 
 
 def _mirrored(rule: Rule) -> Rule:
-    """The same rule for max: the order of the floats turned around."""
-    swap = str.maketrans("<>", "><")
-    swapped = {
-        key: getattr(rule, key).replace("min", "?").replace("max", "min").replace("?", "max")
-        for key in ("name", "pattern", "replacement")
-    }
-    return Rule(**swapped, mode=rule.mode, when=rule.when.translate(swap), why=rule.why)
+    """The same rule for max: the order of the floats turned around. Numbers would have to be negated."""
+    assert not re.search("[0-9]", rule.pattern + rule.replacement + rule.when), f"{rule.name} holds a number"
+
+    def swapped(text: str) -> str:
+        return text.replace("min", "?").replace("max", "min").replace("?", "max")
+
+    return replace(
+        rule,
+        name=swapped(rule.name),
+        pattern=swapped(rule.pattern),
+        replacement=swapped(rule.replacement),
+        when=rule.when.translate(str.maketrans("<>", "><")),
+        sees=Demand(swap_signs(rule.sees)),
+    )
 
 
 RULES = RuleSet((*_MIN_RULES, *map(_mirrored, _MIN_RULES)))

@@ -7,7 +7,7 @@ the sign fall away. After Bolz-Tereick (2025).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from absint.analysis import Analyses
@@ -58,8 +58,7 @@ class SignDemand:
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Apply the rules to the program under the promise *sign*."""
-        asked = program
-        if program.promise is not Promise.SIGN:
-            asked = replace(program, promise=Promise.SIGN)
+        asked = program.with_promise(Promise.SIGN)
+        if asked is not program:
             analyses.succeed(asked, program, range(len(program.graph)))
         return rewrite_until_stable(asked, analyses, RULES, self.rounds)

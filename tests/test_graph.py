@@ -10,13 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from absint.errors import GraphError
-from absint.graph import Graph, GraphBuilder, import_graph, reachable
-from absint.interpret import interpret_concrete
-from absint.ops.table import ADD, BY_NAME, CONST, MAX, MIN, NEG, OPS, SUB, VAR
-from absint.precision import Precision
+from absint.graph import Graph, GraphBuilder, reachable
+from absint.ops.table import ADD, BY_NAME, CONST, MIN, NEG, OPS, SUB, VAR
 from absint.vm import parse_vm
 from tests.graphs import graphs
 
@@ -128,6 +125,24 @@ def test_appended_nodes_are_not_shared() -> None:
     assert builder.copy(SMALL, 1) != builder.copy(SMALL, 1)
 
 
+def test_what_was_copied_is_shared_and_keeps_its_origin() -> None:
+    """The first of equal copies is found; a node that was there before them stays the one that is."""
+    builder = GraphBuilder()
+    seven = builder.constant(7.0)
+    graph = parse_vm("a var-x\nb const 2\nc sub a b\nd sub a b\ne const 7\n")
+    new = {-1: -1}
+    for node, (_, a, b) in enumerate(graph.rows):
+        new[node] = builder.copy(graph, node, new[a], new[b])
+    assert len(builder) == 6
+    assert builder.variable("x") == new[0]
+    assert builder.constant(2.0) == new[1]
+    assert builder.apply(SUB, new[0], new[1]) == new[2] != new[3]
+    assert builder.constant(7.0) == seven != new[4]
+    assert builder.apply(SUB, new[1], new[0]) == len(builder) - 1 == 6
+    assert builder.origins == [-1, 0, 1, 2, 3, 4, -1]
+    builder.build().verify()
+
+
 def test_copy_keeps_what_a_node_says() -> None:
     builder = GraphBuilder()
     builder.constant(7.0)
@@ -213,37 +228,3 @@ def test_networkx_tells_the_whole_graph(graph: Graph) -> None:
             operands |= dict.fromkeys(positions, operand)
         assert tuple(operands[i] for i in range(op.arity)) == graph.operands(node)
         assert len(operands) == op.arity
-
-
-# Importing
-
-
-def test_import_replaces_variables_and_shares() -> None:
-    builder = GraphBuilder()
-    x, y = builder.variable("x"), builder.variable("y")
-    turned = builder.apply(NEG, y)
-    model = parse_vm("a var-x\nb var-x\nc const 1\nd sub a c\ne sub b c\nf max d e\ng var-w\nh add f g\n")
-    root = import_graph(builder, model, {"x": turned})
-    assert import_graph(builder, model, {"x": turned}) == root
-    graph = builder.build(root)
-    graph.verify()
-    (_, maximum, w) = graph.rows[root]
-    assert graph.rows[maximum] == (MAX.code, 4, 4)
-    assert graph.rows[4] == (SUB.code, turned, 3)
-    assert graph.variables == {x: "x", y: "y", w: "w"}
-    assert set(graph.names) == {None}
-
-
-@given(graphs(), st.sampled_from(list(Precision)))
-def test_import_keeps_the_value(graph: Graph, precision: Precision) -> None:
-    builder = GraphBuilder()
-    imported = builder.build(import_graph(builder, graph, {}))
-    imported.verify()
-    point = {name: precision.real(value) for name, value in {"x": 0.3, "y": -2.5, "z": 0.0}.items()}
-    expected, got = (
-        np.asarray(interpret_concrete(g, precision, point)[-1]).view(precision.bits_dtype)
-        for g in (graph, imported)
-    )
-    assert expected == got or (
-        np.isnan(expected.view(precision.dtype)) and np.isnan(got.view(precision.dtype))
-    )

@@ -369,8 +369,6 @@ def fields(element: Affine, lane: int | None = None) -> tuple[Any, ...]:
 @pytest.mark.parametrize(
     ("model", "tiles", "axes", "extent", "share"),
     [
-        ("prospero", 16, 2, 1.0, 0.832),
-        ("prospero", 64, 2, 1.0, 0.479),
         ("colonnade", 16, 3, 1.0, 0.308),
         ("bear", 16, 3, 1.0, 0.219),
         ("tanglecube", 16, 3, 4.0, 0.197),
