@@ -87,9 +87,26 @@ def not_(a_lower: Real, a_upper: Real, a_nan: Bool) -> tuple[Real, Real, Bool]:
 def add(
     a_lower: Real, a_upper: Real, a_nan: Bool, b_lower: Real, b_upper: Real, b_nan: Bool
 ) -> tuple[Real, Real, Bool]:
-    """Increasing in both; inf - inf is NaN.
+    """Increasing in both; inf - inf is NaN. Finite ends come from finite ends, the common and cheap case."""
+    lower = a_lower + b_lower
+    upper = a_upper + b_upper
+    low, high, nan = (
+        finite_sum(lower, upper, a_nan, b_nan)
+        if upper - lower < inf
+        else infinite_sum(a_lower, a_upper, a_nan, b_lower, b_upper, b_nan)
+    )
+    return low, high, nan
 
-    An end point that is NaN comes from opposite infinities, of which one is the only value on its side or
+
+def finite_sum(lower: Real, upper: Real, a_nan: Bool, b_nan: Bool) -> tuple[Real, Real, Bool]:
+    """The end points are numbers, and NaN comes from the operands only."""
+    return lower, upper, a_nan or b_nan
+
+
+def infinite_sum(
+    a_lower: Real, a_upper: Real, a_nan: Bool, b_lower: Real, b_upper: Real, b_nan: Bool
+) -> tuple[Real, Real, Bool]:
+    """An end point that is NaN comes from opposite infinities, of which one is the only value on its side or
     the operand is empty: no number is there, so it takes the empty interval's end.
     """
     lower = a_lower + b_lower
