@@ -134,7 +134,8 @@ def _make_pass(name: str, options: str) -> Pass:
             raise PipelineError(f"pass {name!r} has no option {assignment!r}; its options: {allowed}")
         if key in given:
             raise PipelineError(f"pass {name!r}: option {key} is given twice")
-        given[key] = _parse_option(name, key, str(known[key].type), value)
+        kind_of_value = known[key].type  # the type itself, or its name where annotations are kept as text
+        given[key] = _parse_option(name, key, getattr(kind_of_value, "__name__", str(kind_of_value)), value)
     made: Pass = kind(**given)
     return made
 

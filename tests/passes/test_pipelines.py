@@ -234,3 +234,15 @@ def test_bounds_speak_of_the_programs_own_box() -> None:
     assert bounds_of(narrow, Analyses()).bounds[-1][:2] == (1.0, 1.0)
     assert bounds_of(Program(parse_vm(CIRCLE)), Analyses()).bounds[-1][:2] == (-1.0, float("inf"))
     assert set(names("passes")) > set(pass_names())
+
+
+def test_options_may_be_annotated_with_types_or_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass in a file without `from __future__ import annotations` has the type itself on its field."""
+    import dataclasses
+
+    kind = dataclasses.make_dataclass("Bare", [("rounds", int, 2), ("deep", bool, False)], frozen=True)
+    kind.name, kind.promise = "bare", Promise.BITS  # type: ignore[attr-defined]  # as a pass has them
+    monkeypatch.setattr("absint.manager.pass_names", lambda: ("bare",))
+    monkeypatch.setattr("absint.manager.find", lambda *_: kind)
+    (made,) = parse_pipeline("bare{rounds=3,deep=true}")
+    assert (made.rounds, made.deep) == (3, True)  # type: ignore[attr-defined]  # its options
