@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 
 from absint.ops.typed_tree import (
     Assign,
@@ -22,7 +23,7 @@ from absint.ops.typed_tree import (
 from absint.precision import Precision
 
 
-class Printer:
+class Printer(ABC):
     """Prints one function for one precision; every nested operation is in parentheses."""
 
     def __init__(self, function: Function, precision: Precision) -> None:
@@ -30,33 +31,33 @@ class Printer:
         self.precision = precision
         self.lines: list[str] = []
 
+    @abstractmethod
     def text(self) -> str:
         """The whole function."""
-        raise NotImplementedError
 
+    @abstractmethod
     def local(self, name: str) -> str:
         """A local's name, changed where the dialect has taken it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def const(self, node: Const) -> str:
         """A literal of its type."""
-        raise NotImplementedError
 
+    @abstractmethod
     def infix(self, node: Binary) -> str:
         """Arithmetic, a comparison or a logical connective."""
-        raise NotImplementedError
 
+    @abstractmethod
     def negation(self, operand: str) -> str:
         """Logical negation of an operand already printed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def select(self, node: Select) -> str:
         """A conditional."""
-        raise NotImplementedError
 
+    @abstractmethod
     def primitive(self, node: Primitive) -> str:
         """A call of a primitive."""
-        raise NotImplementedError
 
     def call(self, node: Call) -> str:
         """A call of another printed function."""
@@ -98,6 +99,6 @@ class Printer:
         bare = isinstance(node, (Primitive, Call, Element)) and text[0].isalpha()
         return text if bare or re.fullmatch(r"[\w.]+", text) else f"({text})"
 
+    @abstractmethod
     def statements(self, body: tuple[Assign | Loop, ...], indent: str) -> None:
         """Print the statements to `lines`."""
-        raise NotImplementedError
