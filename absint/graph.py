@@ -11,6 +11,11 @@ immutable; `GraphBuilder` makes new ones. `verify` states the invariants.
 | `variables` | {node: name}   | the variable of each `var` node                                    |
 | `names`     | (str or None)… | the name in the source, None for a node that a pass made           |
 | `lines`     | int32[n]       | the line in the source that a node comes from, 0 for none          |
+| `logic`     | Logic or None  | operand lists and bands of predicate nodes; None: all nodes are real |
+
+Real nodes compute numbers and predicate nodes truth values. A program is *lowered* when its root is a
+predicate, which then stands for `f < 0`. The one atom is the closed band `lo <= v <= hi` of a real node `v`:
+NaN is outside, and both zeros count as one number.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.errors import GraphError
-from absint.ops.table import CONST, OPS, VAR, Op
+from absint.ops.table import ALL, ANY, BAND, CONST, OPS, RECORDS, VAR, Op, Predicate
 
 if TYPE_CHECKING:
     import networkx
@@ -34,10 +39,26 @@ AXES = ("x", "y", "z")
 """The variables that an image has positions for."""
 
 ARITY = tuple(op.arity for op in OPS)
+FIRST_PREDICATE = len(OPS)
+"""Codes from here on are predicates."""
 
 BYTE_ORDER_MARK = "\ufeff"
 NO_NAME_BEGINS_WITH = "#" + BYTE_ORDER_MARK
 """In `.vm` text the one begins a comment, the other is dropped from the beginning of a file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Logic:
+    """What predicate nodes have beside `args`; a `band` has its real operand there.
+
+    `starts`: int32[n+1] and `items`: int32[m], the operands of node i, `items[starts[i]:starts[i+1]]`, empty
+    unless it is `all` or `any`. `bands`: float64[n, 2], lower and upper end of a `band`, else 0; an end that
+    is infinite excludes NaN only.
+    """
+
+    starts: NDArray[np.int32]
+    items: NDArray[np.int32]
+    bands: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +71,15 @@ class Graph:
     variables: Mapping[int, str]
     names: tuple[str | None, ...]
     lines: NDArray[np.int32]
+    logic: Logic | None = None
 
     def __len__(self) -> int:
         return len(self.op)
+
+    @property
+    def lowered(self) -> bool:
+        """Whether the root is a predicate."""
+        return self.rows[-1][0] >= FIRST_PREDICATE
 
     @property
     def root(self) -> int:
@@ -77,21 +104,28 @@ class Graph:
     @cached_property
     def use_counts(self) -> NDArray[np.int64]:
         """int64[n]: how many operands refer to each node."""
-        return np.bincount(self.args[self.args >= 0], minlength=len(self))
+        used = self.args[self.args >= 0]
+        if self.logic is not None:
+            used = np.concatenate([used, self.logic.items])
+        return np.bincount(used, minlength=len(self))
 
     @cached_property
     def operation_count(self) -> int:
-        """How many nodes compute something: all but constants and variables."""
-        return int(np.count_nonzero((self.op != CONST.code) & (self.op != VAR.code)))
+        """How many nodes compute a number: all but constants, variables and predicates."""
+        real = self.op < FIRST_PREDICATE
+        return int(np.count_nonzero(real & (self.op != CONST.code) & (self.op != VAR.code)))
 
     def operands(self, node: int) -> tuple[int, ...]:
         """The operands of a node."""
         code, a, b = self.rows[node]
-        return (a, b)[: ARITY[code]]
+        if code in (ALL.code, ANY.code):
+            assert self.logic is not None
+            return tuple(self.logic.items[self.logic.starts[node] : self.logic.starts[node + 1]].tolist())
+        return tuple(operand for operand in (a, b) if operand >= 0)
 
-    def record(self, node: int) -> Op:
+    def record(self, node: int) -> Op | Predicate:
         """The op table's record of a node."""
-        return OPS[self.rows[node][0]]
+        return RECORDS[self.rows[node][0]]
 
     def label(self, node: int) -> str:
         """How messages call a node: its source line if it has one, else its number."""
@@ -115,20 +149,54 @@ class Graph:
         if len(self.names) != n:
             raise GraphError(f"{len(self.names)} names for {n} nodes")
         self._verify_names()
+        if self.logic is not None:
+            self._verify_logic(self.logic)
         for node, (code, a, b) in enumerate(self.rows):
-            if code >= len(OPS):
+            if code >= (len(OPS) if self.logic is None else len(RECORDS)):
                 raise GraphError(f"node {node}: no operation has the code {code}")
+            if code >= FIRST_PREDICATE:
+                continue
             op = OPS[code]
             for position, operand in enumerate((a, b)):
                 expected = position < op.arity
                 if expected and not 0 <= operand < node:
                     raise GraphError(f"node {node} ({op.name}): operand {operand} is not an earlier node")
+                if expected and self.rows[operand][0] >= FIRST_PREDICATE:
+                    raise GraphError(f"node {node} ({op.name}): operand {operand} is not a real node")
                 if not expected and operand != -1:
                     raise GraphError(f"node {node} ({op.name}): has an operand {operand} too many")
             if (op is VAR) != (node in self.variables):
                 raise GraphError(f"node {node} ({op.name}): a variable and its name must go together")
             if op is not CONST and self.values[node] != 0:
                 raise GraphError(f"node {node} ({op.name}): has a value, but only a constant has one")
+
+    def _verify_logic(self, logic: Logic) -> None:
+        """The invariants of predicate nodes."""
+        n = len(self)
+        if logic.starts.shape != (n + 1,) or logic.bands.shape != (n, 2):
+            raise GraphError("the lists or bands of the predicates are not one per node")
+        if logic.starts[0] != 0 or logic.starts[-1] != len(logic.items) or (np.diff(logic.starts) < 0).any():
+            raise GraphError("the operand lists of the predicates do not follow each other")
+        for node, (code, a, b) in enumerate(self.rows):
+            kind = RECORDS[code] if code < len(RECORDS) else None
+            items = logic.items[logic.starts[node] : logic.starts[node + 1]].tolist()
+            lower, upper = logic.bands[node].tolist()
+            if kind in (ALL, ANY):
+                if len(items) < 2 or len(set(items)) < len(items):
+                    raise GraphError(f"node {node} ({kind.name}): needs two or more operands, all different")
+                if not all(0 <= item < node and self.rows[item][0] >= FIRST_PREDICATE for item in items):
+                    raise GraphError(f"node {node} ({kind.name}): has an operand that is no earlier predicate")
+            elif items:
+                raise GraphError(f"node {node}: has an operand list, but only all and any have one")
+            if kind is BAND:
+                if not 0 <= a < node or b != -1 or self.rows[a][0] >= FIRST_PREDICATE:
+                    raise GraphError(f"node {node} (band): operand {a} is not an earlier real node")
+                if not lower <= upper:
+                    raise GraphError(f"node {node} (band): from {lower!r} to {upper!r} holds nothing")
+            elif code >= FIRST_PREDICATE and (a, b) != (-1, -1):
+                raise GraphError(f"node {node}: has an operand that its kind does not take")
+            elif (lower, upper) != (0.0, 0.0):
+                raise GraphError(f"node {node}: has the ends of a band, but is none")
 
     def _verify_names(self) -> None:
         """Names and variables are tokens of the text format, so that a graph that is sound can be written."""
@@ -147,9 +215,9 @@ class Graph:
     def depth(self) -> int:
         """Operations on the longest path from a leaf to the root."""
         depths = [0] * len(self)
-        for node, (_, a, b) in enumerate(self.rows):
-            if a >= 0:
-                depths[node] = 1 + (depths[a] if b < 0 else max(depths[a], depths[b]))
+        for node in range(len(self)):
+            if operands := self.operands(node):
+                depths[node] = 1 + max(depths[operand] for operand in operands)
         return depths[-1]
 
     def to_networkx(self) -> networkx.DiGraph[int]:
@@ -160,15 +228,16 @@ class Graph:
         import networkx
 
         drawing: networkx.DiGraph[int] = networkx.DiGraph()
-        for node, (code, *operands) in enumerate(self.rows):
-            drawing.add_node(node, op=OPS[code].name, name=self.names[node], line=int(self.lines[node]))
+        for node, (code, _, _) in enumerate(self.rows):
+            drawing.add_node(node, op=RECORDS[code].name, name=self.names[node], line=int(self.lines[node]))
             if code == CONST.code:
                 drawing.nodes[node]["value"] = self.values[node]
             if code == VAR.code:
                 drawing.nodes[node]["variable"] = self.variables[node]
-            for position, operand in enumerate(operands):
-                if operand < 0:
-                    continue
+            if code == BAND.code:
+                assert self.logic is not None
+                drawing.nodes[node]["band"] = tuple(self.logic.bands[node].tolist())
+            for position, operand in enumerate(self.operands(node)):
                 if drawing.has_edge(operand, node):
                     drawing.edges[operand, node]["positions"] += (position,)
                 else:
@@ -284,12 +353,15 @@ def reachable(graph: Graph) -> NDArray[np.bool_]:
     """bool[n]: whether the root depends on each node."""
     live = [False] * len(graph)
     live[graph.root] = True
-    rows = graph.rows
+    rows, lowered = graph.rows, graph.logic is not None
     for node in range(graph.root, -1, -1):
         if live[node]:
-            _, a, b = rows[node]
+            code, a, b = rows[node]
             if a >= 0:
                 live[a] = True
             if b >= 0:
                 live[b] = True
+            if lowered and code >= FIRST_PREDICATE:
+                for operand in graph.operands(node):
+                    live[operand] = True
     return np.array(live)

@@ -6,21 +6,22 @@ work, on a tape.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from absint.domains.lattice import Domain, Interval
-from absint.graph import Graph
-from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
+from absint.graph import FIRST_PREDICATE, Graph
+from absint.ops.table import ALL, BAND, CONST, FALSE, MUL, OPS, SQUARE, TRUE, VAR
 from absint.ops.translate import array_form
 from absint.precision import Precision
 from absint.program import Program
 
 
 def interpret_concrete(graph: Graph, precision: Precision, variables: Mapping[str, Any]) -> list[Any]:
-    """The value of every node, in the order of the graph.
+    """The value of every node, in the order of the graph; of a predicate its truth.
 
     `variables`: a float or an array of the precision for each variable of the graph; arrays broadcast.
     """
@@ -31,10 +32,25 @@ def interpret_concrete(graph: Graph, precision: Precision, variables: Mapping[st
                 values.append(precision.real(graph.values[node]))
             elif code == VAR.code:
                 values.append(variables[graph.variables[node]])
+            elif code >= FIRST_PREDICATE:
+                values.append(_truth(graph, precision, values, node))
             else:
                 form = array_form(OPS[code].body(precision), precision)
                 values.append(form(values[a]) if b < 0 else form(values[a], values[b]))
     return values
+
+
+def _truth(graph: Graph, precision: Precision, values: Sequence[Any], node: int) -> Any:
+    """Whether a predicate holds."""
+    code, a, _ = graph.rows[node]
+    if code in (TRUE.code, FALSE.code):
+        return np.bool_(code == TRUE.code)
+    if code == BAND.code:
+        assert graph.logic is not None
+        lower, upper = map(precision.real, graph.logic.bands[node])
+        return (values[a] >= lower) & (values[a] <= upper)
+    join = np.logical_and if code == ALL.code else np.logical_or
+    return functools.reduce(join, [values[operand] for operand in graph.operands(node)])
 
 
 class Known(NamedTuple):

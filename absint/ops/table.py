@@ -193,6 +193,24 @@ MOD = _binary("mod", basic.mod, intervals.mod, demand.of_mod, spicy=_HALVES)
 AND = _binary("and", basic.and_, intervals.and_, demand.of_and)
 OR = _binary("or", basic.or_, intervals.or_, demand.of_or)
 
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A kind of node that is true or false. It has no text in `.vm` files, no body and no bounds."""
+
+    name: str
+    code: int
+
+
+FALSE, TRUE, BAND, ALL, ANY = PREDICATES = tuple(
+    Predicate(name, len(OPS) + i) for i, name in enumerate(("false", "true", "band", "all", "any"))
+)
+"""`band`: lo <= v <= hi, false on NaN, the only atom; `all` and `any` of a list. Their codes follow `OPS`."""
+
+RECORDS: tuple[Op | Predicate, ...] = (*OPS, *PREDICATES)
+"""What every code stands for."""
+
 SPICY = (
     float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1.0, -1.0, 2.0, -3.0, 0.5, -0.5, 7.0,
     1.401298464324817e-45, -1.401298464324817e-45, 5e-324, -5e-324, 1.1754943508222875e-38, 1e-300, 1e-30,

@@ -149,7 +149,7 @@ class _ArrayPrinter(_PythonPrinter):
 
     def select(self, node: Select) -> str:
         test, body, orelse = map(self.expression, (node.test, node.body, node.orelse))
-        if (chosen := _extremum(node)) is not None:
+        if (chosen := extremum(node)) is not None:
             return f"{chosen}({body}, {orelse})"
         if _is_where(node):
             return f"where({test}, {body}, {orelse})"
@@ -177,10 +177,10 @@ class _ArrayPrinter(_PythonPrinter):
 
 def _is_where(node: Expr) -> bool:
     """Whether the array form of the expression is a `where`."""
-    return isinstance(node, Select) and len(tuple_types(node)) == 1 and _extremum(node) is None
+    return isinstance(node, Select) and len(tuple_types(node)) == 1 and extremum(node) is None
 
 
-def _extremum(node: Select) -> str | None:
+def extremum(node: Select) -> str | None:
     """`least` for `a if a < b or a != a else b`, `greatest` for the same with `>`, None for all else."""
     a, b = node.body, node.orelse
     for symbol, name in (("<", "least"), (">", "greatest")):

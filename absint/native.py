@@ -1,0 +1,198 @@
+"""Kernels compiled once per machine: native object files in the cache, loaded without importing Numba.
+
+A *unit* is a module and text arguments. The module's function `kernels(*arguments)` returns a dictionary
+from names to pairs (function or Numba dispatcher, Numba signature); types are int64, float32, float64, and
+`none` for a result; addresses travel as int64. Kernels raise nothing and allocate nothing.
+
+    unit = native.load("absint.backends.numba.block_ops", "sin", "f32", depends=("absint.ops",))
+    unit["sin"](address, count)     # a ctypes function; runs without the interpreter lock
+
+The first process to load a unit imports the module, and so Numba, and compiles; later ones map the object
+file, which takes about a millisecond. The cache key covers all that the code depends on: the CPU, the
+versions of Numba and LLVM, Numba's settings, and the source text of the module and of `depends`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from absint import cache
+
+observers: list[Callable[[str], None]] = []
+"""Called with a unit's label, such as "sin f32", before it is compiled. The library itself stays silent."""
+
+_FORMAT = "native 1"
+_UNRELATED = ("NUMBA_CACHE_", "NUMBA_NUM_THREADS", "NUMBA_THREADING_")  # settings that change no code
+_CTYPES: dict[str, Any] = {
+    "none": None,
+    "int64": ctypes.c_int64,
+    "float32": ctypes.c_float,
+    "float64": ctypes.c_double,
+}
+_lock = threading.RLock()
+_units: dict[tuple[str, ...], Unit] = {}
+
+
+class Unit:
+    """The kernels of a unit, in memory until the process ends.
+
+    `unit[name]` is a ctypes function that releases the interpreter lock; it takes Python's ints and floats.
+    `unit.address(name)` is its address, for kernels that are told which function to call.
+    """
+
+    __slots__ = ("_functions", "label")
+
+    def __init__(self, label: str, functions: dict[str, Any]) -> None:
+        self.label = label
+        self._functions = functions
+
+    def __getitem__(self, name: str) -> Any:
+        return self._functions[name]
+
+    def address(self, name: str) -> int:
+        """Where the kernel's code starts."""
+        address = ctypes.cast(self._functions[name], ctypes.c_void_p).value
+        assert address is not None
+        return address
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The kernels' names, in the order of the module's dictionary."""
+        return tuple(self._functions)
+
+
+def load(module: str, *arguments: str, depends: Sequence[str] = ()) -> Unit:
+    """The unit's kernels, from this process, from the cache, or compiled now.
+
+    `depends`: dotted names of modules and packages whose source the kernels are made of; the unit's own
+    module is always among them. Raises `absint.native_build.KernelError` when a kernel breaks the rules.
+    """
+    with _lock:
+        unit = _units.get((module, *arguments))
+        if unit is None:
+            unit = _units[module, *arguments] = _load(module, arguments, depends)
+        return unit
+
+
+def assembly(module: str, *arguments: str, cpu: str | None = None) -> str:
+    """The assembly text of a unit, compiled anew for this CPU or for another of the same architecture.
+
+    `cpu`: a name of LLVM's, such as "haswell" or "znver4".
+    """
+    from absint import native_build
+
+    return native_build.assembly(module, arguments, cpu)
+
+
+def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Unit:
+    label = " ".join(arguments) or module.rpartition(".")[2]
+    key = _key(module, arguments, depends)
+    payload = cache.read(key)
+    if payload is None:
+        for observer in observers:
+            observer(label)
+        from absint import native_build  # imports Numba
+
+        signatures, code = native_build.build(module, arguments)
+        payload = json.dumps(signatures).encode() + b"\n" + code
+        cache.write(key, payload)
+    header, _, code = payload.partition(b"\n")
+    return Unit(label, _map(json.loads(header), code))
+
+
+def _map(signatures: dict[str, list[str]], code: bytes) -> dict[str, Any]:
+    """The functions of an object file, placed in memory by an engine of LLVM's."""
+    llvm = _llvm()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    machine = target.create_target_machine(jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine, use_lmm=True)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    functions = {}
+    for name, (*taken, given) in signatures.items():
+        prototype = ctypes.CFUNCTYPE(_CTYPES[given], *(_CTYPES[one] for one in taken))
+        functions[name] = prototype(engine.get_function_address(f"absint_{name}"))
+    engine.detach()  # never disposed: a daemon thread may be inside a kernel when the process ends
+    return functions
+
+
+@functools.cache
+def _llvm() -> Any:
+    """LLVM, ready to place code of this machine's kind; imported late, for it takes 50 ms."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    if not llvm.address_of_symbol("fmodf"):  # an interpreter linked without libm
+        from ctypes.util import find_library
+
+        if library := find_library("m"):
+            llvm.load_library_permanently(library)
+    return llvm
+
+
+def _key(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> str:
+    """Everything that a unit's code depends on, as text."""
+    sources = {name: _source_digest(name) for name in (module, *sorted(depends))}
+    return json.dumps([_FORMAT, module, arguments, sources, _environment()])
+
+
+@functools.cache
+def _environment() -> list[object]:
+    """What the code depends on besides sources: CPU, versions, settings."""
+    llvm = _llvm()
+    settings = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("NUMBA_") and not name.startswith(_UNRELATED)
+    }
+    return [
+        llvm.get_process_triple(),
+        llvm.get_host_cpu_name(),
+        llvm.get_host_cpu_features().flatten(),
+        *(_source_digest(f"{package}._version") for package in ("llvmlite", "numba")),
+        _source_digest("absint.native_build"),
+        sorted(settings.items()),
+    ]
+
+
+@functools.cache
+def _source_digest(name: str) -> str:
+    """sha256 of a module's source, or of all sources of a package, found without running them."""
+    spec = _find(name)
+    digest = hashlib.sha256()
+    if spec.submodule_search_locations is None:
+        assert spec.origin is not None
+        digest.update(Path(spec.origin).read_bytes())
+    else:
+        for folder in spec.submodule_search_locations:
+            for path in sorted(Path(folder).rglob("*.py")):
+                text = path.read_bytes()
+                digest.update(f"{path.relative_to(folder).as_posix()}\n{len(text)}\n".encode())
+                digest.update(text)
+    return digest.hexdigest()
+
+
+def _find(name: str) -> ModuleSpec:
+    """Like `importlib.util.find_spec`, which would run the packages that hold the module."""
+    parts = name.split(".")
+    spec, folders = None, None
+    for i in range(len(parts)):
+        partial = ".".join(parts[: i + 1])
+        finders = (finder.find_spec(partial, folders) for finder in sys.meta_path)
+        spec = next((found for found in finders if found is not None), None)
+        if spec is None:
+            raise ModuleNotFoundError(f"No module named {partial!r}", name=partial)
+        folders = spec.submodule_search_locations
+    assert spec is not None
+    return spec

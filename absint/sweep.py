@@ -1,0 +1,103 @@
+"""Interval bounds of all nodes of a graph on sixteen boxes at once, native.
+
+The same bits as the interval domain gives node by node: every operation is the op table's interval rule, which
+`absint.kernels` compiles over sixteen lanes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint import native
+from absint.domains.lattice import Interval
+from absint.graph import FIRST_PREDICATE, Graph
+from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
+from absint.precision import Precision
+
+LANES = 16
+
+KERNEL_SOURCES = ("absint.kernels", "absint.ops", "absint.precision")
+"""What every kernel may be made of."""
+
+
+def operation_kernels(name: str, precision: Precision) -> native.Unit:
+    """The kernels of an operation on rows and intervals of sixteen lanes."""
+    return native.load("absint.kernels.operations", name, precision.value, depends=KERNEL_SOURCES)
+
+
+def record_dtype(precision: Precision) -> np.dtype[Any]:
+    """A record of sixteen intervals, as kernels lay it out."""
+    real, lanes = precision.dtype, LANES
+    size = {4: 192, 8: 320}[real.itemsize]
+    return np.dtype(
+        {
+            "names": ["lower", "upper", "may_nan"],
+            "formats": [(real, lanes), (real, lanes), np.int64],
+            "offsets": [0, lanes * real.itemsize, 2 * lanes * real.itemsize],
+            "itemsize": size,
+        }
+    )
+
+
+class Bounds(NamedTuple):
+    """Of n nodes: `lower` and `upper` real[n, 16], `may_nan` int64[n], bit i for lane i. Predicates have none."""
+
+    lower: NDArray[Any]
+    upper: NDArray[Any]
+    may_nan: NDArray[np.int64]
+
+
+class IntervalSweep:
+    """A graph, ready to be bounded on many boxes."""
+
+    def __init__(self, graph: Graph, precision: Precision) -> None:
+        self.graph = graph
+        self._dtype = record_dtype(precision)
+        self._a, self._b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
+        self._kernel = _interval_kernels(graph, precision)
+        self._sweep = native.load("absint.kernels.sweep", depends=KERNEL_SOURCES)["sweep"]
+        self._constants = graph.op == CONST.code
+        with np.errstate(over="ignore"):
+            self._values = graph.constants[self._constants].astype(precision.dtype)[:, None]
+
+    def run(self, variables: Mapping[str, Interval]) -> Bounds:
+        """Bounds of every node. `variables`: sixteen intervals each, or one for all lanes; others may be
+        anything.
+        """
+        n = len(self.graph)
+        records = np.zeros(n, self._dtype)
+        nan = np.isnan(self._values)
+        records["lower"][self._constants] = np.where(nan, math.inf, self._values)
+        records["upper"][self._constants] = np.where(nan, -math.inf, self._values)
+        records["may_nan"][self._constants] = np.where(nan[:, 0], 0xFFFF, 0)
+        for node, name in self.graph.variables.items():
+            lower, upper, may_nan = variables.get(name, Interval(-math.inf, math.inf, True))
+            records["lower"][node], records["upper"][node] = lower, upper
+            lanes = np.broadcast_to(np.asarray(may_nan), (LANES,))
+            records["may_nan"][node] = (lanes.astype(np.int64) << np.arange(LANES)).sum()
+        self._sweep(
+            0, n, *(x.ctypes.data for x in (self._kernel, self._a, self._b, records)), self._dtype.itemsize
+        )
+        return Bounds(records["lower"], records["upper"], records["may_nan"])
+
+
+def _interval_kernels(graph: Graph, precision: Precision) -> NDArray[np.int64]:
+    """int64[n]: the address of each node's interval kernel, 0 for leaves and predicates."""
+    variable_names = graph.variables
+    op = graph.op.copy()
+    squares = (graph.op == MUL.code) & (graph.args[:, 0] == graph.args[:, 1])
+    if len(variable_names) > len(set(variable_names.values())):  # two nodes of one variable are one value
+        for node in np.flatnonzero(graph.op == MUL.code):
+            a, b = graph.args[node].tolist()
+            squares[node] |= a in variable_names and variable_names[a] == variable_names.get(b)
+    op[squares] = SQUARE.code
+    kernels = np.zeros(256, np.int64)
+    for code in np.unique(op).tolist():
+        if code < FIRST_PREDICATE and code not in (CONST.code, VAR.code):
+            kernels[code] = operation_kernels(OPS[code].name, precision).address("interval")
+    return kernels[op]

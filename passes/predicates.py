@@ -1,0 +1,127 @@
+"""Comparisons in place of arithmetic: the question `f < 0` is pushed down the graph as far as it stays exact.
+
+Through min, max and neg the demand on the root becomes demands on the arms; through a step with one varying
+operand (a sum with a constant, a square root, …) the demand `lo <= fl(g(v)) <= hi` becomes `lo' <= v <= hi'`
+with ends found by search among the ordered floats, because rounding is monotone. Where that stops an atom, a
+band of a real value, remains. `absint.kernels.thresholds` has the conditions.
+
+The thresholds hold on the program's box only. After Bolz-Tereick (2025), who pushes the sign alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint import native
+from absint.analysis import Analyses
+from absint.graph import Graph
+from absint.lowering import Predicates, assembled
+from absint.manager import PassResult
+from absint.ops.table import ALL, ANY, BAND, OPS
+from absint.program import Program, Promise
+from absint.rules import Mode, Rewrite
+
+from .native_arrays import call
+from .ranges import Ranges, ranges_of
+
+ATOM_KIND, _, _, _, ANY_KIND, ALL_KIND = range(6)
+"""How the kernel calls what a demand has become."""
+
+ALWAYS = Rewrite("always-true", Mode.SIGN)
+NEVER = Rewrite("never-true", Mode.SIGN)
+ATOM = Rewrite("atom", Mode.SIGN)
+
+
+@dataclass(frozen=True)
+class PredicatesPass:
+    """Makes a lowered program of a real one; leaves a lowered one as it is."""
+
+    name: ClassVar[str] = "predicates"
+    promise: ClassVar[Promise] = Promise.SIGN
+    lowers: ClassVar[bool] = True
+
+    def run(self, program: Program, analyses: Analyses) -> PassResult:
+        """Lower the program."""
+        if program.graph.lowered:
+            return PassResult(program, Counter())
+        predicates, rewrites = _pushed(program, ranges_of(program, analyses))
+        graph = assembled(program.graph, predicates)
+        return PassResult(program.with_graph(graph).with_promise(Promise.SIGN), rewrites)
+
+
+def _pushed(program: Program, ranges: Ranges) -> tuple[Predicates, Counter[Rewrite]]:
+    """The predicates that stand for `f < 0`, and how many steps were taken through each operation."""
+    graph = program.graph
+    kernels = native.load(
+        "absint.kernels.thresholds", program.precision.value, depends=("absint.kernels", "absint.ops")
+    )
+    n = len(graph)
+    a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
+    counts = np.zeros(len(OPS), np.int64)
+    capacity = 2 * n + 64
+    while True:
+        demands = _Demands(capacity)
+        counts[:] = 0
+        count = call(
+            kernels["push"], graph.root, graph.op, a, b, *ranges, capacity, *demands.arrays,
+            len(demands.slots) - 1, counts,
+        )  # fmt: skip
+        if count >= 0:
+            break
+        capacity *= 2
+    nodes, kinds = demands.nodes[:count], demands.kinds[:count]
+    lows, highs = demands.lows[:count], demands.highs[:count]
+    # operands first: demands on a node lead to its operands, or from both ends of a band to one of them
+    order = np.lexsort(((lows > -np.inf) & (highs < np.inf), nodes)).astype(np.int32)
+    results, made, answer = np.zeros(count, np.int32), np.zeros(count, np.int32), np.zeros(1, np.int32)
+    chosen, live = np.zeros(count, np.uint8), np.zeros(n, np.uint8)
+    needed = call(
+        kernels["settle"], n, a, b, count, order, demands.nodes, demands.kinds, demands.first, demands.second,
+        results, chosen, live, made, answer,
+    )  # fmt: skip
+    rewrites = Counter(
+        {Rewrite(f"through-{OPS[code].name}", Mode.SIGN): int(times) for code, times in enumerate(counts) if times}
+    )
+    if answer[0] < 2:
+        rewrites[ALWAYS if answer[0] else NEVER] += 1
+        return Predicates.constant(bool(answer[0])), rewrites
+    made = made[:needed]
+    atoms = kinds[made] == ATOM_KIND
+    rewrites[ATOM] = int(atoms.sum())
+    number = np.zeros(count, np.int32)
+    number[made] = np.arange(needed, dtype=np.int32)
+    lists = np.stack([number[demands.first[made[~atoms]]], number[demands.second[made[~atoms]]]], axis=1)
+    code = np.where(atoms, BAND.code, np.where(kinds[made] == ANY_KIND, ANY.code, ALL.code)).astype(np.uint8)
+    predicates = Predicates(
+        code=code,
+        value=np.where(atoms, nodes[made], -1).astype(np.int32),
+        bands=np.where(atoms[:, None], np.stack([lows[made], highs[made]], axis=1), 0.0),
+        starts=np.concatenate([[0], np.cumsum(np.where(atoms, 0, 2))]).astype(np.int32),
+        items=lists.ravel().astype(np.int32),
+        lines=graph.lines[nodes[made]],
+    )
+    return predicates, rewrites
+
+
+class _Demands:
+    """Room for demands, see the kernel."""
+
+    def __init__(self, capacity: int) -> None:
+        self.nodes = np.empty(capacity, np.int32)
+        self.lows = np.zeros(capacity)
+        self.highs = np.zeros(capacity)
+        self.kinds = np.zeros(capacity, np.uint8)
+        self.first = np.empty(capacity, np.int32)
+        self.second = np.empty(capacity, np.int32)
+        self.slots = np.full(1 << (2 * capacity - 1).bit_length(), -1, np.int32)
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """In the order of the kernel's arguments."""
+        return self.nodes, self.lows, self.highs, self.kinds, self.first, self.second, self.slots
+

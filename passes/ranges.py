@@ -1,0 +1,74 @@
+"""Ranges: the bounds of every node on the program's box as arrays, for passes whose inner loop is native.
+
+The same facts as `bounds`, in the interval domain, when that is the only domain; otherwise those of `bounds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint import native
+from absint.analysis import DEFAULT_DOMAINS, Analyses
+from absint.interpret import box_intervals
+from absint.program import Program
+from absint.sweep import KERNEL_SOURCES, IntervalSweep
+
+from .bounds import bounds_of
+from .native_arrays import call
+from .variability import variability_of
+
+
+class Ranges(NamedTuple):
+    """Of n nodes: `lower` and `upper` float64[n], which hold numbers of the precision, `may_nan` uint8[n], and
+    `variables` uint8[n], on how many variables each depends, 2 standing for more than one.
+    """
+
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    may_nan: NDArray[np.uint8]
+    variables: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class RangesAnalysis:
+    """Abstract interpretation from the leaves to the root."""
+
+    name: ClassVar[str] = "ranges"
+    domains: tuple[str, ...] = DEFAULT_DOMAINS
+
+    def run(self, program: Program, analyses: Analyses) -> Ranges:
+        """Bounds as arrays."""
+        if self.domains == DEFAULT_DOMAINS:
+            return _swept(program)
+        bounds = np.array(bounds_of(program, analyses).bounds, dtype=np.float64)
+        classes = np.array(variability_of(program, analyses), np.uint8)
+        return Ranges(
+            np.ascontiguousarray(bounds[:, 0]),
+            np.ascontiguousarray(bounds[:, 1]),
+            bounds[:, 2].astype(np.uint8),
+            np.minimum(np.bitwise_count(classes), 2).astype(np.uint8),
+        )
+
+
+def _swept(program: Program) -> Ranges:
+    """The same in the interval domain alone, native."""
+    graph = program.graph
+    swept = IntervalSweep(graph, program.precision).run(box_intervals(program))
+    n = len(graph)
+    bit = {name: 1 << place for place, name in enumerate(sorted(set(graph.variables.values())))}
+    variables, counts = np.zeros(n, np.int64), np.zeros(n, np.uint8)
+    for node, name in graph.variables.items():
+        variables[node] = bit[name] if bit[name] < 1 << 62 else 3 << 62
+    a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
+    call(native.load("absint.kernels.sweep", depends=KERNEL_SOURCES)["classes"], n, a, b, variables, counts)
+    lower, upper = (np.ascontiguousarray(ends[:, 0].astype(np.float64)) for ends in swept[:2])
+    return Ranges(lower, upper, (swept.may_nan & 1).astype(np.uint8), counts)
+
+
+def ranges_of(program: Program, analyses: Analyses) -> Ranges:
+    """The ranges in the domains that this run was asked to use."""
+    return analyses.get(RangesAnalysis(analyses.domains), program)

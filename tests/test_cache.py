@@ -1,0 +1,124 @@
+"""The cache may forget, and never lies."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from absint import cache
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "not" / "yet" / "there"
+    monkeypatch.setenv("ABSINT_CACHE_DIR", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0" * 3, b"x" * 100_000])
+def test_what_is_written_is_read(payload: bytes) -> None:
+    assert cache.read("key") is None
+    cache.write("key", payload)
+    assert cache.read("key") == payload
+    assert cache.read("key ") is None
+
+
+def test_the_last_write_counts(home: Path) -> None:
+    cache.write("key", b"first")
+    cache.write("key", b"second")
+    assert cache.read("key") == b"second"
+    assert len(list(home.iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", ["empty", "short", "flipped", "longer", "older format", "another key's"])
+def test_a_damaged_entry_counts_as_absent(home: Path, damage: str) -> None:
+    cache.write("other", b"another payload")
+    (other,) = home.iterdir()
+    cache.write("key", b"the payload")
+    (path,) = set(home.iterdir()) - {other}
+    data = path.read_bytes()
+    path.write_bytes(
+        {
+            "empty": b"",
+            "short": data[:-1],
+            "flipped": data[:-1] + bytes([data[-1] ^ 1]),
+            "longer": data + b"\0",
+            "older format": data.replace(b"cache 1", b"cache 0"),
+            "another key's": other.read_bytes(),
+        }[damage]
+    )
+    assert cache.read("key") is None
+    cache.write("key", b"the payload")
+    assert cache.read("key") == b"the payload"
+
+
+def test_an_entry_of_another_user_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    if sys.platform == "win32":
+        pytest.skip("files have no numeric owner")
+    cache.write("key", b"the payload")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert cache.read("key") is None
+
+
+def test_an_unusable_folder_is_no_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.parent.mkdir(parents=True)
+    home.write_text("a file, not a folder")
+    cache.write("key", b"the payload")
+    assert cache.read("key") is None
+
+
+def test_a_failed_write_leaves_no_draft(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    cache.write("key", b"the payload")
+    assert list(home.iterdir()) == []
+
+
+def test_entries_unused_for_longest_go_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_LIMIT", 4000)
+    monkeypatch.setattr(cache, "_SWEEP", 0)
+    stranger = home / "notes.txt"
+    names = [f"key {i}" for i in range(5)]
+    for i, name in enumerate(names):
+        before = set(home.iterdir()) if i else set()
+        cache.write(name, bytes(900))  # the fifth goes over the limit
+        if i == 0:
+            stranger.write_text("not ours" * 1000)
+        if i < 4:
+            (path,) = set(home.iterdir()) - before - {stranger}
+            os.utime(path, (i, i))
+        if i == 3:
+            assert cache.read("key 0") is not None  # now the one used last
+    assert [name for name in names if cache.read(name)] == ["key 0", "key 3", "key 4"]
+    assert stranger.exists()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="these have folders of their own")
+def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ABSINT_CACHE_DIR", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.folder() == tmp_path / "absint"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # to be ignored, says the specification
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert cache.folder() == tmp_path / "me" / ".cache" / "absint"
+
+
+def test_processes_that_write_at_once_leave_a_whole_entry() -> None:
+    code = "from absint import cache\nfor i in range(200): cache.write('key', bytes([i]) * 10_000)"
+    writers = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(2)]
+    seen = 0
+    while any(writer.poll() is None for writer in writers):
+        payload = cache.read("key")
+        if payload is not None:
+            seen += 1
+            assert payload == payload[:1] * 10_000
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert seen

@@ -1,0 +1,275 @@
+"""Kernels are compiled once, loaded without Numba, and never stale."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from absint import native
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = "tests.native_sample"
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+
+# What a process does with the sample's kernels, for all tests that look from outside.
+REPORT = """
+import json, sys
+from absint import native
+compiled = []
+native.observers.append(compiled.append)
+unit = native.load("tests.native_sample", "plain")
+print(json.dumps([compiled, "numba" in sys.modules, unit["ints"](5, -2)]))
+"""
+
+
+def run(code: str, cache: Path, *path: Path, **environment: str) -> Any:
+    """What a fresh process prints, as JSON; an empty standard error and status 0 are asserted."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT,
+        env=os.environ
+        | {"ABSINT_CACHE_DIR": str(cache), "PYTHONPATH": os.pathsep.join(map(str, (ROOT, *path)))}
+        | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that holds the sample."""
+    folder = tmp_path_factory.mktemp("built")
+    assert run(REPORT, folder) == [["plain"], True, 42]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unit(built: Path) -> native.Unit:
+    """The sample, loaded into this process from the cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ABSINT_CACHE_DIR", str(built))
+        return native.load(SAMPLE, "plain")
+
+
+@pytest.fixture
+def cache(built: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, to spoil."""
+    return Path(shutil.copytree(built, tmp_path / "cache"))
+
+
+def test_the_next_process_does_not_import_numba(built: Path) -> None:
+    assert run(REPORT, built) == [[], False, 42]
+
+
+def test_every_type_passes_in_and_out(unit: native.Unit) -> None:
+    thin = ctypes.c_float(0.1).value
+    assert unit["add32"](1.5, 0.1) == ctypes.c_float(3 + thin).value != 3.1
+    assert unit["add64"](1.5, 0.1) == 3.1
+    assert unit["mix"](-(2**52), 0.1, 3.0) == float(-(2**52)) + thin * 3.0 + 0.1
+    assert unit["ints"](2**60, 1) == 2**63 - 1
+    assert unit["nothing"](7) is None
+
+
+def test_arithmetic_is_ieee(unit: native.Unit) -> None:
+    assert unit["divide"](1.0, -0.0) == -math.inf
+    assert math.isnan(unit["divide"](0.0, 0.0))
+    assert unit["divide"](5e-324, 1.0) == 5e-324
+    assert unit["add64"](math.inf, 1.0) == math.inf
+
+
+def test_functions_of_the_c_library_are_found(unit: native.Unit) -> None:
+    assert unit["rem"](-5.5, 2.0) == -1.5
+
+
+def test_jump_tables_and_vector_loops_are_placed_right(unit: native.Unit) -> None:
+    assert unit["choose"](9) == -(6.0 / 3)
+    total = 0
+    for i in range(1003):
+        total ^= i * i
+    assert unit["squares"](1003) == total
+
+
+def test_kernels_call_each_other_by_address(unit: native.Unit) -> None:
+    again = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double, ctypes.c_double)(unit.address("add64"))
+    assert again(2.0, 3.0) == 7.0
+    assert len({unit.address(name) for name in unit.names}) == len(unit.names)
+
+
+def test_a_unit_is_loaded_once_per_process(unit: native.Unit) -> None:
+    assert native.load(SAMPLE, "plain") is unit
+
+
+def test_threads_run_in_parallel(unit: native.Unit) -> None:
+    started, ended = threading.Event(), []
+
+    def work() -> None:
+        started.set()
+        unit["spin"](2 * 10**8)
+        ended.append(time.perf_counter())
+
+    thread = threading.Thread(target=work)
+    begin = time.perf_counter()
+    thread.start()
+    started.wait()
+    time.sleep(0.01)  # the worker is inside the kernel now, and takes the lock along if it does not let go
+    awake = time.perf_counter()
+    thread.join()
+    assert awake - begin < (ended[0] - begin) / 2
+
+
+@pytest.mark.parametrize("arguments", ["plain", "other"])  # from the cache; compiled in this process
+def test_exit_with_a_thread_inside_a_kernel(cache: Path, arguments: str) -> None:
+    code = f"""
+import json, threading, time
+from absint import native
+unit = native.load("{SAMPLE}", "{arguments}")
+threading.Thread(target=unit["spin"], args=(10**15,), daemon=True).start()
+time.sleep(0.1)
+print(json.dumps(unit["ints"](1, 1)))
+"""
+    assert run(code, cache) == 7
+
+
+def test_threads_that_load_at_once_get_one_unit(cache: Path) -> None:
+    code = f"""
+import json, threading
+from absint import native
+compiled, units = [], []
+native.observers.append(compiled.append)
+threads = [threading.Thread(target=lambda: units.append(native.load("{SAMPLE}", "many"))) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(json.dumps([compiled, len(units), len(set(map(id, units)))]))
+"""
+    assert run(code, cache) == [["many"], 4, 1]
+
+
+@pytest.mark.parametrize("keep", [0, 1000])
+def test_a_truncated_file_is_rebuilt(cache: Path, keep: int) -> None:
+    (path,) = cache.iterdir()
+    path.write_bytes(path.read_bytes()[:keep])
+    assert run(REPORT, cache) == [["plain"], True, 42]
+    assert run(REPORT, cache) == [[], False, 42]
+
+
+def test_a_changed_byte_of_code_is_rebuilt(cache: Path) -> None:
+    (path,) = cache.iterdir()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    assert run(REPORT, cache) == [["plain"], True, 42]
+
+
+def test_without_a_cache_folder_kernels_are_compiled_in_memory(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    assert run(REPORT, blocked / "cache") == [["plain"], True, 42]
+    assert list(tmp_path.iterdir()) == [blocked]
+
+
+def test_processes_that_build_at_once_agree(tmp_path: Path) -> None:
+    environment = os.environ | {"ABSINT_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", REPORT], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    assert [json.loads(one.communicate()[0])[2] for one in both] == [42, 42]
+    assert len(list(tmp_path.iterdir())) == 1
+    assert run(REPORT, tmp_path) == [[], False, 42]
+
+
+def test_a_setting_of_numba_that_changes_code_rebuilds(cache: Path) -> None:
+    assert run(REPORT, cache, NUMBA_OPT="1") == [["plain"], True, 42]
+
+
+def test_a_setting_of_numba_that_changes_no_code_does_not(cache: Path) -> None:
+    assert run(REPORT, cache, NUMBA_NUM_THREADS="1") == [[], False, 42]
+
+
+KERNELS = """
+from numba import int64
+from package.deep.number import NUMBER
+def answer(a): return a + NUMBER
+def kernels(): return {"answer": (answer, int64(int64))}
+"""
+USE = """
+import json, sys
+from absint import native
+compiled = []
+native.observers.append(compiled.append)
+unit = native.load("package.kernels_of_mine", depends=["package.deep"])
+print(json.dumps([compiled, unit["answer"](1), "package" in sys.modules]))
+"""
+
+
+def test_changed_sources_are_rebuilt(tmp_path: Path) -> None:
+    cache, package = tmp_path / "cache", tmp_path / "package"
+    (package / "deep").mkdir(parents=True)
+    for folder in (package, package / "deep"):
+        (folder / "__init__.py").touch()
+    (package / "kernels_of_mine.py").write_text(KERNELS)
+    (package / "deep" / "number.py").write_text("NUMBER = 1")
+    assert run(USE, cache, tmp_path) == [["kernels_of_mine"], 2, True]
+    assert run(USE, cache, tmp_path) == [[], 2, False]  # the package is found and read, not run
+    (package / "deep" / "number.py").write_text("NUMBER = 10 # same date or not")
+    assert run(USE, cache, tmp_path) == [["kernels_of_mine"], 11, True]
+    (package / "kernels_of_mine.py").write_text(KERNELS.replace("a + ", "a - "))
+    assert run(USE, cache, tmp_path) == [["kernels_of_mine"], -9, True]
+    assert run(USE, cache, tmp_path) == [[], -9, False]
+
+
+def test_a_missing_module_is_named() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"absint\.nowhere"):
+        native.load("absint.nowhere.deeper")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "why"),
+    [
+        ("raises", "kernel raises may raise an exception"),
+        ("prints", "kernel prints needs numba_gil_ensure"),
+        ("sine", r"kernel sine needs llvm\.sin\.f64"),
+        ("power", r"kernel power needs llvm\.pow\.f64"),
+        ("loose", "kernel loose is compiled with `fastmath`"),
+        ("half", "kernel half has an argument or result of type 'int32'"),
+        ("wrong", "kernel wrong returns float64, not int64"),
+    ],
+)
+def test_kernels_that_break_the_rules_are_refused(kernel: str, why: str) -> None:
+    from absint import native_build
+
+    with pytest.raises(native_build.KernelError, match=why):
+        native_build.build("tests.native_sample_bad", (kernel,))
+
+
+@pytest.mark.skipif(not X86, reason="the CPUs named are x86")
+@pytest.mark.parametrize(
+    ("cpu", "add", "widest"),
+    [("x86-64", "addsd", "xmm"), ("haswell", "vaddsd", "ymm"), ("znver4", "vaddsd", "zmm")],
+)
+def test_assembly_is_of_the_cpu_named_and_fuses_nothing(cpu: str, add: str, widest: str) -> None:
+    text = native.assembly(SAMPLE, "plain", cpu=cpu)
+    functions = dict(re.findall(r"(?ms)^(\w+):\s*$(.*?)^\.Lfunc_end", text))
+    assert {f"absint_{name}" for name in ("add32", "mix", "spin")} <= set(functions)
+    (mix,) = (body for name, body in functions.items() if "3mix" in name)
+    assert re.search(rf"\s{add}\s", mix)
+    assert max(re.findall("%([xyz]mm)", text)) == widest
+    assert not re.search(r"\bvfn?m(add|sub)", text)
