@@ -2,8 +2,8 @@
 
 A glyph is what a pen of constant thickness draws along *skeletons*: middle lines, in units of which a capital
 is 100 high, x to the right from the glyph's left edge, y up from the baseline. Half the pen lies on either
-side, so a capital's outer edges are 100 units and a pen apart. Straight ends are cut level or plumb half a pen
-beyond the skeleton, curved ends where the glyph says.
+side, so the edges of a capital are 100 units and a pen apart. Straight ends are cut level or plumb half a pen
+beyond the skeleton, curved ones where the glyph says.
 
 Curves are parts of *rings*: rounded rectangles, with as many sides as a letter needs. An `n` is a stem and a
 ring without its lower side, so that its arch and its right leg are one stroke. Nothing here depends on the
@@ -170,7 +170,7 @@ def dot(x: float, y: float) -> Stroke:
 # Glyphs.
 
 ROOM = {"|": 11.0, "(": 7.0, ")": 7.0, "/": 3.0, ".": 10.0}
-"""The room that a glyph keeps beside its outline, by the kind of side: straight; round; slanted, open; dot."""
+"""The room that a glyph keeps beside its outline, by its kind: straight; round; slanted or open; dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +207,14 @@ GLYPHS = {
     "d": glyph("(|", O, stem(O, 0, CAPITAL), ring(0, 0, O, SMALL)),
     "e": glyph("()", O, ring(0, 0, O, SMALL, above(34, 1) | below(16) | left(23)), bar(0, O, 34)),
     "f": glyph("//", 32, arch(10, 46, left(34), top=CAPITAL), bar(0, 30, SMALL)),
-    "g": glyph("(|", O, ring(0, 0, O, SMALL), trough(0, O, right(7), bottom=DESCENDER)),
+    "g": glyph("(|", O, ring(0, 0, O, SMALL), trough(0, O, right(11), bottom=DESCENDER)),
     "h": glyph("||", N, stem(0, 0, CAPITAL), arch(0, N)),
-    "i": glyph("||", 0, stem(0, 0, SMALL), dot(0, 93)),
-    "j": glyph("/|", 18, trough(-14, 18, right(0), bottom=DESCENDER), dot(18, 93)),
-    "k": glyph("|/", 42, stem(0, 0, CAPITAL), slant(-4, 14, 40, SMALL, right(0)), slant(16, 32, 42, 0)),
+    "i": glyph("||", 0, stem(0, 0, SMALL), dot(0, 94)),
+    "j": glyph("/|", 18, trough(-14, 18, right(0), bottom=DESCENDER), dot(18, 94)),
+    "k": glyph(
+        "|/", 42, stem(0, 0, CAPITAL),
+        slant(-4, 14, 40, SMALL, right(0)), slant(5, 46, 42, 0, behind((18, 41), (-54, 44))),
+    ),
     "l": glyph("|/", 18, trough(0, 30, left(18), top=CAPITAL)),
     "m": glyph("||", 80, stem(0, 0, SMALL), arch(0, 40), arch(40, 80)),
     "n": glyph("||", N, stem(0, 0, SMALL), arch(0, N)),
@@ -244,7 +247,10 @@ GLYPHS = {
     "H": glyph("||", 58, stem(0, 0, CAPITAL), stem(58, 0, CAPITAL), bar(0, 58, 52)),
     "I": glyph("||", 0, stem(0, 0, CAPITAL)),
     "J": glyph("/|", 36, trough(0, 36, below(24) | right(18), top=CAPITAL)),
-    "K": glyph("|/", 56, stem(0, 0, CAPITAL), slant(-4, 28, 52, CAPITAL, right(0)), slant(19, 48, 56, 0)),
+    "K": glyph(
+        "|/", 56, stem(0, 0, CAPITAL),
+        slant(-4, 28, 52, CAPITAL, right(0)), slant(2, 70, 56, 0, behind((24, 64), (-72, 56))),
+    ),
     "L": glyph("|/", 44, stem(0, 0, CAPITAL), bar(0, 44, 0)),
     "M": glyph(
         "||", 70, stem(0, 0, CAPITAL), stem(70, 0, CAPITAL),
@@ -310,14 +316,14 @@ GLYPHS = {
     "!": glyph("..", 0, stem(0, 30, CAPITAL), dot(0, 0)),
     "?": glyph("/)", 44, ring(0, 50, 44, CAPITAL, above(74) | right(22, 1)), stem(22, 28, 50), dot(22, 0)),
     "'": glyph("..", 0, stem(0, 74, CAPITAL)),
-    '"': glyph("..", 24, stem(0, 74, CAPITAL), stem(24, 74, CAPITAL)),
+    '"': glyph("..", 25, stem(0, 74, CAPITAL), stem(25, 74, CAPITAL)),
     "`": glyph("//", 12, slant(0, 100, 12, 82)),
     "-": glyph("//", 26, bar(0, 26, 34)),
     "_": glyph("//", 50, bar(0, 50, -14)),
-    "+": glyph("//", 48, bar(0, 48, 42), stem(24, 18, 66)),
-    "=": glyph("//", 48, bar(0, 48, 54), bar(0, 48, 30)),
-    "<": glyph("//", 46, slant(0, 42, 46, 64), slant(0, 42, 46, 20)),
-    ">": glyph("//", 46, slant(0, 64, 46, 42), slant(0, 20, 46, 42)),
+    "+": glyph("()", 48, bar(0, 48, 42), stem(24, 18, 66)),
+    "=": glyph("()", 48, bar(0, 48, 55), bar(0, 48, 29)),
+    "<": glyph("()", 46, slant(0, 42, 46, 64), slant(0, 42, 46, 20)),
+    ">": glyph("()", 46, slant(0, 64, 46, 42), slant(0, 20, 46, 42)),
     "*": glyph("//", 36, stem(18, 56, CAPITAL), slant(0, 67, 36, 89), slant(0, 89, 36, 67)),
     "/": glyph("//", 44, slant(0, -8, 44, 108)),
     "\\": glyph("//", 44, slant(0, 108, 44, -8)),
@@ -356,17 +362,17 @@ GLYPHS = {
         stem(27, -16, 0), stem(27, CAPITAL, 116),
     ),
     "%": glyph(
-        "()", 84, ring(0, 52, 32, CAPITAL), ring(52, 0, 84, 48), slant(16, 0, 68, CAPITAL),
+        "()", 94, ring(0, 52, 30, CAPITAL), ring(64, 0, 94, 48), slant(23, 0, 71, CAPITAL),
     ),
     "&": glyph(
-        "(/", 64,
+        "(/", 67,
         ring(9, 54, 43, CAPITAL),
-        ring(0, 0, 52, 54, left(27)), trough(0, 52, right(25), top=40),
+        ring(0, 0, 54, 54, left(28)), trough(0, 54, right(26), top=34),
         Stroke(Line((12.4, 60.8), (58, 0)), (above(0, 1), behind((12.4, 60.8), (-3, 4), 0.2))),
     ),
     "@": glyph(
         "()", 92,
         ring(0, -22, 92, 92, above(30) | left(46)), trough(66, 92, bottom=12, top=40),
-        ring(26, 12, 66, 58), stem(66, 24, 58),
+        ring(26, 12, 66, 56), stem(66, 24, 52),
     ),
 }  # fmt: skip

@@ -2,8 +2,8 @@
 
 A string in, an expression of x and y out: the least of all strokes of its glyphs (`absint.stroke_font`), as a
 balanced tree in reading order for each line and another over the lines. A stroke is the greatest of its two
-edges and its cuts, some ten operations. What depends on y alone is the same in all glyphs of a line, hence one
-node in the graph. Programs of thousands of cheap and local parts: after the Prospero Challenge (Keeter, 2025).
+edges and its cuts, some ten operations. What depends on y alone is the same in all glyphs of a line, hence
+one node in the graph. Thousands of cheap and local parts: after the Prospero Challenge (Keeter, 2025).
 
 Constants are made with basic operations: on every machine the same arguments make the same program.
 """
@@ -21,8 +21,8 @@ from absint.stroke_font import CAPITAL, DOT, GLYPHS, Dot, Keep, Line, Point, Rin
 
 PEN = 0.115
 """The pen's usual thickness, in sizes."""
-HEAVIEST = 0.2
-"""The thickest pen that leaves all counters open, in sizes."""
+HEAVIEST = 1 / 6
+"""The thickest pen that leaves gaps and counters open, in sizes."""
 LINE_HEIGHT = 1.6
 """The usual distance of baselines, in sizes."""
 ALIGNMENTS = {"left": 0.0, "center": 0.5, "right": 1.0}
@@ -39,7 +39,7 @@ def text(
     """Lines of printable ASCII, divided by newlines, in strokes of one thickness. A bound.
 
     `size`: the height of a capital. `at`: where the first baseline begins, has its middle or ends, as `align`
-    says, "left", "center" or "right". `pen`: the thickness of strokes, at most a fifth of `size`; usually
+    says, "left", "center" or "right". `pen`: the thickness of strokes, at most a sixth of `size`; usually
     0.115 of it. `line_height`: the distance of baselines; usually 1.6 of `size`. No ink is higher than 1.16
     of `size` above a baseline or lower than 0.3 below. Raises `ExpressionError` with line and column of a
     character that has no glyph, and for a string without ink.
@@ -51,8 +51,9 @@ def text(
     feed = scale.size * LINE_HEIGHT if line_height is None else _positive(line_height, "text: line_height")
     drawn = []
     for i, line in enumerate(string.split("\n")):
-        start = x - ALIGNMENTS[align] * scale.width(line), y - i * feed
-        if not all(map(math.isfinite, start)):
+        width = scale.width(line)
+        start = x - ALIGNMENTS[align] * width, y - i * feed
+        if not all(map(math.isfinite, (*start, start[0] + width))):
             raise ExpressionError("text: size: so large a text reaches to infinity")
         if strokes := list(_strokes(line, start, scale)):
             drawn.append(union(*strokes))
@@ -108,7 +109,7 @@ def _scale(function: str, string: str, size: float, pen: float | None) -> _Scale
     thickness = height * PEN if pen is None else _positive(pen, f"{function}: pen")
     if thickness > height * HEAVIEST:
         raise ExpressionError(
-            f"{function}: pen: {thickness!r} is more than a fifth of the size {height!r}: letters would fill up"
+            f"{function}: pen: {thickness!r} is more than a sixth of the size {height!r}: letters would close"
         )
     return _Scale(height, thickness)
 

@@ -38,6 +38,7 @@ from absint.shapes import (
     sphere,
     union,
 )
+from absint.text import text, text_width
 from absint.vm import write_vm
 
 Model = Callable[[], Expr]
@@ -150,7 +151,36 @@ def spiral() -> Expr:
     return exponential_union(intersection(arms, ring), circle(0.2), 0.02)
 
 
-MODELS: tuple[Model, ...] = (gear, blend, bracket, gyroid, spiral)
+SPEECH = """\
+Our revels now are ended. These our actors,
+As I foretold you, were all spirits, and
+Are melted into air, into thin air:
+And like the baseless fabric of this vision,
+The cloud-capp'd towers, the gorgeous palaces,
+The solemn temples, the great globe itself,
+Yea, all which it inherit, shall dissolve,
+And, like this insubstantial pageant faded,
+Leave not a rack behind. We are such stuff
+As dreams are made on; and our little life
+Is rounded with a sleep."""
+
+
+def tempest() -> Expr:
+    """Text: Prospero's speech from The Tempest, in some 800 strokes.
+
+    The least of lines, rounded rings and dots, each clipped to its place: thousands of cheap operations of
+    which any region needs few. Two-dimensional, and after the Prospero Challenge.
+    """
+    edge = 0.94
+    size = 2 * edge / text_width(SPEECH, 1.0)
+    return union(
+        text("The Tempest", 0.13, (-edge, 0.79)),
+        text(SPEECH, size, (-edge, 0.56), line_height=0.131),
+        text("William Shakespeare, Act IV, Scene 1", 0.05, (edge, -0.91), align="right"),
+    )
+
+
+MODELS: tuple[Model, ...] = (gear, blend, bracket, gyroid, spiral, tempest)
 
 
 def generate(model: Model) -> str:

@@ -8,6 +8,7 @@ every other, NaN payloads aside, because each prints the same IEEE operations in
   NaN winning, `least` or `greatest`. A result that does not depend on the arguments is a scalar.
 - Numba form: `njit` scalar functions, never `fastmath`, division by zero as IEEE says.
 - C form (`translate_c`): plain C99 that is also C++ and CUDA C++.
+- Vector form (`translate_vector`): sixteen lanes at a time for jitted code, the only form without a text.
 
 Typed literals: in the Python forms of a binary32 program each `Real` literal is a hoisted float32, so that
 nothing promotes to binary64, not even `where(c, 1.0, 0.0)`.

@@ -1,13 +1,13 @@
 """The vector form of op bodies and interval rules: sixteen lanes at a time, for jitted code.
 
 One function of the subset in; out an intrinsic on the types of `vectors`: `Real` is `F32x16` or `F64x16` by
-precision, `Wide` `F64x16`, `Int` `I64x16`, `Bool` `Mask16`, several results a tuple. It computes the same bits
-as every other form, NaN payloads aside.
+precision, `Wide` `F64x16`, `Int` `I64x16`, `Bool` `Mask16`, several results a tuple. It computes the same
+bits as every other form, NaN payloads aside.
 
-Where the other forms are printed, this one writes LLVM's operations itself: a unit of the larger functions
-takes Numba seconds to type, LLVM alone a fraction of that. A conditional evaluates both arms and selects, but
-between two calls the dear arm is left out when no lane needs it: the reduction of huge arguments is two thirds
-of a sine. Loops are unrolled. Imported only where Numba is.
+Where the other forms are printed, this one writes LLVM's operations itself, for Numba takes longer to type a
+printed function than LLVM to compile it. A conditional evaluates both arms and selects, but between two calls
+the dear arm is left out when no lane needs it: the reduction of huge arguments is two thirds of a sine. Loops
+are unrolled. Imported only where Numba is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from llvmlite import ir  # type: ignore[import-untyped] # llvmlite ships no type
 from numba import types
 from numba.extending import intrinsic
 
-from absint.ops import vectors
+from absint.ops import lanes, vectors
+from absint.ops.remainder import remainder32, remainder64
 from absint.ops.subset import Body, analyse
 from absint.ops.translate import extremum
 from absint.ops.typed_tree import (
@@ -41,7 +42,6 @@ from absint.ops.typed_tree import (
     Primitive,
     Select,
     Type,
-    tuple_types,
 )
 from absint.precision import Precision
 
@@ -64,17 +64,19 @@ _Values = tuple[Any, ...]
 
 def vector_form(function: Body, precision: Precision) -> Body:
     """The function as a Numba intrinsic on vectors, to be called from jitted code. Cached."""
-    return _intrinsic(analyse(function, precision))
+    return _intrinsic(analyse(function, precision), precision)
 
 
 @functools.cache
-def _intrinsic(function: Function) -> Body:
+def _intrinsic(function: Function, precision: Precision) -> Body:
     operand_types = tuple(_VECTOR[t] for t in function.parameters.values())
     result_types = tuple(_VECTOR[t] for t in function.returns)
-    result_type = result_types[0] if len(result_types) == 1 else types.Tuple(result_types)
+    result_type: Any = result_types[0]
+    if len(result_types) > 1:
+        result_type = types.Tuple(result_types)  # type: ignore[no-untyped-call] # Numba's
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: _Values) -> Any:
-        results = _emit(builder, function, arguments)
+        results = _emit(builder, function, precision, arguments)
         return results[0] if len(results) == 1 else context.make_tuple(builder, result_type, results)
 
     def typing(typingctx: Any, *operands: Any) -> Any:
@@ -90,18 +92,19 @@ def _intrinsic(function: Function) -> Body:
     return form
 
 
-def _emit(builder: Any, function: Function, operands: _Values) -> _Values:
+def _emit(builder: Any, function: Function, precision: Precision, operands: _Values) -> _Values:
     """Write the function's operations where the builder stands."""
-    scope = _Scope(builder, dict(zip(function.parameters, operands, strict=True)), function.tables)
+    values = dict(zip(function.parameters, operands, strict=True))
+    scope = _Scope(builder, precision, values, function.tables)
     scope.statements(function.body)
     if len(function.returns) > len(function.results):
         return scope.several(function.results[0])
     return tuple(map(scope.expression, function.results))
 
 
-def _outlined(module: Any, function: Function, cold: bool) -> Any:
+def _outlined(module: Any, function: Function, precision: Precision, cold: bool) -> Any:
     """The function as one of the module's own; `cold`: rarely called, so kept out of its callers."""
-    name = f"{function.name}_{'wide' if Type.REAL not in function.parameters.values() else 'real'}_x16"
+    name = f"{function.name}_{precision.value}_x16"
     if name in module.globals:
         return module.globals[name]
     kinds = [_VECTOR[t].llvm for t in function.parameters.values()]
@@ -112,7 +115,7 @@ def _outlined(module: Any, function: Function, cold: bool) -> Any:
         outlined.attributes.add("cold")
         outlined.attributes.add("noinline")
     builder = ir.IRBuilder(outlined.append_basic_block())
-    results = _emit(builder, function, outlined.args)
+    results = _emit(builder, function, precision, outlined.args)
     value = ir.Constant(result, ir.Undefined)
     for i, one in enumerate(results):
         value = builder.insert_value(value, one, i)
@@ -120,24 +123,18 @@ def _outlined(module: Any, function: Function, cold: bool) -> Any:
     return outlined
 
 
-def _table(module: Any, name: str, table: tuple[float, ...]) -> Any:
-    """A pointer to the first element of a constant table in the module."""
-    spelled = f"{name}_{hash(table) & 0xFFFF_FFFF:08x}"
-    known = module.globals.get(spelled)
-    if known is None:
-        kind = ir.ArrayType(ir.DoubleType(), len(table))
-        known = ir.GlobalVariable(module, kind, spelled)
-        known.linkage = "internal"
-        known.global_constant = True
-        known.initializer = ir.Constant(kind, list(table))
-    return known.bitcast(ir.DoubleType().as_pointer())
-
-
 class _Scope:
     """The locals of one function, and its statements and expressions as LLVM operations."""
 
-    def __init__(self, builder: Any, values: dict[str, Any], tables: dict[str, tuple[float, ...]]) -> None:
+    def __init__(
+        self,
+        builder: Any,
+        precision: Precision,
+        values: dict[str, Any],
+        tables: dict[str, tuple[float, ...]],
+    ) -> None:
         self.builder = builder
+        self.precision = precision
         self.values = values
         self.tables = tables
 
@@ -150,7 +147,7 @@ class _Scope:
                 self.values.update(zip(names, values, strict=True))
             else:
                 for i in range(statement.count):
-                    self.values[statement.name] = vectors.emit_constant(vectors.I64x16.llvm, i)
+                    self.values[statement.name] = lanes.constant(lanes.I64, i)
                     self.statements(statement.body)
 
     def expression(self, node: Expr) -> Any:
@@ -162,46 +159,59 @@ class _Scope:
             case Local(name=name):
                 return self.values[name]
             case Negative(operand=operand):
-                return vectors.emit_negative(builder, self.expression(operand))
+                return lanes.negative(builder, self.expression(operand))
             case Not(operand=operand):
-                return builder.not_(self.expression(operand))
+                return lanes.inverse(builder, self.expression(operand))
             case Binary(symbol=symbol, left=left, right=right):
                 symbol = {"and": "&", "or": "|"}.get(symbol, symbol)
-                return vectors.emit_binary(builder, symbol, self.expression(left), self.expression(right))
+                return lanes.binary(builder, symbol, self.expression(left), self.expression(right))
             case Select():
                 return self.select(node)
+            case Primitive(name="fmod"):
+                return self.remainder(node)
             case Primitive(name=name, operands=operands):
-                return vectors.emit_primitive(builder, name, tuple(map(self.expression, operands)))
+                return lanes.primitive(builder, name, tuple(map(self.expression, operands)))
             case Call():
                 return self.call(node)[0]
             case Element(table=name, index=index):
-                table = _table(builder.module, name, self.tables[name])
-                return vectors.emit_gather(builder, table, self.expression(index))
+                table = lanes.constant_table(builder.module, name, self.tables[name])
+                return lanes.gather(builder, table, self.expression(index))
 
-    def several(self, node: Expr) -> _Values:
+    def several(self, node: Expr, cold: bool = False) -> _Values:
         """The values of a call, or of a conditional between two."""
         if isinstance(node, Select):
             return self.choose(node)
         assert isinstance(node, Call)
-        return self.call(node)
+        return self.call(node, cold)
 
     def call(self, node: Call, cold: bool = False) -> _Values:
         operands = tuple(map(self.expression, node.operands))
         if not cold and _weight(node.target) < LARGE:
-            return _emit(self.builder, node.target, operands)
-        value = self.builder.call(_outlined(self.builder.module, node.target, cold), operands)
+            return _emit(self.builder, node.target, self.precision, operands)
+        function = _outlined(self.builder.module, node.target, self.precision, cold)
+        value = self.builder.call(function, operands)
         return tuple(self.builder.extract_value(value, i) for i in range(len(node.target.returns)))
 
     def select(self, node: Select) -> Any:
         chosen = extremum(node)
-        if chosen is None:
-            test, body, orelse = map(self.expression, (node.test, node.body, node.orelse))
-            return self.builder.select(test, body, orelse)
-        # x86 has `a if a < b else b` as one instruction; where a is NaN, any NaN will do
-        a, b = self.expression(node.body), self.expression(node.orelse)
-        beyond = self.builder.fcmp_ordered("<" if chosen == "least" else ">", a, b)
-        nan = self.builder.fcmp_unordered("uno", a, a)
-        return vectors.emit_nan_where(self.builder, nan, self.builder.select(beyond, a, b))
+        if chosen is not None:
+            a, b = self.expression(node.body), self.expression(node.orelse)
+            return lanes.extremum(self.builder, "<" if chosen == "least" else ">", a, b)
+        test, body, orelse = map(self.expression, (node.test, node.body, node.orelse))
+        return lanes.select(self.builder, test, body, orelse)
+
+    def remainder(self, node: Primitive) -> Any:
+        """`fmod`, quick where the quotient is not too large."""
+        builder = self.builder
+        operands = tuple(map(self.expression, node.operands))
+        quick = remainder32 if node.type is Type.REAL else remainder64
+        precision = Precision.F32 if node.type is Type.REAL else Precision.F64
+        value, good = _emit(builder, analyse(quick, precision), precision, operands)
+        needed = lanes.inverse(builder, good)
+        (result,) = lanes.rarely(
+            builder, needed, (value,), lambda: (lanes.primitive(builder, "fmod", operands),)
+        )
+        return result
 
     def choose(self, node: Select) -> _Values:
         """A conditional between two calls."""
@@ -210,33 +220,21 @@ class _Scope:
         excess = _weight(node.body) - _weight(node.orelse)
         if abs(excess) < DEAR:
             pairs = zip(self.several(node.body), self.several(node.orelse), strict=True)
-            return tuple(builder.select(test, a, b) for a, b in pairs)
+            return tuple(lanes.select(builder, test, a, b) for a, b in pairs)
         if excess > 0:
             dear, cheap, needed = node.body, node.orelse, test
         else:
-            dear, cheap, needed = node.orelse, node.body, builder.not_(test)
-        common = self.several(cheap)
-        start = builder.block
-        with builder.if_then(vectors.emit_any(builder, needed), likely=False):
-            rare = self.call(dear, cold=True) if isinstance(dear, Call) else self.several(dear)
-            mixed = [builder.select(needed, a, b) for a, b in zip(rare, common, strict=True)]
-            end = builder.block
-        results = []
-        for a, b in zip(mixed, common, strict=True):
-            result = builder.phi(a.type)
-            result.add_incoming(a, end)
-            result.add_incoming(b, start)
-            results.append(result)
-        return tuple(results)
+            dear, cheap, needed = node.orelse, node.body, lanes.inverse(builder, test)
+        return lanes.rarely(builder, needed, self.several(cheap), lambda: self.several(dear, cold=True))
 
 
 def _constant(node: Const) -> Any:
     value = float(np.float32(node.value)) if node.type is Type.REAL else node.value
-    return vectors.emit_constant(_VECTOR[node.type].llvm, value)
+    return lanes.constant(_VECTOR[node.type].llvm, value)
 
 
 def _parts(node: Any) -> Iterator[Any]:
-    """What a node of the tree is made of, without a call's target."""
+    """The fields of a node of the tree, those in tuples one by one."""
     for field in fields(node):
         value = getattr(node, field.name)
         yield from value if isinstance(value, tuple) else (value,)

@@ -1,7 +1,7 @@
 """Kernels per op: blocks of values in, blocks of values out, sixteen lanes at a time, and interval rules.
 
-A unit of `absint.native`: `kernels(name, precision)` returns plain functions of int64 arguments, addresses and
-steps in bytes. Nothing here knows a program: an engine calls the kernel of each of its operations.
+A unit of `absint.native`: `kernels(name, precision)` returns plain functions of int64 arguments, addresses
+and steps in bytes. Nothing here knows a program: an engine calls the kernel of each of its operations.
 
 | kernel           | arguments                            | computes                                        |
 |------------------|--------------------------------------|-------------------------------------------------|
@@ -10,8 +10,8 @@ steps in bytes. Nothing here knows a program: an engine calls the kernel of each
 | `interval`       | `out, a` or `out, a, b`              | the op's interval rule on sixteen intervals     |
 
 A row of `out` is sixteen numbers, row after row. Row r of an operand is at its address plus r steps: sixteen
-numbers, or one that is repeated in every lane. A step of 0 is a row or number that all rows share. `out` may be
-an operand, or must not overlap it.
+numbers, or one that is repeated in every lane. A step of 0 is a row or number that all rows share. `out` may
+be an operand of the same steps, or must not overlap it.
 
 A record of sixteen intervals, `record_size` bytes:
 

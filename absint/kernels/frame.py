@@ -1,0 +1,201 @@
+"""Frames: from a plan and a view to pixels, tile by tile, by any number of threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+
+from absint.kernels.layout import (
+    FRAME, STRIP_COLUMNS, THREAD, TILE_COLUMNS, TILE_ROWS, Y_PITCH,
+)  # fmt: skip
+from absint.kernels.memory import INLINE, REALS, f64s, i32s, i64s, u8s
+from absint.kernels.strips import (
+    at_least, at_most, atomic_add, atomic_load, atomic_store, atomic_swap_if, bits_of, load8, relax, repeat8,
+    spread_strips, trailing_zeros,
+)  # fmt: skip
+from absint.kernels.tapes import LANES, run_tape
+from absint.kernels.tiles import clear, term_drawer
+from absint.precision import Precision
+
+FREE, WRITING, DONE = range(3)
+"""States of a tile. Several threads may draw a tile, one writes it."""
+
+
+def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
+    """`prepare`, `draw` and `finish` for the precision, see there."""
+    precision = Precision(precision_name)
+    reals = REALS[precision_name]
+    size = precision.dtype.itemsize
+    draw_term = term_drawer(precision)
+    load = load8["f64"]
+
+    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
+    def count_below(samples, n, threshold):  # type: ignore[no-untyped-def]
+        """How many of n rising samples are below a threshold: a guess by proportion, corrected."""
+        low, high = np.int64(0), n  # the answer is from low to high
+        first, last = np.float64(samples[0]), np.float64(samples[n - 1])
+        guess = (threshold - first) / (last - first) * np.float64(n - 1)
+        if guess > 0:  # false for NaN too
+            k = np.int64(min(guess, np.float64(n)))
+            for _ in range(4):
+                if k > 0 and np.float64(samples[k - 1]) >= threshold:
+                    high = k - 1
+                    k -= 1
+                elif k < n and np.float64(samples[k]) < threshold:
+                    low = k + 1
+                    k += 1
+                else:
+                    return k
+        while low < high:
+            middle = (low + high) >> 1
+            if np.float64(samples[middle]) < threshold:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def prepare(frame_):  # type: ignore[no-untyped-def]
+        """Thresholds to pixels: the boxes of terms for this view."""
+        frame = i64s(frame_)
+        width, height = frame[FRAME.width], frame[FRAME.height]
+        xs, rising = reals(frame[FRAME.xs]), reals(frame[FRAME.ys_rising])
+        tx, ty = f64s(frame[FRAME.thresholds_x]), f64s(frame[FRAME.thresholds_y])
+        px, py = i32s(frame[FRAME.pixels_x]), i32s(frame[FRAME.pixels_y])
+        for i in range(frame[FRAME.count_x]):
+            px[i] = count_below(xs, width, tx[i])
+        for i in range(frame[FRAME.count_y]):
+            py[i] = height - count_below(rising, height, ty[i])
+        boxes, pixels = i32s(frame[FRAME.boxes]), i32s(frame[FRAME.box_pixels])
+        for i in range(0, 4 * frame[FRAME.box_count], 4):
+            pixels[i] = px[np.int64(boxes[i])]
+            pixels[i + 1] = px[np.int64(boxes[i + 1])]
+            pixels[i + 2] = py[np.int64(boxes[i + 3])]  # rows run down, against y
+            pixels[i + 3] = py[np.int64(boxes[i + 2])]
+        top_boxes = i32s(frame[FRAME.top_boxes])
+        left, right = f64s(frame[FRAME.top_left]), f64s(frame[FRAME.top_right])
+        top, bottom = f64s(frame[FRAME.top_top]), f64s(frame[FRAME.top_bottom])
+        for i in range(frame[FRAME.terms]):
+            box = 4 * np.int64(top_boxes[i])
+            left[i], right[i], top[i], bottom[i] = pixels[box], pixels[box + 1], pixels[box + 2], pixels[box + 3]
+
+    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
+    def begin(frame, thread):  # type: ignore[no-untyped-def]
+        """What a thread computes once for a frame."""
+        scratch = thread[THREAD.scratch]
+        z, given = reals(scratch + frame[FRAME.z]), reals(frame[FRAME.height_z])
+        for lane in range(LANES):
+            z[lane] = given[0]
+        run_tape(
+            frame[FRAME.instructions], frame[FRAME.prologue_first], frame[FRAME.prologue_last], scratch, 1, 1
+        )
+        thread[THREAD.column] = -1
+
+    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
+    def fill_tables(frame, thread, column, row0):  # type: ignore[no-untyped-def]
+        """The tables of a tile's samples. Samples behind the last repeat it, as `xs` and `ys` have them."""
+        scratch, instructions = thread[THREAD.scratch], frame[FRAME.instructions]
+        if thread[THREAD.column] != column:
+            thread[THREAD.column] = column
+            table, xs = reals(thread[THREAD.x_tables]), reals(frame[FRAME.xs] + column * TILE_COLUMNS * size)
+            for c in range(TILE_COLUMNS):
+                table[c] = xs[c]
+            run_tape(
+                instructions, frame[FRAME.x_tape_first], frame[FRAME.x_tape_last], scratch, 1,
+                TILE_COLUMNS // LANES,
+            )  # fmt: skip
+        table, ys = reals(thread[THREAD.y_tables]), reals(frame[FRAME.ys] + row0 * size)
+        for r in range(Y_PITCH):
+            table[r] = ys[r]
+        run_tape(
+            instructions, frame[FRAME.y_tape_first], frame[FRAME.y_tape_last], scratch, Y_PITCH // LANES, 1
+        )
+
+    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
+    def draw_tile(frame, thread, tile):  # type: ignore[no-untyped-def]
+        """The bits of a tile, into plane 0."""
+        tile_rows = frame[FRAME.tile_rows]
+        column, row0 = tile // tile_rows, tile % tile_rows * TILE_ROWS  # down a column, for the x tables' sake
+        column0 = column * TILE_COLUMNS
+        columns = min(np.int64(TILE_COLUMNS), frame[FRAME.width] - column0)
+        rows = min(np.int64(TILE_ROWS), frame[FRAME.height] - row0)
+        clear(thread[THREAD.planes], (columns + 63) // 64 * 8)
+        terms = frame[FRAME.terms]
+        if terms == 0:
+            return
+        fill_tables(frame, thread, column, row0)
+        starts = i32s(frame[FRAME.starts])
+        last_row, first_row = repeat8(np.float64(row0 + rows - 1)), repeat8(np.float64(row0 + 1))
+        last_column, first_column = repeat8(np.float64(column0 + columns - 1)), repeat8(np.float64(column0 + 1))
+        for i in range(0, terms, 8):
+            met = at_most(load(frame[FRAME.top_top] + 8 * i), last_row)
+            met = met & at_least(load(frame[FRAME.top_bottom] + 8 * i), first_row)
+            met = met & at_most(load(frame[FRAME.top_left] + 8 * i), last_column)
+            met = met & at_least(load(frame[FRAME.top_right] + 8 * i), first_column)
+            bits = bits_of(met)
+            while bits != 0:
+                term = np.int64(starts[i + trailing_zeros(bits)])
+                draw_term(frame, thread, term, row0, column0, columns, rows)
+                bits &= bits - 1
+
+    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
+    def write_tile(frame, thread, tile):  # type: ignore[no-untyped-def]
+        """Plane 0 to the image."""
+        tile_rows, stride = frame[FRAME.tile_rows], frame[FRAME.row_stride]
+        column0, row0 = tile // tile_rows * TILE_COLUMNS, tile % tile_rows * TILE_ROWS
+        columns = min(np.int64(TILE_COLUMNS), frame[FRAME.width] - column0)
+        rows = min(np.int64(TILE_ROWS), frame[FRAME.height] - row0)
+        image = frame[FRAME.image] + row0 * stride + column0
+        plane = thread[THREAD.planes]
+        whole = columns >> 6
+        for block in range(whole):
+            spread_strips(image + 64 * block, stride, plane + block * 8 * TILE_ROWS, rows)
+        bits = u8s(plane)
+        for column in range(64 * whole, columns):
+            strip, bit = column // STRIP_COLUMNS, column % STRIP_COLUMNS
+            for row in range(rows):
+                inside = bits[strip * TILE_ROWS + row] >> bit & 1
+                u8s(image + row * stride)[column] = 255 * inside
+
+    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
+    def make_tile(frame, thread, tile):  # type: ignore[no-untyped-def]
+        """Draw a tile, and write it unless another thread has come first."""
+        draw_tile(frame, thread, tile)
+        state = frame[FRAME.states] + 8 * tile
+        if atomic_swap_if(state, FREE, WRITING):
+            write_tile(frame, thread, tile)
+            atomic_store(state, DONE)
+
+    def draw(frame_, thread_, most):  # type: ignore[no-untyped-def]
+        """Take tiles that nobody has taken, at most `most`; returns how many were there to take."""
+        frame, thread = i64s(frame_), i64s(thread_)
+        begin(frame, thread)
+        taken = np.int64(0)
+        while taken < most:
+            tile = atomic_add(frame[FRAME.counter], np.int64(1))
+            if tile >= frame[FRAME.tiles]:
+                break
+            make_tile(frame, thread, tile)
+            taken += 1
+        return taken
+
+    def finish(frame_, thread_):  # type: ignore[no-untyped-def]
+        """Make the tiles that other threads have taken and not finished, rather than wait for them."""
+        frame, thread = i64s(frame_), i64s(thread_)
+        begin(frame, thread)
+        for tile in range(frame[FRAME.tiles]):
+            state = frame[FRAME.states] + 8 * tile
+            if atomic_load(state) == FREE:
+                make_tile(frame, thread, tile)
+            while atomic_load(state) != DONE:
+                relax()
+
+    address = types.int64
+    return {
+        "prepare": (prepare, types.none(address)),
+        "draw": (draw, types.int64(address, address, address)),
+        "finish": (finish, types.none(address, address)),
+    }
+
+

@@ -1,0 +1,87 @@
+"""What lies where in the arrays that the renderer's kernels are given. Needs no Numba.
+
+A frame and a thread's scratch memory are each an int64 array of addresses and numbers; the tuples below name
+their places: `frame[FRAME.columns]`. Kernels see the names as constants.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+
+def _places(name: str, fields: str) -> Any:
+    kind = namedtuple(name, fields)  # type: ignore[misc]  # the fields are not literal, for mypy
+    return kind(*range(len(kind._fields)))
+
+
+TILE_ROWS = 64
+TILE_COLUMNS = 1024
+STRIP_COLUMNS = 8
+STRIPS = TILE_COLUMNS // STRIP_COLUMNS
+PLANE = STRIPS * TILE_ROWS
+"""Bytes of a bit per pixel of a tile."""
+Y_PITCH = TILE_ROWS + 16
+"""Numbers from one y table to the next."""
+
+DEEPEST_TERM = 8
+"""Terms within terms."""
+
+CODE = 4
+"""Numbers (int32) of an entry of the code of terms."""
+
+TERM, SUM, TAPE, EITHER, END_EITHER, END = range(6)
+"""Entries of the code of terms:
+
+| entry        | 1        | 2                                  | 3                       |
+|--------------|----------|------------------------------------|-------------------------|
+| `TERM`       | box      | factors, -1 if not all are `SUM`   | where the next one is   |
+| `SUM`        | sum      | 1 if the first, + 2 if the last    |                         |
+| `TAPE`       | tape     | 1 if the first, + 2 if the last    |                         |
+| `EITHER`     |          |                                    |                         |
+| `END_EITHER` |          | 1 if the first, + 2 if the last    |                         |
+| `END`        |          |                                    |                         |
+
+A term is its box and all of its factors up to its `END`; `EITHER` holds where one of the terms up to its
+`END_EITHER` does.
+"""
+
+SUM_WORDS = 6
+"""A sum's int32s: x table, square x, y table, square y, kind of band, whether both tables are monotone."""
+SUM_NUMBERS = 8
+"""A sum's reals: to add to x, x's sign, to add to y, y's sign, lower and upper end of the band, 0, 0."""
+BETWEEN, AT_MOST = range(2)
+"""Kinds of band."""
+
+INSTRUCTION = 8
+"""Numbers (int64) of an instruction of a tape: kernel, out, a, a's step, b, b's step or -1 for unary, rows, 0.
+
+`out`, `a` and `b` are offsets in bytes in the scratch memory. `rows` is one of the following.
+"""
+ONE_ROW, PACKED_ROWS, ALL_ROWS = range(3)
+"""A row of sixteen columns for all rows; a number for each row, sixteen to a row; a row for each row."""
+
+TAPE_WORDS = 4
+"""A tape's int64s: first instruction, behind the last, first band, behind the last."""
+TAPE_BAND = 4
+"""A tape's band, int64s: offset of the value, its step, number of its ends, 0."""
+
+FRAME = _places(
+    "Frame",
+    # the plan
+    "code starts top_boxes terms sums sum_numbers instructions tapes tape_bands tape_ends "
+    "prologue_first prologue_last x_tape_first x_tape_last y_tape_first y_tape_last x_tables y_tables z "
+    "boxes box_count thresholds_x count_x thresholds_y count_y "
+    # the view
+    "xs ys ys_rising width height height_z image row_stride tile_rows tiles "
+    # made of both by `prepare`
+    "pixels_x pixels_y box_pixels top_left top_right top_top top_bottom "
+    # threads
+    "counter states",
+)
+"""Of a frame. `height_z` and the guesses of `prepare` are numbers in memory, the others as in `Plan`."""
+
+THREAD = _places(
+    "Thread", "scratch planes factors filled strip sums stack window column x_tables y_tables"
+)
+"""Of a thread: addresses in its memory. `column`: the tile column that its x tables are for, -1 for none."""

@@ -1,0 +1,296 @@
+"""Strips: eight columns of a tile, 64 rows high, as 64 bytes; and the vectors that fill them.
+
+Bit c of byte r of a strip says whether the pixel in column c, row r is inside. A comparison of eight sums is one
+byte, one instruction (`vmovmskps`) away from the vector. Whole strips are combined as vectors of 64 bytes.
+
+The vectors here have eight lanes, in binary32 one AVX register: boxes of terms are narrow, and with sixteen
+lanes a third more columns would be computed in vain. Imported only where Numba is.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped] # llvmlite ships no types
+from numba import types
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+
+LANES = 8
+ROWS = 64
+
+_I1, _I8, _I32, _I64 = map(ir.IntType, (1, 8, 32, 64))
+
+
+class _Packed(types.Type):  # type: ignore[misc] # Numba ships no types
+    """Several numbers as one value. `lane`: Numba's type of one; `llvm`: all of them in LLVM."""
+
+    def __init__(self, name: str, lane: Any, llvm: Any) -> None:
+        super().__init__(name)
+        self.lane = lane
+        self.llvm = llvm
+
+
+@register_model(_Packed)
+class _PackedModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, packed: _Packed) -> None:
+        super().__init__(manager, packed, packed.llvm)
+
+
+F32x8 = _Packed("F32x8", types.float32, ir.VectorType(ir.FloatType(), LANES))
+F64x8 = _Packed("F64x8", types.float64, ir.VectorType(ir.DoubleType(), LANES))
+Mask8 = _Packed("Mask8", types.boolean, ir.VectorType(_I1, LANES))
+Strip = _Packed("Strip", types.uint8, ir.VectorType(_I8, ROWS))
+
+
+def _at(builder: Any, address: Any, kind: Any) -> Any:
+    return builder.inttoptr(address, kind.as_pointer())
+
+
+def _loader(packed: _Packed, align: int) -> Any:
+    @intrinsic  # type: ignore[untyped-decorator]
+    def load(typingctx: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.load(_at(builder, arguments[0], packed.llvm), align=align)
+
+        return packed(types.int64), codegen
+
+    return load
+
+
+load8 = {"f32": _loader(F32x8, 4), "f64": _loader(F64x8, 8)}
+"""Eight numbers of a precision from an address."""
+
+load_strip = _loader(Strip, 1)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_packed(typingctx: Any, address: Any, value: Any) -> Any:
+    """Write numbers or a strip at an address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, value = arguments
+        align = 1 if signature.args[1] is Strip else signature.args[1].lane.bitwidth // 8
+        builder.store(value, _at(builder, address, value.type), align=align)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, value), codegen
+
+
+def _repeated(builder: Any, scalar: Any, count: int) -> Any:
+    undefined = ir.Constant(ir.VectorType(scalar.type, count), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, _I32(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_I32, count), [0] * count))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def repeat8(typingctx: Any, number: Any) -> Any:
+    """A float32 or float64 in eight lanes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _repeated(builder, arguments[0], LANES)
+
+    return (F32x8 if number == types.float32 else F64x8)(number), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def repeat_rows(typingctx: Any, bits: Any) -> Any:
+    """A strip whose rows all are the low eight bits of a number."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _repeated(builder, builder.trunc(arguments[0], _I8), ROWS)
+
+    return Strip(types.int64), codegen
+
+
+def _operator(symbol: Any, packed: _Packed, method: str) -> None:
+    @type_callable(symbol)  # type: ignore[untyped-decorator]
+    def typer(context: Any) -> Any:
+        return lambda a, b: packed if a is packed and b is packed else None
+
+    @lower_builtin(symbol, packed, packed)  # type: ignore[untyped-decorator]
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return getattr(builder, method)(*arguments)
+
+
+for _packed in (F32x8, F64x8):
+    for _symbol, _method in ((operator.add, "fadd"), (operator.mul, "fmul")):
+        _operator(_symbol, _packed, _method)
+for _packed in (Mask8, Strip):
+    for _symbol, _method in ((operator.and_, "and_"), (operator.or_, "or_")):
+        _operator(_symbol, _packed, _method)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def between(typingctx: Any, value: Any, low: Any, high: Any) -> Any:
+    """Where `low <= value <= high`; false on NaN."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value, low, high = arguments
+        return builder.and_(
+            builder.fcmp_ordered(">=", value, low), builder.fcmp_ordered("<=", value, high)
+        )
+
+    return Mask8(value, low, high), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def at_most(typingctx: Any, value: Any, high: Any) -> Any:
+    """Where `value <= high`; false on NaN."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fcmp_ordered("<=", *arguments)
+
+    return Mask8(value, high), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def at_least(typingctx: Any, value: Any, low: Any) -> Any:
+    """Where `value >= low`; false on NaN."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fcmp_ordered(">=", *arguments)
+
+    return Mask8(value, low), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def bits_of(typingctx: Any, mask: Any) -> Any:
+    """The eight truth values as an int64, lane 0 lowest."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.zext(builder.bitcast(arguments[0], _I8), _I64)
+
+    return types.int64(Mask8), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def only(typingctx: Any, bits: Any, value: Any) -> Any:
+    """`value` in the lanes whose bit is set, NaN elsewhere, which is in no band."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits, value = arguments
+        mask = builder.bitcast(builder.trunc(bits, _I8), Mask8.llvm)
+        nan = ir.Constant(value.type, [ir.Constant(value.type.element, float("nan"))] * LANES)
+        return builder.select(mask, value, nan)
+
+    return value(types.int64, value), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def trailing_zeros(typingctx: Any, bits: Any) -> Any:
+    """The place of the lowest bit that is set; one must be."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], _I1(1))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def spread_strips(typingctx: Any, image: Any, row_stride: Any, strips: Any, rows: Any) -> Any:
+    """Write eight strips, 64 columns, as bytes 0 or 255.
+
+    `image`: the address of the first pixel; `row_stride`: bytes from one row to the next; `strips`: the address
+    of eight strips; `rows`: how many of the rows to write, at least 1.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        image, row_stride, strips, rows = arguments
+        words = _transposed(builder, strips)
+        cell = builder.alloca(words.type)
+        builder.store(words, cell, align=64)
+        word_pointer = builder.bitcast(cell, _I64.as_pointer())
+        before = builder.block
+        loop, after = builder.append_basic_block("row"), builder.append_basic_block("done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        row = builder.phi(_I64)
+        row.add_incoming(_I64(0), before)
+        word = builder.load(builder.gep(word_pointer, [row]))
+        pixels = builder.sext(builder.bitcast(word, ir.VectorType(_I1, 64)), ir.VectorType(_I8, 64))
+        target = builder.add(image, builder.mul(row, row_stride))
+        builder.store(pixels, _at(builder, target, pixels.type), align=1)
+        following = builder.add(row, _I64(1))
+        row.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, rows), loop, after)
+        builder.position_at_end(after)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.int64), codegen
+
+
+def _transposed(builder: Any, strips: Any) -> Any:
+    """Eight strips as 64 words, one a row, the first strip in the lowest byte."""
+    columns = []
+    for i in range(8):
+        address = builder.add(strips, _I64(i * ROWS))
+        columns.append(builder.load(_at(builder, address, Strip.llvm), align=1))
+    while len(columns) > 1:
+        columns = [_interleaved(builder, a, b) for a, b in zip(columns[::2], columns[1::2], strict=True)]
+    return columns[0]
+
+
+def _interleaved(builder: Any, a: Any, b: Any) -> Any:
+    """Element by element of two vectors of 64 as one vector of elements twice as wide, `a` in the low half."""
+    pairs = [i for r in range(ROWS) for i in (r, ROWS + r)]
+    joined = builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, 2 * ROWS), pairs))
+    return builder.bitcast(joined, ir.VectorType(ir.IntType(2 * a.type.element.width), ROWS))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def atomic_add(typingctx: Any, address: Any, amount: Any) -> Any:
+    """Add to an int64 in memory; returns what it was before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw("add", _at(builder, arguments[0], _I64), arguments[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def atomic_swap_if(typingctx: Any, address: Any, expected: Any, new: Any) -> Any:
+    """Put `new` in place of `expected` in an int64 in memory; whether it was that."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, expected, new = arguments
+        result = builder.cmpxchg(_at(builder, address, _I64), expected, new, "seq_cst", "seq_cst")
+        return builder.extract_value(result, 1)
+
+    return types.boolean(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def atomic_load(typingctx: Any, address: Any) -> Any:
+    """An int64 in memory that others write."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load_atomic(_at(builder, arguments[0], _I64), "seq_cst", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def atomic_store(typingctx: Any, address: Any, value: Any) -> Any:
+    """Write an int64 that others read."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store_atomic(arguments[1], _at(builder, arguments[0], _I64), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def relax(typingctx: Any) -> Any:
+    """Tell the processor that a loop waits for another thread."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if "x86" in str(builder.module.triple):
+            name = "llvm.x86.sse2.pause"
+            known = builder.module.globals.get(name)
+            pause = known or ir.Function(builder.module, ir.FunctionType(ir.VoidType(), []), name)
+            builder.call(pause, [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen

@@ -1,0 +1,153 @@
+"""Drawing a plan: frames of a view, and the memory that threads draw in."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint import native
+from absint.kernels.layout import (
+    DEEPEST_TERM, FRAME, PLANE, THREAD, TILE_COLUMNS, TILE_ROWS, Y_PITCH,
+)  # fmt: skip
+from absint.plan import Plan
+from absint.precision import Precision
+from absint.sweep import KERNEL_SOURCES
+from absint.view import View
+
+WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
+LINE = 64
+"""Bytes of a cache line."""
+
+
+def aligned(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Uninitialised memory that begins at a cache line."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.empty(size + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + size].view(dtype).reshape(shape)
+
+
+class Block:
+    """An int64 array for the kernels, with the arrays whose addresses it holds."""
+
+    def __init__(self, places: Any, **fields: Any) -> None:
+        self._places = places
+        self.words = aligned(len(places), np.int64)
+        self.words[:] = 0
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self.set(**fields)
+        self.address = self.words.ctypes.data
+
+    def set(self, **fields: Any) -> None:
+        """Put numbers and the addresses of arrays in their places."""
+        for name, value in fields.items():
+            if isinstance(value, np.ndarray):
+                assert value.flags.c_contiguous
+                self.arrays[name] = value
+                value = value.ctypes.data
+            self.words[getattr(self._places, name)] = value
+
+
+def thread_block(plan: Plan, precision: Precision) -> Block:
+    """The memory of a thread that draws the plan."""
+    real = precision.dtype
+    scratch = aligned(plan.scratch_bytes + 4 * LINE, np.uint8)
+    scratch[:] = 0
+    offsets, values = plan.constants
+    with np.errstate(over="ignore"):
+        for offset, value in zip(offsets.tolist(), values.astype(real), strict=True):
+            scratch[offset : offset + 16 * real.itemsize].view(real)[:] = value
+    planes = DEEPEST_TERM + 1
+    block = Block(
+        THREAD,
+        scratch=scratch,
+        planes=aligned(planes * PLANE, np.uint8),
+        factors=aligned(planes * PLANE, np.uint8),
+        filled=aligned(PLANE, np.uint8),
+        strip=aligned(2 * TILE_ROWS, np.uint16),
+        sums=aligned(2 * Y_PITCH, real),
+        stack=aligned(5 * planes, np.int64),
+        window=WINDOW,
+        column=-1,
+    )
+    block.words[THREAD.x_tables] = scratch.ctypes.data + plan.x_tables
+    block.words[THREAD.y_tables] = scratch.ctypes.data + plan.y_tables
+    return block
+
+
+def _padded(samples: NDArray[Any], count: int) -> NDArray[Any]:
+    """Samples, the last one repeated."""
+    result = aligned(count, samples.dtype)
+    result[: len(samples)] = samples
+    result[len(samples) :] = samples[-1]
+    return result
+
+
+class Frame:
+    """A plan seen in a view: where its boxes lie among the pixels, and which tiles are made."""
+
+    def __init__(self, plan: Plan, view: View, precision: Precision) -> None:
+        xs, ys = view.xs(precision), view.ys(precision)
+        width, height = view.width, view.height
+        tile_rows, tile_columns = -(-height // TILE_ROWS), -(-width // TILE_COLUMNS)
+        tops = len(plan.starts)
+        room = -(-tops // 8) * 8
+        real = precision.dtype
+        self.width, self.height = width, height
+        self.tiles = tile_rows * tile_columns
+        self.states = np.zeros(self.tiles, np.int64)
+        self.counter = aligned(8, np.int64)
+        self.block = Block(
+            FRAME,
+            code=plan.code, starts=plan.starts, top_boxes=plan.top_boxes, terms=tops,
+            sums=plan.sums, sum_numbers=plan.sum_numbers.astype(real),
+            instructions=plan.instructions, tapes=plan.tapes, tape_bands=plan.tape_bands,
+            tape_ends=plan.tape_ends.astype(real),
+            prologue_first=plan.prologue[0], prologue_last=plan.prologue[1],
+            x_tape_first=plan.x_tape[0], x_tape_last=plan.x_tape[1],
+            y_tape_first=plan.y_tape[0], y_tape_last=plan.y_tape[1], z=plan.z,
+            boxes=plan.boxes, box_count=len(plan.boxes),
+            thresholds_x=plan.thresholds_x, count_x=len(plan.thresholds_x),
+            thresholds_y=plan.thresholds_y, count_y=len(plan.thresholds_y),
+            xs=_padded(xs, tile_columns * TILE_COLUMNS), ys=_padded(ys, tile_rows * TILE_ROWS + Y_PITCH),
+            ys_rising=np.ascontiguousarray(ys[::-1]), width=width, height=height,
+            height_z=view.height_z(precision), row_stride=width, tile_rows=tile_rows, tiles=self.tiles,
+            pixels_x=np.empty(len(plan.thresholds_x) + 1, np.int32),
+            pixels_y=np.empty(len(plan.thresholds_y) + 1, np.int32),
+            box_pixels=np.empty(4 * len(plan.boxes) + 4, np.int32),
+            top_left=_none(room), top_right=_none(room), top_top=_none(room), top_bottom=_none(room),
+            counter=self.counter, states=self.states,
+        )  # fmt: skip
+
+
+def _none(count: int) -> NDArray[np.float64]:
+    """NaN: behind the last term there are some that no tile meets."""
+    return np.full(count, np.nan)
+
+
+class Renderer:
+    """Draws frames of one plan."""
+
+    def __init__(self, plan: Plan, precision: Precision) -> None:
+        self._plan = plan
+        self._precision = precision
+        self._kernels = native.load("absint.kernels.frame", precision.value, depends=KERNEL_SOURCES)
+        self._thread = thread_block(plan, precision)
+        self._frame: tuple[View, Frame] | None = None
+
+    def image(self, view: View) -> NDArray[np.uint8]:
+        """uint8[height, width]."""
+        if self._frame is None or self._frame[0] != view:
+            self._frame = view, Frame(self._plan, view, self._precision)
+        frame = self._frame[1]
+        image = aligned((frame.height, frame.width), np.uint8)
+        block = frame.block
+        block.words[FRAME.image] = image.ctypes.data
+        frame.states[:] = 0
+        frame.counter[0] = 0
+        self._kernels["prepare"](block.address)
+        self._kernels["draw"](block.address, self._thread.address, frame.tiles)
+        return image
