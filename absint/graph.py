@@ -185,7 +185,9 @@ class Graph:
                 if len(items) < 2 or len(set(items)) < len(items):
                     raise GraphError(f"node {node} ({kind.name}): needs two or more operands, all different")
                 if not all(0 <= item < node and self.rows[item][0] >= FIRST_PREDICATE for item in items):
-                    raise GraphError(f"node {node} ({kind.name}): has an operand that is no earlier predicate")
+                    raise GraphError(
+                        f"node {node} ({kind.name}): has an operand that is no earlier predicate"
+                    )
             elif items:
                 raise GraphError(f"node {node}: has an operand list, but only all and any have one")
             if kind is BAND:

@@ -138,7 +138,9 @@ class PredicateBuilder:
         self.false = self._share(FALSE.code, -1, 0.0, 0.0, (), 0)
         self.true = self._share(TRUE.code, -1, 0.0, 0.0, (), 0)
 
-    def _share(self, code: int, value: int, lower: float, upper: float, items: tuple[int, ...], line: int) -> int:
+    def _share(
+        self, code: int, value: int, lower: float, upper: float, items: tuple[int, ...], line: int
+    ) -> int:
         key = (code, value, lower, upper, items)
         found = self._shared.get(key)
         if found is None:
@@ -185,7 +187,9 @@ class PredicateBuilder:
                     live[item] = True
         keep = [predicate for predicate in range(root + 1) if live[predicate]]
         number = {predicate: i for i, predicate in enumerate(keep)}
-        code, value, lower, upper, items, lines = zip(*(self._rows[predicate] for predicate in keep), strict=True)
+        code, value, lower, upper, items, lines = zip(
+            *(self._rows[predicate] for predicate in keep), strict=True
+        )
         return Predicates(
             code=np.array(code, np.uint8),
             value=np.array(value, np.int32),

@@ -17,13 +17,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.graph import Graph
 from absint.kernels.layout import (
-    ALL_ROWS, AT_MOST, BETWEEN, DEEPEST_TERM, EITHER, END, END_EITHER, PACKED_ROWS, SUM, TAPE, TERM,
-    TILE_COLUMNS, Y_PITCH,
+    ALL_ROWS,
+    AT_MOST,
+    BETWEEN,
+    DEEPEST_TERM,
+    EITHER,
+    END,
+    END_EITHER,
+    PACKED_ROWS,
+    SUM,
+    TAPE,
+    TERM,
+    TILE_COLUMNS,
+    Y_PITCH,
 )  # fmt: skip
 from absint.lowering import Predicates, Row
-from absint.ops.table import ADD, ALL, ANY, BAND, CONST, FALSE, MUL, NEG, SQUARE, SUB, TRUE
+from absint.ops.table import ADD, ALL, ANY, BAND, CONST, FALSE, MUL, NEG, SQUARE, SUB
 from absint.program import Program
 from absint.tape_code import BLOCK, COLUMN, FIXED, ROW, Memory, Place, TapeCode, instruction_array
 

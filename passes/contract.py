@@ -135,7 +135,11 @@ def _boxes(
     ranges = ranges_of(program, analyses)
     wanted = np.zeros(n, np.uint8)
     wanted[predicates.value[predicates.code == BAND.code]] = 1
-    seen, stack, cone_starts = np.full(n, -1, np.int32), np.empty(2 * n + 2, np.int32), np.empty(n + 1, np.int32)
+    seen, stack, cone_starts = (
+        np.full(n, -1, np.int32),
+        np.empty(2 * n + 2, np.int32),
+        np.empty(n + 1, np.int32),
+    )
     capacity = 16 * n + 1024
     while True:
         cones = np.empty(capacity, np.int32)

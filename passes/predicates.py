@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from absint import native
 from absint.analysis import Analyses
-from absint.graph import Graph
 from absint.lowering import Predicates, assembled
 from absint.manager import PassResult
 from absint.ops.table import ALL, ANY, BAND, OPS
@@ -85,7 +84,11 @@ def _pushed(program: Program, ranges: Ranges) -> tuple[Predicates, Counter[Rewri
         results, chosen, live, made, answer,
     )  # fmt: skip
     rewrites = Counter(
-        {Rewrite(f"through-{OPS[code].name}", Mode.SIGN): int(times) for code, times in enumerate(counts) if times}
+        {
+            Rewrite(f"through-{OPS[code].name}", Mode.SIGN): int(times)
+            for code, times in enumerate(counts)
+            if times
+        }
     )
     if answer[0] < 2:
         rewrites[ALWAYS if answer[0] else NEVER] += 1
@@ -124,4 +127,3 @@ class _Demands:
     def arrays(self) -> tuple[NDArray[Any], ...]:
         """In the order of the kernel's arguments."""
         return self.nodes, self.lows, self.highs, self.kinds, self.first, self.second, self.slots
-

@@ -6,7 +6,7 @@ The same facts as `bounds`, in the interval domain, when that is the only domain
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray

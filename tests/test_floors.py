@@ -23,13 +23,27 @@ ROOT = Path(__file__).parents[1]
 # A package's entry holds for all its modules; a new module takes its place here.
 FLOORS: dict[int, tuple[str, ...]] = {
     1: ("absint.errors", "absint.imageio", "absint.ops", "absint.precision"),
-    2: ("absint.domains", "absint.graph", "absint.registry"),
+    2: (
+        "absint.cache",
+        "absint.domains",
+        "absint.graph",
+        "absint.native",
+        "absint.native_build",
+        "absint.registry",
+    ),
     3: (
         "absint.expr",
+        "absint.kernels",
+        "absint.lowering",
+        "absint.plan",
         "absint.polygon",
         "absint.program",
         "absint.shapes",
+        "absint.stroke_font",
+        "absint.sweep",
         "absint.tape",
+        "absint.tape_code",
+        "absint.text",
         "absint.view",
         "absint.vm",
     ),

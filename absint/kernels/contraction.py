@@ -19,8 +19,30 @@ from numba import njit, types
 from absint.kernels.memory import REALS, f64s, i32s, u8s
 from absint.ops import numba_primitives
 from absint.ops.table import (
-    ABS, ADD, ALL, AND, ANY, BAND, CEIL, CONST, DIV, FALSE, FLOOR, MAX, MIN, MUL, NEG, NOT, OR, RECIP, ROUND,
-    SQRT, SQUARE, SUB, TRUE, VAR,
+    ABS,
+    ADD,
+    ALL,
+    AND,
+    ANY,
+    BAND,
+    CEIL,
+    CONST,
+    DIV,
+    FALSE,
+    FLOOR,
+    MAX,
+    MIN,
+    MUL,
+    NEG,
+    NOT,
+    OR,
+    RECIP,
+    ROUND,
+    SQRT,
+    SQUARE,
+    SUB,
+    TRUE,
+    VAR,
 )  # fmt: skip
 from absint.ops.translate import numba_form
 from absint.precision import Precision
@@ -62,8 +84,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     inf = real(np.inf)
     zero, one = real(0.0), real(1.0)
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def unary(op, l, u):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def unary(op, l, u):
         """Bounds of an operation's result; everything for one without a rule here."""
         if op == _NEG:
             low, high, _ = neg(l, u, False)
@@ -85,8 +107,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             low, high = -inf, inf
         return low, high
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def binary(op, l, u, m, v):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def binary(op, l, u, m, v):
         """The same with two operands."""
         if op == _ADD:
             low, high, _ = add(l, u, False, m, v, False)
@@ -104,27 +126,27 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             low, high = -inf, inf
         return low, high
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def outward(low, high):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def outward(low, high):
         """One float further on both sides; no bound where an end is NaN."""
         return (next_down(low) if low == low else -inf), (next_up(high) if high == high else inf)
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def corners(p, q, r, s):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def corners(p, q, r, s):
         """The least and greatest of four results, one float further; no bounds where one is NaN."""
         if p != p or q != q or r != r or s != s:
             return -inf, inf
         return outward(min(min(p, q), min(r, s)), max(max(p, q), max(r, s)))
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def quotient(l, u, m, v):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def quotient(l, u, m, v):
         """Where x / y can be, for x in [l, u] and y in [m, v] other than 0."""
         if m <= zero and v >= zero:
             return -inf, inf
         return corners(l / m, l / v, u / m, u / v)
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def unary_back(op, low, high, l, u):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def unary_back(op, low, high, l, u):
         """Where the operand, in [l, u], can be if the result is in [low, high]."""
         if op == _NEG:
             return -high, -low
@@ -159,8 +181,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             return next_down(low - one), next_up(high + one)
         return -inf, inf
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def binary_back(op, low, high, l, u, m, v):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def binary_back(op, low, high, l, u, m, v):
         """Where the operands, in [l, u] and [m, v], can be if the result is in [low, high]."""
         if op == _MIN:
             return low, (high if m > high else inf), low, (high if l > high else inf)
@@ -183,16 +205,16 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             a, b, c, d = -inf, inf, -inf, inf
         return a, b, c, d
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def narrowed(node, low, high, lower, upper):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def narrowed(node, low, high, lower, upper):
         """Intersect a node's bounds."""
         if low > lower[node]:
             lower[node] = low
         if high < upper[node]:
             upper[node] = high
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def revise(first, last, low, high, cone, op, a, b, variable, known_low, known_high, lower, upper, box):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def revise(first, last, low, high, cone, op, a, b, variable, known_low, known_high, lower, upper, box):
         """Shrink the box to where the value of a cone may lie in [low, high]; False if nowhere."""
         for i in range(first, last):
             node = np.int64(cone[i])
@@ -245,8 +267,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 narrowed(x, p, q, lower, upper)
         return True
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def shrink(  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def shrink(
         predicate, box, size, op, a, b, variable, known_low, known_high, lower, upper, cone_starts, cones_of,
         code, value, bands, starts, items, frames, boxes,
     ):  # fmt: skip
@@ -277,7 +299,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             elif kind == _FALSE:
                 holds = False
                 depth -= 1
-            elif kind == _TRUE or depth == DEEPEST - 1 or not holds and position == starts[current]:
+            elif kind == _TRUE or depth == DEEPEST - 1 or (not holds and position == starts[current]):
                 depth -= 1
             elif kind == _ALL:
                 if holds and position < starts[current + 1]:
@@ -311,8 +333,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 box[0], box[1] = inf, -inf  # empty, whichever side proved it
         return box[0] <= box[1]
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def shrank(box, before, size):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def shrank(box, before, size):
         """Whether some side lost more than a small part of its length."""
         for i in range(0, size, 2):
             gone = (box[i] - before[i]) + (before[i + 1] - box[i + 1])
@@ -320,7 +342,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 return True
         return False
 
-    def contract(  # type: ignore[no-untyped-def]
+    def contract(
         jobs, predicate_, context_, held_, boxes_, dimensions,
         op_, a_, b_, variable_, known_low_, known_high_, lower_, upper_, cone_starts_, cones_,
         code_, value_, bands_, starts_, items_, frames_, scratch_,
@@ -338,7 +360,13 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         op, a, b, variable = u8s(op_), i32s(a_), i32s(b_), i32s(variable_)
         known_low, known_high = reals(known_low_), reals(known_high_)
         lower, upper, cone_starts, cones_of = reals(lower_), reals(upper_), i32s(cone_starts_), i32s(cones_)
-        code, value, bands, starts, items = u8s(code_), i32s(value_), f64s(bands_), i32s(starts_), i32s(items_)
+        code, value, bands, starts, items = (
+            u8s(code_),
+            i32s(value_),
+            f64s(bands_),
+            i32s(starts_),
+            i32s(items_),
+        )
         frames, scratch = i32s(frames_), reals(scratch_)
         size = 2 * dimensions
         itemsize = 4 if precision_is_single else 8
@@ -374,7 +402,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def cones(n, op_, a_, b_, wanted_, seen_, stack_, starts_, cones_, capacity):  # type: ignore[no-untyped-def]
+def cones(n, op_, a_, b_, wanted_, seen_, stack_, starts_, cones_, capacity):
     """The operations below each wanted real node, operands first; returns their number, or -1 for too many.
 
     `wanted` u8[n]; `seen` i32[n], all -1 before; `stack` i32[2n+2]: scratch; `starts` i32[n+1], `cones`

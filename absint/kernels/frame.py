@@ -8,12 +8,27 @@ import numpy as np
 from numba import njit, types
 
 from absint.kernels.layout import (
-    FRAME, STRIP_COLUMNS, THREAD, TILE_COLUMNS, TILE_ROWS, Y_PITCH,
+    FRAME,
+    THREAD,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    Y_PITCH,
 )  # fmt: skip
-from absint.kernels.memory import INLINE, REALS, f64s, i32s, i64s, u8s
+from absint.kernels.memory import REALS, f64s, i32s, i64s, u8s
 from absint.kernels.strips import (
-    at_least, at_most, atomic_add, atomic_load, atomic_store, atomic_swap_if, bits_of, load8, relax, repeat8,
-    spread_strips, trailing_zeros,
+    at_least,
+    at_most,
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    atomic_swap_if,
+    bits_of,
+    load8,
+    relax,
+    repeat8,
+    rows_of_strips,
+    spread_bits,
+    trailing_zeros,
 )  # fmt: skip
 from absint.kernels.tapes import LANES, run_tape
 from absint.kernels.tiles import clear, term_drawer
@@ -31,8 +46,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     draw_term = term_drawer(precision)
     load = load8["f64"]
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def count_below(samples, n, threshold):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def count_below(samples, n, threshold):
         """How many of n rising samples are below a threshold: a guess by proportion, corrected."""
         low, high = np.int64(0), n  # the answer is from low to high
         first, last = np.float64(samples[0]), np.float64(samples[n - 1])
@@ -56,7 +71,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 high = middle
         return low
 
-    def prepare(frame_):  # type: ignore[no-untyped-def]
+    def prepare(frame_):
         """Thresholds to pixels: the boxes of terms for this view."""
         frame = i64s(frame_)
         width, height = frame[FRAME.width], frame[FRAME.height]
@@ -78,10 +93,15 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         top, bottom = f64s(frame[FRAME.top_top]), f64s(frame[FRAME.top_bottom])
         for i in range(frame[FRAME.terms]):
             box = 4 * np.int64(top_boxes[i])
-            left[i], right[i], top[i], bottom[i] = pixels[box], pixels[box + 1], pixels[box + 2], pixels[box + 3]
+            left[i], right[i], top[i], bottom[i] = (
+                pixels[box],
+                pixels[box + 1],
+                pixels[box + 2],
+                pixels[box + 3],
+            )
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def begin(frame, thread):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def begin(frame, thread):
         """What a thread computes once for a frame."""
         scratch = thread[THREAD.scratch]
         z, given = reals(scratch + frame[FRAME.z]), reals(frame[FRAME.height_z])
@@ -92,8 +112,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         )
         thread[THREAD.column] = -1
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def fill_tables(frame, thread, column, row0):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def fill_tables(frame, thread, column, row0):
         """The tables of a tile's samples. Samples behind the last repeat it, as `xs` and `ys` have them."""
         scratch, instructions = thread[THREAD.scratch], frame[FRAME.instructions]
         if thread[THREAD.column] != column:
@@ -112,11 +132,14 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             instructions, frame[FRAME.y_tape_first], frame[FRAME.y_tape_last], scratch, Y_PITCH // LANES, 1
         )
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def draw_tile(frame, thread, tile):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def draw_tile(frame, thread, tile):
         """The bits of a tile, into plane 0."""
         tile_rows = frame[FRAME.tile_rows]
-        column, row0 = tile // tile_rows, tile % tile_rows * TILE_ROWS  # down a column, for the x tables' sake
+        column, row0 = (
+            tile // tile_rows,
+            tile % tile_rows * TILE_ROWS,
+        )  # down a column, for the x tables' sake
         column0 = column * TILE_COLUMNS
         columns = min(np.int64(TILE_COLUMNS), frame[FRAME.width] - column0)
         rows = min(np.int64(TILE_ROWS), frame[FRAME.height] - row0)
@@ -127,7 +150,10 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         fill_tables(frame, thread, column, row0)
         starts = i32s(frame[FRAME.starts])
         last_row, first_row = repeat8(np.float64(row0 + rows - 1)), repeat8(np.float64(row0 + 1))
-        last_column, first_column = repeat8(np.float64(column0 + columns - 1)), repeat8(np.float64(column0 + 1))
+        last_column, first_column = (
+            repeat8(np.float64(column0 + columns - 1)),
+            repeat8(np.float64(column0 + 1)),
+        )
         for i in range(0, terms, 8):
             met = at_most(load(frame[FRAME.top_top] + 8 * i), last_row)
             met = met & at_least(load(frame[FRAME.top_bottom] + 8 * i), first_row)
@@ -139,27 +165,29 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 draw_term(frame, thread, term, row0, column0, columns, rows)
                 bits &= bits - 1
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def write_tile(frame, thread, tile):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def write_tile(frame, thread, tile):
         """Plane 0 to the image."""
         tile_rows, stride = frame[FRAME.tile_rows], frame[FRAME.row_stride]
         column0, row0 = tile // tile_rows * TILE_COLUMNS, tile % tile_rows * TILE_ROWS
         columns = min(np.int64(TILE_COLUMNS), frame[FRAME.width] - column0)
         rows = min(np.int64(TILE_ROWS), frame[FRAME.height] - row0)
         image = frame[FRAME.image] + row0 * stride + column0
-        plane = thread[THREAD.planes]
-        whole = columns >> 6
-        for block in range(whole):
-            spread_strips(image + 64 * block, stride, plane + block * 8 * TILE_ROWS, rows)
-        bits = u8s(plane)
-        for column in range(64 * whole, columns):
-            strip, bit = column // STRIP_COLUMNS, column % STRIP_COLUMNS
-            for row in range(rows):
-                inside = bits[strip * TILE_ROWS + row] >> bit & 1
-                u8s(image + row * stride)[column] = 255 * inside
+        plane, words = thread[THREAD.planes], i64s(thread[THREAD.words])
+        blocks, whole = (columns + 63) >> 6, columns >> 6
+        for block in range(blocks):
+            rows_of_strips(thread[THREAD.words] + 8 * TILE_ROWS * block, plane + 8 * TILE_ROWS * block)
+        for row in range(rows):
+            line = image + row * stride
+            for block in range(whole):
+                spread_bits(line + 64 * block, words[block * TILE_ROWS + row])
+            if whole < blocks:
+                pixels, rest = u8s(line + 64 * whole), words[whole * TILE_ROWS + row]
+                for column in range(columns & 63):
+                    pixels[column] = 255 * (rest >> column & 1)
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def make_tile(frame, thread, tile):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def make_tile(frame, thread, tile):
         """Draw a tile, and write it unless another thread has come first."""
         draw_tile(frame, thread, tile)
         state = frame[FRAME.states] + 8 * tile
@@ -167,7 +195,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             write_tile(frame, thread, tile)
             atomic_store(state, DONE)
 
-    def draw(frame_, thread_, most):  # type: ignore[no-untyped-def]
+    def draw(frame_, thread_, most):
         """Take tiles that nobody has taken, at most `most`; returns how many were there to take."""
         frame, thread = i64s(frame_), i64s(thread_)
         begin(frame, thread)
@@ -180,7 +208,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             taken += 1
         return taken
 
-    def finish(frame_, thread_):  # type: ignore[no-untyped-def]
+    def finish(frame_, thread_):
         """Make the tiles that other threads have taken and not finished, rather than wait for them."""
         frame, thread = i64s(frame_), i64s(thread_)
         begin(frame, thread)
@@ -197,5 +225,3 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         "draw": (draw, types.int64(address, address, address)),
         "finish": (finish, types.none(address, address)),
     }
-
-

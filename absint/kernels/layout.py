@@ -82,6 +82,6 @@ FRAME = _places(
 """Of a frame. `height_z` and the guesses of `prepare` are numbers in memory, the others as in `Plan`."""
 
 THREAD = _places(
-    "Thread", "scratch planes factors filled strip sums stack window column x_tables y_tables"
+    "Thread", "scratch planes factors filled strip sums stack words window column x_tables y_tables"
 )
 """Of a thread: addresses in its memory. `column`: the tile column that its x tables are for, -1 for none."""

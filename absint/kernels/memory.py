@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped] # llvmlite ships no types
+from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -16,7 +16,7 @@ INLINE = {"inline": "always", "error_model": "numpy"}
 
 
 def _pointer_to(element: Any) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def pointer(typingctx: Any, address: Any) -> Any:
         kind = types.CPointer(element)
 
@@ -37,7 +37,7 @@ REALS = {"f32": f32s, "f64": f64s}
 """Pointers to the numbers of a precision."""
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def encoding(typingctx: Any, number: Any) -> Any:
     """The bits of a float32 or float64 as an int64, with the sign bit extended."""
 
@@ -48,7 +48,7 @@ def encoding(typingctx: Any, number: Any) -> Any:
     return types.int64(number), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def decoded(typingctx: Any, bits: Any, like: Any) -> Any:
     """The float of the type of `like` with these bits."""
 
@@ -61,14 +61,14 @@ def decoded(typingctx: Any, bits: Any, like: Any) -> Any:
 
 
 @njit(**INLINE)
-def key(number):  # type: ignore[no-untyped-def]
+def key(number):
     """The place of a number among the ordered floats; both zeros have the place 0."""
     bits = encoding(number)
     magnitude = bits & (0x7FFFFFFF if type_is_single(number) else 0x7FFFFFFFFFFFFFFF)
     return -magnitude if bits < 0 else magnitude
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def type_is_single(typingctx: Any, number: Any) -> Any:
     """Whether the number is a float32; known when compiling."""
 
@@ -79,7 +79,7 @@ def type_is_single(typingctx: Any, number: Any) -> Any:
 
 
 @njit(**INLINE)
-def at_key(place, like):  # type: ignore[no-untyped-def]
+def at_key(place, like):
     """The number at a place, of the type of `like`."""
     magnitude = decoded(place if place >= 0 else -place, like)
     return magnitude if place >= 0 else -magnitude

@@ -12,7 +12,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped] # llvmlite ships no types
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
@@ -22,7 +22,7 @@ ROWS = 64
 _I1, _I8, _I32, _I64 = map(ir.IntType, (1, 8, 32, 64))
 
 
-class _Packed(types.Type):  # type: ignore[misc] # Numba ships no types
+class _Packed(types.Type):
     """Several numbers as one value. `lane`: Numba's type of one; `llvm`: all of them in LLVM."""
 
     def __init__(self, name: str, lane: Any, llvm: Any) -> None:
@@ -32,7 +32,7 @@ class _Packed(types.Type):  # type: ignore[misc] # Numba ships no types
 
 
 @register_model(_Packed)
-class _PackedModel(models.PrimitiveModel):  # type: ignore[misc]
+class _PackedModel(models.PrimitiveModel):
     def __init__(self, manager: Any, packed: _Packed) -> None:
         super().__init__(manager, packed, packed.llvm)
 
@@ -48,7 +48,7 @@ def _at(builder: Any, address: Any, kind: Any) -> Any:
 
 
 def _loader(packed: _Packed, align: int) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def load(typingctx: Any, address: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return builder.load(_at(builder, arguments[0], packed.llvm), align=align)
@@ -64,7 +64,7 @@ load8 = {"f32": _loader(F32x8, 4), "f64": _loader(F64x8, 8)}
 load_strip = _loader(Strip, 1)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store_packed(typingctx: Any, address: Any, value: Any) -> Any:
     """Write numbers or a strip at an address."""
 
@@ -83,7 +83,7 @@ def _repeated(builder: Any, scalar: Any, count: int) -> Any:
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_I32, count), [0] * count))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def repeat8(typingctx: Any, number: Any) -> Any:
     """A float32 or float64 in eight lanes."""
 
@@ -93,7 +93,7 @@ def repeat8(typingctx: Any, number: Any) -> Any:
     return (F32x8 if number == types.float32 else F64x8)(number), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def repeat_rows(typingctx: Any, bits: Any) -> Any:
     """A strip whose rows all are the low eight bits of a number."""
 
@@ -104,11 +104,11 @@ def repeat_rows(typingctx: Any, bits: Any) -> Any:
 
 
 def _operator(symbol: Any, packed: _Packed, method: str) -> None:
-    @type_callable(symbol)  # type: ignore[untyped-decorator]
+    @type_callable(symbol)
     def typer(context: Any) -> Any:
         return lambda a, b: packed if a is packed and b is packed else None
 
-    @lower_builtin(symbol, packed, packed)  # type: ignore[untyped-decorator]
+    @lower_builtin(symbol, packed, packed)
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return getattr(builder, method)(*arguments)
 
@@ -121,20 +121,18 @@ for _packed in (Mask8, Strip):
         _operator(_symbol, _packed, _method)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def between(typingctx: Any, value: Any, low: Any, high: Any) -> Any:
     """Where `low <= value <= high`; false on NaN."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         value, low, high = arguments
-        return builder.and_(
-            builder.fcmp_ordered(">=", value, low), builder.fcmp_ordered("<=", value, high)
-        )
+        return builder.and_(builder.fcmp_ordered(">=", value, low), builder.fcmp_ordered("<=", value, high))
 
     return Mask8(value, low, high), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def at_most(typingctx: Any, value: Any, high: Any) -> Any:
     """Where `value <= high`; false on NaN."""
 
@@ -144,7 +142,7 @@ def at_most(typingctx: Any, value: Any, high: Any) -> Any:
     return Mask8(value, high), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def at_least(typingctx: Any, value: Any, low: Any) -> Any:
     """Where `value >= low`; false on NaN."""
 
@@ -154,7 +152,7 @@ def at_least(typingctx: Any, value: Any, low: Any) -> Any:
     return Mask8(value, low), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def bits_of(typingctx: Any, mask: Any) -> Any:
     """The eight truth values as an int64, lane 0 lowest."""
 
@@ -164,7 +162,7 @@ def bits_of(typingctx: Any, mask: Any) -> Any:
     return types.int64(Mask8), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def only(typingctx: Any, bits: Any, value: Any) -> Any:
     """`value` in the lanes whose bit is set, NaN elsewhere, which is in no band."""
 
@@ -177,7 +175,7 @@ def only(typingctx: Any, bits: Any, value: Any) -> Any:
     return value(types.int64, value), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def trailing_zeros(typingctx: Any, bits: Any) -> Any:
     """The place of the lowest bit that is set; one must be."""
 
@@ -187,37 +185,30 @@ def trailing_zeros(typingctx: Any, bits: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def spread_strips(typingctx: Any, image: Any, row_stride: Any, strips: Any, rows: Any) -> Any:
-    """Write eight strips, 64 columns, as bytes 0 or 255.
-
-    `image`: the address of the first pixel; `row_stride`: bytes from one row to the next; `strips`: the address
-    of eight strips; `rows`: how many of the rows to write, at least 1.
-    """
+@intrinsic
+def rows_of_strips(typingctx: Any, words: Any, strips: Any) -> Any:
+    """Write 64 words from eight strips, one a row, the first strip in the lowest byte. Both are addresses."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        image, row_stride, strips, rows = arguments
-        words = _transposed(builder, strips)
-        cell = builder.alloca(words.type)
-        builder.store(words, cell, align=64)
-        word_pointer = builder.bitcast(cell, _I64.as_pointer())
-        before = builder.block
-        loop, after = builder.append_basic_block("row"), builder.append_basic_block("done")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        row = builder.phi(_I64)
-        row.add_incoming(_I64(0), before)
-        word = builder.load(builder.gep(word_pointer, [row]))
-        pixels = builder.sext(builder.bitcast(word, ir.VectorType(_I1, 64)), ir.VectorType(_I8, 64))
-        target = builder.add(image, builder.mul(row, row_stride))
-        builder.store(pixels, _at(builder, target, pixels.type), align=1)
-        following = builder.add(row, _I64(1))
-        row.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, rows), loop, after)
-        builder.position_at_end(after)
+        words, strips = arguments
+        rows = _transposed(builder, strips)
+        builder.store(rows, _at(builder, words, rows.type), align=8)
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64, types.int64, types.int64), codegen
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def spread_bits(typingctx: Any, address: Any, word: Any) -> Any:
+    """Write 64 bits as bytes 0 or 255."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, word = arguments
+        pixels = builder.sext(builder.bitcast(word, ir.VectorType(_I1, 64)), ir.VectorType(_I8, 64))
+        builder.store(pixels, _at(builder, address, pixels.type), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
 
 
 def _transposed(builder: Any, strips: Any) -> Any:
@@ -238,7 +229,7 @@ def _interleaved(builder: Any, a: Any, b: Any) -> Any:
     return builder.bitcast(joined, ir.VectorType(ir.IntType(2 * a.type.element.width), ROWS))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def atomic_add(typingctx: Any, address: Any, amount: Any) -> Any:
     """Add to an int64 in memory; returns what it was before."""
 
@@ -248,7 +239,7 @@ def atomic_add(typingctx: Any, address: Any, amount: Any) -> Any:
     return types.int64(types.int64, types.int64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def atomic_swap_if(typingctx: Any, address: Any, expected: Any, new: Any) -> Any:
     """Put `new` in place of `expected` in an int64 in memory; whether it was that."""
 
@@ -260,7 +251,7 @@ def atomic_swap_if(typingctx: Any, address: Any, expected: Any, new: Any) -> Any
     return types.boolean(types.int64, types.int64, types.int64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def atomic_load(typingctx: Any, address: Any) -> Any:
     """An int64 in memory that others write."""
 
@@ -270,7 +261,7 @@ def atomic_load(typingctx: Any, address: Any) -> Any:
     return types.int64(types.int64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def atomic_store(typingctx: Any, address: Any, value: Any) -> Any:
     """Write an int64 that others read."""
 
@@ -281,7 +272,7 @@ def atomic_store(typingctx: Any, address: Any, value: Any) -> Any:
     return types.void(types.int64, types.int64), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def relax(typingctx: Any) -> Any:
     """Tell the processor that a loop waits for another thread."""
 

@@ -19,7 +19,7 @@ def kernels() -> dict[str, tuple[Any, Any]]:
     }
 
 
-def sweep(first, end, kernel_, a_, b_, records, size):  # type: ignore[no-untyped-def]
+def sweep(first, end, kernel_, a_, b_, records, size):
     """Fill the records of the nodes from `first` up to `end`, in their order.
 
     `kernel` i64[n]: the interval kernel of each node's operation, 0 for a node whose record is there already.
@@ -36,7 +36,7 @@ def sweep(first, end, kernel_, a_, b_, records, size):  # type: ignore[no-untype
             call3(kernel[node], out, left, records + np.int64(b[node]) * size)
 
 
-def classes(n, a_, b_, variables_, counts_):  # type: ignore[no-untyped-def]
+def classes(n, a_, b_, variables_, counts_):
     """Which variables each node depends on.
 
     `variables` i64[n]: before, the bit of the variable at variable nodes, else 0; after, the union of all below.

@@ -16,7 +16,7 @@ LANES = vectors.LANES
 
 
 @njit(**INLINE)
-def run_tape(instructions, first, last, scratch, packed, rows):  # type: ignore[no-untyped-def]
+def run_tape(instructions, first, last, scratch, packed, rows):
     """Run instructions `first` up to `last`, see `layout`; `packed`: rows that hold a number for each of `rows`."""
     words = i64s(instructions)
     for i in range(first * INSTRUCTION, last * INSTRUCTION, INSTRUCTION):
@@ -34,12 +34,14 @@ def run_tape(instructions, first, last, scratch, packed, rows):  # type: ignore[
 def band_tester(precision: Precision) -> Any:
     """The function that compares rows of sixteen values of a precision with the ends of a band."""
     single = precision is Precision.F32
-    load, splat_from = (vectors.load_f32, vectors.splat_f32) if single else (vectors.load_f64, vectors.splat_f64)
+    load, splat_from = (
+        (vectors.load_f32, vectors.splat_f32) if single else (vectors.load_f64, vectors.splat_f64)
+    )
     splat, mask_bits = vectors.splat, vectors.mask_bits
     row = LANES * precision.dtype.itemsize
 
     @njit(**INLINE)
-    def test_band(out, value, step, low, high, rows):  # type: ignore[no-untyped-def]
+    def test_band(out, value, step, low, high, rows):
         """Write a u16 for each row: the columns in which the value is in the band.
 
         `step`: bytes from one row's values to the next: a row of sixteen, 0 for one row for all, or less than a

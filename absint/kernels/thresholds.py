@@ -13,9 +13,22 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from absint.kernels.memory import INLINE, REALS, at_key, f64s, i32s, i64s, key, u8s
+from absint.kernels.memory import REALS, at_key, f64s, i32s, i64s, key, u8s
 from absint.ops.table import (
-    ABS, ADD, CEIL, DIV, FLOOR, MAX, MIN, MUL, NEG, RECIP, ROUND, SQRT, SQUARE, SUB,
+    ABS,
+    ADD,
+    CEIL,
+    DIV,
+    FLOOR,
+    MAX,
+    MIN,
+    MUL,
+    NEG,
+    RECIP,
+    ROUND,
+    SQRT,
+    SQUARE,
+    SUB,
 )  # fmt: skip
 from absint.ops.translate import numba_form
 from absint.precision import Precision
@@ -44,8 +57,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     ceil, round_, recip = (numba_form(op.body(precision), precision) for op in (CEIL, ROUND, RECIP))
     real = types.float32 if precision is Precision.F32 else types.float64
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def step(op, v, c):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def step(op, v, c):
         """The operation as a function of its varying operand."""
         if op == _ADD:
             return add(v, c)
@@ -71,8 +84,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             return ceil(v)
         return round_(v)
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def first(op, c, falling, strict, target, low, high):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def first(op, c, falling, strict, target, low, high):
         """The first place from `low` to `high` where the step has passed the target, else `high + 1`.
 
         Passed: at or above it, above if `strict`; for a `falling` step at or below, below if `strict`.
@@ -91,8 +104,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 low = middle + 1
         return low
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def ask(node, lo, hi, lower, upper, nan, nodes, los, his, slots, mask, count):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def ask(node, lo, hi, lower, upper, nan, nodes, los, his, slots, mask, count):
         """The number of a demand and the count of demands after it; decided ones are 0 (false) and 1 (true).
 
         An end that the node's bounds imply is dropped, so that equal demands are found equal.
@@ -117,7 +130,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         his[count] = hi
         return count, count + 1
 
-    def push(  # type: ignore[no-untyped-def]
+    def push(
         root, op_, a_, b_, lower_, upper_, nan_, variables_,
         capacity, nodes_, los_, his_, kinds_, first_, second_, slots_, mask, counts_,
     ):  # fmt: skip
@@ -200,8 +213,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                         how, c = code, lower[v]
                         how = _RSUB if code == _SUB else _RDIV if code == _DIV else code
                         v = w
-                    falling = how == _RSUB or (how == _MUL or how == _DIV) and c < 0
-                    if not (-INF < c and c < INF) or (c == 0 and (code == _MUL or code == _DIV)):
+                    falling = how == _RSUB or ((how == _MUL or how == _DIV) and c < 0)
+                    if not (c > -INF and c < INF) or (c == 0 and (code == _MUL or code == _DIV)):
                         how = -1  # might make NaN of a number, or loses it
                 low, high = lower[v], upper[v]
                 if how == _RDIV or how == _RECIP:
@@ -235,7 +248,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def settle(  # type: ignore[no-untyped-def]
+def settle(
     n, a_, b_, count, order_, nodes_, kinds_, first_, second_,
     results_, chosen_, live_, made_, answer_,
 ):  # fmt: skip

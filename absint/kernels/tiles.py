@@ -17,12 +17,36 @@ import numpy as np
 from numba import njit
 
 from absint.kernels.layout import (
-    AT_MOST, CODE, EITHER, END, END_EITHER, FRAME, PLANE, STRIP_COLUMNS, SUM, SUM_NUMBERS, SUM_WORDS, TAPE,
-    TAPE_BAND, TAPE_WORDS, TERM, THREAD, TILE_COLUMNS, TILE_ROWS, Y_PITCH,
+    AT_MOST,
+    CODE,
+    EITHER,
+    END_EITHER,
+    FRAME,
+    PLANE,
+    STRIP_COLUMNS,
+    SUM,
+    SUM_NUMBERS,
+    SUM_WORDS,
+    TAPE,
+    TAPE_BAND,
+    TAPE_WORDS,
+    TERM,
+    THREAD,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    Y_PITCH,
 )  # fmt: skip
 from absint.kernels.memory import INLINE, REALS, i32s, i64s, u8s, u16s
 from absint.kernels.strips import (
-    at_most, between, bits_of, load8, load_strip, only, repeat8, repeat_rows, store_packed,
+    at_most,
+    between,
+    bits_of,
+    load8,
+    load_strip,
+    only,
+    repeat8,
+    repeat_rows,
+    store_packed,
 )  # fmt: skip
 from absint.kernels.tapes import LANES, band_tester, real_types, run_tape
 from absint.precision import Precision
@@ -31,13 +55,13 @@ _WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
 
 
 @njit(**INLINE)
-def rows_between(window, first, end):  # type: ignore[no-untyped-def]
+def rows_between(window, first, end):
     """The strip whose rows from `first` up to `end` are set; `window`: 64 bytes 0, 64 bytes 255, 64 bytes 0."""
     return load_strip(window + TILE_ROWS - first) & load_strip(window + 2 * TILE_ROWS - end)
 
 
 @njit(**INLINE)
-def columns_between(strip, first, end):  # type: ignore[no-untyped-def]
+def columns_between(strip, first, end):
     """The bits of a strip's columns that lie from `first` up to `end`, columns of the tile."""
     low, high = first - strip * STRIP_COLUMNS, end - strip * STRIP_COLUMNS
     bits = np.int64(255)
@@ -49,7 +73,7 @@ def columns_between(strip, first, end):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def clear(plane, strips):  # type: ignore[no-untyped-def]
+def clear(plane, strips):
     """Make some strips empty."""
     nothing = repeat_rows(0)
     for strip in range(strips):
@@ -66,7 +90,7 @@ def term_drawer(precision: Precision) -> Any:
     row_bytes = LANES * size
 
     @njit(**INLINE)
-    def form(table, squared, sign, offset):  # type: ignore[no-untyped-def]
+    def form(table, squared, sign, offset):
         """Eight values of ±(t + c) or ±(t + c)², t from a table."""
         t = load(table) + repeat8(offset)
         if squared != 0:
@@ -74,7 +98,7 @@ def term_drawer(precision: Precision) -> Any:
         return t * repeat8(sign)
 
     @njit(**INLINE)
-    def row_values(out, tables, words, numbers, sum_, first, rows):  # type: ignore[no-untyped-def]
+    def row_values(out, tables, words, numbers, sum_, first, rows):
         """v of a sum for rows of the tile, from `first` on."""
         table = tables + (np.int64(words[SUM_WORDS * sum_ + 2]) * Y_PITCH + first) * size
         squared, sign, offset = (
@@ -84,7 +108,7 @@ def term_drawer(precision: Precision) -> Any:
             store_packed(out + r * size, form(table + r * size, squared, sign, offset))
 
     @njit(**INLINE)
-    def column_values(tables, words, numbers, sum_, strip):  # type: ignore[no-untyped-def]
+    def column_values(tables, words, numbers, sum_, strip):
         """u of a sum for the columns of a strip."""
         table = tables + (np.int64(words[SUM_WORDS * sum_]) * TILE_COLUMNS + strip * STRIP_COLUMNS) * size
         return form(
@@ -92,7 +116,7 @@ def term_drawer(precision: Precision) -> Any:
         )
 
     @njit(**INLINE)
-    def draw_sum(thread, words, numbers, k, left, right, top, bottom, plane):  # type: ignore[no-untyped-def]
+    def draw_sum(thread, words, numbers, k, left, right, top, bottom, plane):
         """A term of one sum: or its pixels into a plane."""
         v = reals(thread[THREAD.sums])
         rows = bottom - top
@@ -111,7 +135,7 @@ def term_drawer(precision: Precision) -> Any:
                     out[r] |= bits_of(between(u + repeat8(v[r]), lows, highs))
 
     @njit(**INLINE)
-    def draw_two_sums(thread, words, numbers, k, m, left, right, top, bottom, plane):  # type: ignore[no-untyped-def]
+    def draw_two_sums(thread, words, numbers, k, m, left, right, top, bottom, plane):
         """A term of two sums: or the pixels that are in both bands into a plane."""
         v = reals(thread[THREAD.sums])
         w = reals(thread[THREAD.sums] + Y_PITCH * size)
@@ -137,7 +161,7 @@ def term_drawer(precision: Precision) -> Any:
                     out[r] |= bits_of(first & between(t + repeat8(w[r]), low_m, high_m))
 
     @njit(**INLINE)
-    def fill_sum(thread, words, numbers, k, left, right, top, bottom, out):  # type: ignore[no-untyped-def]
+    def fill_sum(thread, words, numbers, k, left, right, top, bottom, out):
         """One sum as a factor: write its rows of the strips that the box meets into a plane."""
         v = reals(thread[THREAD.sums])
         rows = bottom - top
@@ -149,8 +173,8 @@ def term_drawer(precision: Precision) -> Any:
             for r in range(rows):
                 bits[r] = bits_of(between(u + repeat8(v[r]), lows, highs))
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def fill_tape(frame, thread, tape, left, right, top, bottom, out):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def fill_tape(frame, thread, tape, left, right, top, bottom, out):
         """A tape and all of its bands as a factor: the same."""
         tapes = i64s(frame[FRAME.tapes])
         ends = reals(frame[FRAME.tape_ends])
@@ -188,7 +212,7 @@ def term_drawer(precision: Precision) -> Any:
                 two[r] = found[r] >> 8
 
     @njit(**INLINE)
-    def combine(source, factors, plane, window, left, right, top, bottom, position):  # type: ignore[no-untyped-def]
+    def combine(source, factors, plane, window, left, right, top, bottom, position):
         """And a factor into the factors so far, and after the last one or the term into its plane.
 
         `position`: 1 if the factor is the first, + 2 if the last.
@@ -206,8 +230,8 @@ def term_drawer(precision: Precision) -> Any:
             else:
                 store_packed(factors + place, bits)
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
-    def draw_term(frame, thread, position, row0, column0, columns, rows):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy")
+    def draw_term(frame, thread, position, row0, column0, columns, rows):
         """Or the term whose code begins at `position` into plane 0 of the tile."""
         code, boxes = i32s(frame[FRAME.code]), i32s(frame[FRAME.box_pixels])
         words, numbers = i32s(frame[FRAME.sums]), reals(frame[FRAME.sum_numbers])

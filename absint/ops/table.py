@@ -194,7 +194,6 @@ AND = _binary("and", basic.and_, intervals.and_, demand.of_and)
 OR = _binary("or", basic.or_, intervals.or_, demand.of_or)
 
 
-
 @dataclass(frozen=True, slots=True)
 class Predicate:
     """A kind of node that is true or false. It has no text in `.vm` files, no body and no bounds."""

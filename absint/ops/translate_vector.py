@@ -19,7 +19,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped] # llvmlite ships no types
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,13 @@ from numpy.typing import NDArray
 
 from absint import native
 from absint.kernels.layout import (
-    DEEPEST_TERM, FRAME, PLANE, THREAD, TILE_COLUMNS, TILE_ROWS, Y_PITCH,
+    DEEPEST_TERM,
+    FRAME,
+    PLANE,
+    THREAD,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    Y_PITCH,
 )  # fmt: skip
 from absint.plan import Plan
 from absint.precision import Precision
@@ -70,6 +75,7 @@ def thread_block(plan: Plan, precision: Precision) -> Block:
         strip=aligned(2 * TILE_ROWS, np.uint16),
         sums=aligned(2 * Y_PITCH, real),
         stack=aligned(5 * planes, np.int64),
+        words=aligned(TILE_COLUMNS, np.int64),
         window=WINDOW,
         column=-1,
     )

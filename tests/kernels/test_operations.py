@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import pytest
 
-from absint.backends.numba.op_kernels import kernels, record_size, row_size
+from absint.kernels.operations import kernels, record_size, row_size
 from absint.ops.table import BY_NAME, Op
 from absint.ops.translate import array_form
 from absint.precision import Precision
