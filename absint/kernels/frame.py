@@ -30,6 +30,7 @@ from absint.kernels.strips import (
     spread_bits,
     trailing_zeros,
 )  # fmt: skip
+from absint.kernels.regions import region_drawers
 from absint.kernels.tapes import LANES, run_tape
 from absint.kernels.tiles import clear, term_drawer
 from absint.precision import Precision
@@ -44,6 +45,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     reals = REALS[precision_name]
     size = precision.dtype.itemsize
     draw_term = term_drawer(precision)
+    begin_regions, draw_regions = region_drawers(precision)
     load = load8["f64"]
 
     @njit(error_model="numpy")
@@ -111,6 +113,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             frame[FRAME.instructions], frame[FRAME.prologue_first], frame[FRAME.prologue_last], scratch, 1, 1
         )
         thread[THREAD.column] = -1
+        if frame[FRAME.regions] != 0:
+            begin_regions(frame, thread)
 
     @njit(error_model="numpy")
     def fill_tables(frame, thread, column, row0):
@@ -144,6 +148,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         columns = min(np.int64(TILE_COLUMNS), frame[FRAME.width] - column0)
         rows = min(np.int64(TILE_ROWS), frame[FRAME.height] - row0)
         clear(thread[THREAD.planes], (columns + 63) // 64 * 8)
+        if frame[FRAME.regions] != 0:
+            draw_regions(frame, thread, column0, row0, rows)
         terms = frame[FRAME.terms]
         if terms == 0:
             return

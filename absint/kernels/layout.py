@@ -77,11 +77,48 @@ FRAME = _places(
     # made of both by `prepare`
     "pixels_x pixels_y box_pixels top_left top_right top_top top_bottom "
     # threads
-    "counter states",
+    "counter states "
+    # a `REGIONS` block, or 0
+    "regions",
 )
 """Of a frame. `height_z` and the guesses of `prepare` are numbers in memory, the others as in `Plan`."""
 
 THREAD = _places(
-    "Thread", "scratch planes factors filled strip sums stack words window column x_tables y_tables"
+    "Thread", "scratch planes factors filled strip sums stack words window column x_tables y_tables regions"
 )
 """Of a thread: addresses in its memory. `column`: the tile column that its x tables are for, -1 for none."""
+
+
+REGION_LEAF = 16
+"""Rows and columns of the smallest region; its pixels are computed."""
+REGION_LANES = 16
+
+STEP = 4
+"""Numbers (int32) of a step of a region's program: number of the node, operands a and b or first item and count, 0.
+
+An operand from 0 on is an earlier step; `~0` is x, `~1` is y, `~(2 + k)` the k-th value that is fixed for a frame.
+"""
+UNARY, BINARY, LEAST, GREATEST, IN_BAND, ALL_OF, ANY_OF = range(7)
+"""Kinds of nodes. `LEAST` and `GREATEST` are min and max, of which a region may need one operand only."""
+
+REGIONS = _places(
+    "Regions",
+    "steps count items item_count kind interval_kernels row_kernels ends fixed special_places special_classes "
+    "record_bytes row_bytes",
+)
+"""The whole program as steps, and of its nodes: `kind` u8, `interval_kernels` i64, `row_kernels` i64[·, 3] (for
+the shapes v or vv, vs, sv), `ends` of bands, real[·, 2]. `fixed`: how many fixed values there are. Special
+operand i, x, y and the fixed ones, lies at `special_places[i]` in scratch memory and has a class.
+"""
+
+REGION_THREAD = _places(
+    "RegionThread",
+    "records specials truth falsity live index steps items counts "
+    "places classes last free_rows free_blocks slots masks",
+)
+"""A thread's memory for regions, of n nodes and m items: `records` and `specials` of intervals; `truth`,
+`falsity` and `live` i64[n], a bit per lane; `index` i32[n, 16], the number of a node's step in each lane's
+program; `steps` i32[2, 16, n, STEP], `items` i32[2, 16, m] and `counts` i64[2, 16], the programs of the lanes of
+both levels. For leaves: `places` i64[n], `classes` u8[n], `last` i32[n], free lists i64[n] each, `slots`, memory
+for the values, and `masks` u16[n, 16].
+"""

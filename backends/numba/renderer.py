@@ -9,17 +9,13 @@ from numpy.typing import NDArray
 
 from absint import native
 from absint.kernels.layout import (
-    DEEPEST_TERM,
-    FRAME,
-    PLANE,
-    THREAD,
-    TILE_COLUMNS,
-    TILE_ROWS,
-    Y_PITCH,
+    DEEPEST_TERM, FRAME, PLANE, REGION_LANES, REGION_LEAF, REGION_THREAD, REGIONS, STEP, THREAD, TILE_COLUMNS,
+    TILE_ROWS, Y_PITCH,
 )  # fmt: skip
 from absint.plan import Plan
 from absint.precision import Precision
-from absint.sweep import KERNEL_SOURCES
+from absint.region_plan import RegionProgram
+from absint.sweep import KERNEL_SOURCES, record_dtype
 from absint.view import View
 
 WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
@@ -38,11 +34,12 @@ def aligned(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
 class Block:
     """An int64 array for the kernels, with the arrays whose addresses it holds."""
 
-    def __init__(self, places: Any, **fields: Any) -> None:
-        self._places = places
-        self.words = aligned(len(places), np.int64)
+    def __init__(self, layout: Any, /, **fields: Any) -> None:
+        self._layout = layout
+        self.words = aligned(len(layout), np.int64)
         self.words[:] = 0
         self.arrays: dict[str, NDArray[Any]] = {}
+        self.parts: list[Block] = []
         self.set(**fields)
         self.address = self.words.ctypes.data
 
@@ -53,7 +50,7 @@ class Block:
                 assert value.flags.c_contiguous
                 self.arrays[name] = value
                 value = value.ctypes.data
-            self.words[getattr(self._places, name)] = value
+            self.words[getattr(self._layout, name)] = value
 
 
 def thread_block(plan: Plan, precision: Precision) -> Block:
@@ -66,6 +63,7 @@ def thread_block(plan: Plan, precision: Precision) -> Block:
         for offset, value in zip(offsets.tolist(), values.astype(real), strict=True):
             scratch[offset : offset + 16 * real.itemsize].view(real)[:] = value
     planes = DEEPEST_TERM + 1
+    regions = None if plan.regions is None else region_thread_block(plan.regions, precision)
     block = Block(
         THREAD,
         scratch=scratch,
@@ -81,7 +79,42 @@ def thread_block(plan: Plan, precision: Precision) -> Block:
     )
     block.words[THREAD.x_tables] = scratch.ctypes.data + plan.x_tables
     block.words[THREAD.y_tables] = scratch.ctypes.data + plan.y_tables
+    if regions is not None:
+        block.set(regions=regions.words)
+        block.parts = [regions]
     return block
+
+
+def region_block(program: RegionProgram, precision: Precision) -> Block:
+    """The regions' program, for all threads."""
+    intervals, rows = program.kernels(precision)
+    return Block(
+        REGIONS,
+        steps=program.steps, count=len(program), items=program.items, item_count=len(program.items),
+        kind=program.kind, interval_kernels=intervals, row_kernels=np.ascontiguousarray(rows),
+        ends=program.ends.astype(precision.dtype), fixed=len(program.special_places) - 2,
+        special_places=program.special_places, special_classes=program.special_classes,
+        record_bytes=record_dtype(precision).itemsize, row_bytes=REGION_LANES * precision.dtype.itemsize,
+    )  # fmt: skip
+
+
+def region_thread_block(program: RegionProgram, precision: Precision) -> Block:
+    """The memory of a thread for regions. Most of it is touched only where a region is still large."""
+    n, m, record = len(program), len(program.items), record_dtype(precision).itemsize
+    row = REGION_LANES * precision.dtype.itemsize
+    return Block(
+        REGION_THREAD,
+        records=aligned(n * record, np.uint8),
+        specials=aligned(len(program.special_places) * record, np.uint8),
+        truth=aligned(n, np.int64), falsity=aligned(n, np.int64), live=aligned(n, np.int64),
+        index=aligned(n * REGION_LANES, np.int32),
+        steps=aligned(2 * REGION_LANES * n * STEP, np.int32),
+        items=aligned(2 * REGION_LANES * m + 1, np.int32),
+        counts=aligned(2 * REGION_LANES * 2, np.int64),
+        places=aligned(n, np.int64), classes=aligned(n, np.uint8), last=aligned(n, np.int32),
+        free_rows=aligned(n, np.int64), free_blocks=aligned(n, np.int64),
+        slots=aligned(n * (REGION_LEAF + 1) * row, np.uint8), masks=aligned(n * REGION_LEAF, np.uint16),
+    )  # fmt: skip
 
 
 def _padded(samples: NDArray[Any], count: int) -> NDArray[Any]:
@@ -95,7 +128,7 @@ def _padded(samples: NDArray[Any], count: int) -> NDArray[Any]:
 class Frame:
     """A plan seen in a view: where its boxes lie among the pixels, and which tiles are made."""
 
-    def __init__(self, plan: Plan, view: View, precision: Precision) -> None:
+    def __init__(self, plan: Plan, regions: Block | None, view: View, precision: Precision) -> None:
         xs, ys = view.xs(precision), view.ys(precision)
         width, height = view.width, view.height
         tile_rows, tile_columns = -(-height // TILE_ROWS), -(-width // TILE_COLUMNS)
@@ -125,7 +158,7 @@ class Frame:
             pixels_y=np.empty(len(plan.thresholds_y) + 1, np.int32),
             box_pixels=np.empty(4 * len(plan.boxes) + 4, np.int32),
             top_left=_none(room), top_right=_none(room), top_top=_none(room), top_bottom=_none(room),
-            counter=self.counter, states=self.states,
+            counter=self.counter, states=self.states, regions=0 if regions is None else regions.words,
         )  # fmt: skip
 
 
@@ -142,12 +175,13 @@ class Renderer:
         self._precision = precision
         self._kernels = native.load("absint.kernels.frame", precision.value, depends=KERNEL_SOURCES)
         self._thread = thread_block(plan, precision)
+        self._regions = None if plan.regions is None else region_block(plan.regions, precision)
         self._frame: tuple[View, Frame] | None = None
 
     def image(self, view: View) -> NDArray[np.uint8]:
         """uint8[height, width]."""
         if self._frame is None or self._frame[0] != view:
-            self._frame = view, Frame(self._plan, view, self._precision)
+            self._frame = view, Frame(self._plan, self._regions, view, self._precision)
         frame = self._frame[1]
         image = aligned((frame.height, frame.width), np.uint8)
         block = frame.block

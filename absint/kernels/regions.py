@@ -1,0 +1,432 @@
+"""Regions: what is not made of small terms is specialised for ever smaller parts of a tile.
+
+A tile of 64 by 1024 pixels is sixteen regions of 64 by 64, each of them sixteen of 16 by 16. One pass bounds
+every step of a program on sixteen regions at once, decides its predicates where the bounds do, and writes for
+each undecided region the shorter program that is left there: a min or max whose winner is known is its winner,
+a decided operand of `all` or `any` goes, and so does what nothing needs any more. At 16 by 16 the program is
+run on the pixels; a step that depends on x or on y alone is computed once for all rows or columns.
+
+This is the pass pipeline on a smaller box, fused; after Duff (1992) and Keeter (2020), sixteen regions at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from absint.kernels.layout import (
+    ALL_OF, ANY_OF, FRAME, GREATEST, IN_BAND, LEAST, REGION_LANES, REGION_LEAF, REGION_THREAD, REGIONS,
+    STEP, THREAD, TILE_ROWS, UNARY,
+)  # fmt: skip
+from absint.kernels.memory import INLINE, REALS, call2, call3, call4, call6, i32s, i64s, u8s, u16s
+from absint.kernels.strips import load_strip, store_packed, trailing_zeros
+from absint.kernels.tapes import band_tester
+from absint.kernels.tiles import rows_between
+from absint.ops import vectors
+from absint.precision import Precision
+
+FIXED, ROW, COLUMN, BLOCK = range(4)
+"""Classes of values, as `absint.tape_code` has them: what they depend on, x (1) and y (2)."""
+
+EVERY_LANE = (1 << REGION_LANES) - 1
+
+
+def region_drawers(precision: Precision) -> Any:
+    """The functions that begin a frame and that draw a tile, for a precision."""
+    reals = REALS[precision.value]
+    single = precision is Precision.F32
+    size = precision.dtype.itemsize
+    load = vectors.load_f32 if single else vectors.load_f64
+    splat, mask_bits = vectors.splat, vectors.mask_bits
+    upper_end = vectors.LANES * size
+    nan_flags = 2 * upper_end
+    test_band = band_tester(precision)
+
+    @njit(**INLINE)
+    def record(operand, records, specials, record_bytes):
+        """Where the bounds of an operand are."""
+        return (records + operand * record_bytes) if operand >= 0 else (specials + ~operand * record_bytes)
+
+    @njit(**INLINE)
+    def winners(kind, a, b):
+        """The lanes in which min or max is its first operand, and those in which it is its second, in bits.
+
+        NaN wins, so the operand that is left out must be a number; a tie gives the second.
+        """
+        a_nan, b_nan = i64s(a + nan_flags)[0], i64s(b + nan_flags)[0]
+        if kind == LEAST:
+            first = mask_bits(load(a + upper_end) < load(b))
+            second = mask_bits(load(b + upper_end) <= load(a))
+        else:
+            first = mask_bits(load(a) > load(b + upper_end))
+            second = mask_bits(load(b) >= load(a + upper_end))
+        first &= ~b_nan
+        return first, second & ~a_nan & ~first
+
+    @njit(error_model="numpy")
+    def bound(region, thread, steps, count, items):
+        """Bounds of every step on sixteen regions, and in which of them its predicates are true or false."""
+        records, specials, record_bytes = (
+            thread[REGION_THREAD.records], thread[REGION_THREAD.specials], region[REGIONS.record_bytes],
+        )  # fmt: skip
+        truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
+        kinds, kernels = u8s(region[REGIONS.kind]), i64s(region[REGIONS.interval_kernels])
+        ends = reals(region[REGIONS.ends])
+        for i in range(count):
+            node, a, b = (
+                np.int64(steps[STEP * i]), np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2]),
+            )  # fmt: skip
+            kind = kinds[node]
+            if kind == ALL_OF or kind == ANY_OF:
+                holds, fails = np.int64(kind == ALL_OF), np.int64(kind == ANY_OF)
+                holds, fails = -holds, -fails
+                for k in range(a, a + b):
+                    item = np.int64(items[k])
+                    if kind == ALL_OF:
+                        holds &= truth[item]
+                        fails |= falsity[item]
+                    else:
+                        holds |= truth[item]
+                        fails &= falsity[item]
+                truth[i] = holds
+                falsity[i] = fails
+                continue
+            first = record(a, records, specials, record_bytes)
+            if kind == IN_BAND:
+                low, high = splat(ends[2 * node]), splat(ends[2 * node + 1])
+                lower, upper = load(first), load(first + upper_end)
+                truth[i] = mask_bits((lower >= low) & (upper <= high)) & ~i64s(first + nan_flags)[0]
+                falsity[i] = mask_bits((upper < low) | (lower > high))
+            elif kind == UNARY:
+                call2(kernels[node], records + i * record_bytes, first)
+            else:
+                second = record(b, records, specials, record_bytes)
+                call3(kernels[node], records + i * record_bytes, first, second)
+
+    @njit(error_model="numpy")
+    def spread_demand(region, thread, steps, count, items, undecided):
+        """In which regions each step is still needed."""
+        records, specials, record_bytes = (
+            thread[REGION_THREAD.records], thread[REGION_THREAD.specials], region[REGIONS.record_bytes],
+        )  # fmt: skip
+        truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
+        live, kinds = i64s(thread[REGION_THREAD.live]), u8s(region[REGIONS.kind])
+        for i in range(count):
+            live[i] = 0
+        live[count - 1] = undecided
+        for i in range(count - 1, -1, -1):
+            here = live[i]
+            if here == 0:
+                continue
+            kind = kinds[np.int64(steps[STEP * i])]
+            a, b = np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2])
+            if kind == ALL_OF or kind == ANY_OF:
+                for k in range(a, a + b):
+                    item = np.int64(items[k])
+                    live[item] |= here & ~(truth[item] | falsity[item])
+                continue
+            keep_a = keep_b = here
+            if kind == LEAST or kind == GREATEST:
+                first, second = winners(
+                    kind, record(a, records, specials, record_bytes), record(b, records, specials, record_bytes)
+                )
+                keep_a, keep_b = here & ~second, here & ~first
+            if a >= 0:
+                live[a] |= keep_a
+            if kind != UNARY and kind != IN_BAND and b >= 0:
+                live[b] |= keep_b
+
+    @njit(error_model="numpy")
+    def specialise(region, thread, level, steps, count, items, undecided):
+        """Write the programs of the undecided regions. The root is each program's last step."""
+        records, specials, record_bytes = (
+            thread[REGION_THREAD.records], thread[REGION_THREAD.specials], region[REGIONS.record_bytes],
+        )  # fmt: skip
+        truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
+        live, kinds = i64s(thread[REGION_THREAD.live]), u8s(region[REGIONS.kind])
+        index = i32s(thread[REGION_THREAD.index])
+        most_steps, most_items = region[REGIONS.count], region[REGIONS.item_count]
+        out_steps = i32s(thread[REGION_THREAD.steps] + level * REGION_LANES * most_steps * STEP * 4)
+        out_items = i32s(thread[REGION_THREAD.items] + level * REGION_LANES * most_items * 4)
+        counts = i64s(thread[REGION_THREAD.counts] + level * REGION_LANES * 16)  # steps and items of each lane
+        for lane in range(2 * REGION_LANES):
+            counts[lane] = 0
+        for i in range(count):
+            here = live[i]
+            if here == 0:
+                continue
+            node = steps[STEP * i]
+            kind = kinds[np.int64(node)]
+            a, b = np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2])
+            first = second = np.int64(0)
+            if kind == LEAST or kind == GREATEST:
+                first, second = winners(
+                    kind, record(a, records, specials, record_bytes), record(b, records, specials, record_bytes)
+                )
+            while here != 0:
+                lane = trailing_zeros(here)
+                here &= here - 1
+                bit = np.int64(1) << lane
+                place = REGION_LANES * i + lane
+                made = counts[2 * lane]
+                out = STEP * (most_steps * lane + made)
+                if kind == ALL_OF or kind == ANY_OF:
+                    begin = counts[2 * lane + 1]
+                    end = begin
+                    for k in range(a, a + b):
+                        item = np.int64(items[k])
+                        if (truth[item] | falsity[item]) & bit == 0:
+                            out_items[most_items * lane + end] = index[REGION_LANES * item + lane]
+                            end += 1
+                    if end == begin + 1:
+                        index[place] = out_items[most_items * lane + begin]
+                        continue
+                    counts[2 * lane + 1] = end
+                    out_steps[out + 1] = begin
+                    out_steps[out + 2] = end - begin
+                else:
+                    x = np.int64(index[REGION_LANES * a + lane]) if a >= 0 else a
+                    if first & bit:
+                        index[place] = x
+                        continue
+                    y = b
+                    if kind != UNARY and kind != IN_BAND and b >= 0:
+                        y = np.int64(index[REGION_LANES * b + lane])
+                    if second & bit:
+                        index[place] = y
+                        continue
+                    out_steps[out + 1] = x
+                    out_steps[out + 2] = y
+                out_steps[out] = node
+                index[place] = made
+                counts[2 * lane] = made + 1
+
+    @njit(error_model="numpy")
+    def run_pixels(region, thread, scratch, steps, count, items, rows):
+        """Run a region's program on sixteen columns; returns the address of a u16 for each row."""
+        kinds, kernels = u8s(region[REGIONS.kind]), i64s(region[REGIONS.row_kernels])
+        ends, row_bytes = reals(region[REGIONS.ends]), region[REGIONS.row_bytes]
+        special_places, special_classes = i64s(region[REGIONS.special_places]), u8s(region[REGIONS.special_classes])
+        places, classes = i64s(thread[REGION_THREAD.places]), u8s(thread[REGION_THREAD.classes])
+        last = i32s(thread[REGION_THREAD.last])
+        free_rows, free_blocks = i64s(thread[REGION_THREAD.free_rows]), i64s(thread[REGION_THREAD.free_blocks])
+        slots, masks = thread[REGION_THREAD.slots], thread[REGION_THREAD.masks]
+        for i in range(count):
+            a, b = np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2])
+            kind = kinds[np.int64(steps[STEP * i])]
+            last[i] = -1
+            if kind != ALL_OF and kind != ANY_OF:
+                if a >= 0:
+                    last[a] = i
+                if kind != UNARY and kind != IN_BAND and b >= 0:
+                    last[b] = i
+        rows_free = blocks_free = np.int64(0)
+        end = slots  # of the slots in use so far
+        packed = np.int64(1)
+        for i in range(count):
+            node, a, b = (
+                np.int64(steps[STEP * i]), np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2]),
+            )  # fmt: skip
+            kind = kinds[node]
+            mask = masks + 2 * REGION_LEAF * i
+            if kind == ALL_OF or kind == ANY_OF:
+                out = i64s(mask)  # four rows to a word
+                for word in range(REGION_LEAF // 4):
+                    found = i64s(masks + 2 * REGION_LEAF * np.int64(items[a]))[word]
+                    for k in range(a + 1, a + b):
+                        other = i64s(masks + 2 * REGION_LEAF * np.int64(items[k]))[word]
+                        found = found & other if kind == ALL_OF else found | other
+                    out[word] = found
+                continue
+            if a >= 0:
+                place_a, class_a = places[a], np.int64(classes[a])
+            else:
+                place_a, class_a = scratch + special_places[~a], np.int64(special_classes[~a])
+            if kind == IN_BAND:
+                step = row_bytes if class_a == BLOCK else size if class_a == COLUMN else 0
+                test_band(mask, place_a, step, ends[2 * node], ends[2 * node + 1], rows)
+                if a >= 0 and last[a] == i:
+                    if class_a == BLOCK:
+                        free_blocks[blocks_free] = place_a
+                        blocks_free += 1
+                    else:
+                        free_rows[rows_free] = place_a
+                        rows_free += 1
+                continue
+            place_b, class_b = place_a, class_a
+            if kind != UNARY:
+                if b >= 0:
+                    place_b, class_b = places[b], np.int64(classes[b])
+                else:
+                    place_b, class_b = scratch + special_places[~b], np.int64(special_classes[~b])
+            mine = class_a | class_b
+            # an operand whose last use this is makes room for the result, if it is of the same class
+            if a >= 0 and last[a] == i:
+                if class_a == BLOCK:
+                    free_blocks[blocks_free] = place_a
+                    blocks_free += 1
+                elif class_a == mine:
+                    free_rows[rows_free] = place_a
+                    rows_free += 1
+            if kind != UNARY and b >= 0 and b != a and last[b] == i:
+                if class_b == BLOCK:
+                    free_blocks[blocks_free] = place_b
+                    blocks_free += 1
+                elif class_b == mine:
+                    free_rows[rows_free] = place_b
+                    rows_free += 1
+            if mine == BLOCK:
+                if blocks_free > 0:
+                    blocks_free -= 1
+                    out_place = free_blocks[blocks_free]
+                else:
+                    out_place = end
+                    end += row_bytes * REGION_LEAF
+            elif rows_free > 0:
+                rows_free -= 1
+                out_place = free_rows[rows_free]
+            else:
+                out_place = end
+                end += row_bytes
+            places[i] = out_place
+            classes[i] = mine
+            count_rows = rows if mine == BLOCK else packed
+            # how the operands are read: rows of lanes, one row for all, or one number a row
+            single_a = class_a != mine and not (mine == BLOCK and class_a == ROW)
+            step_a = np.int64(0)
+            if mine == BLOCK:
+                step_a = row_bytes if class_a == BLOCK else size if class_a == COLUMN else np.int64(0)
+            if kind == UNARY:
+                call4(kernels[3 * node], out_place, place_a, step_a, count_rows)
+                continue
+            single_b = class_b != mine and not (mine == BLOCK and class_b == ROW)
+            step_b = np.int64(0)
+            if mine == BLOCK:
+                step_b = row_bytes if class_b == BLOCK else size if class_b == COLUMN else np.int64(0)
+            shape = 2 if single_a else 1 if single_b else 0
+            call6(kernels[3 * node + shape], out_place, place_a, step_a, place_b, step_b, count_rows)
+        return masks + 2 * REGION_LEAF * (count - 1)
+
+    @njit(error_model="numpy")
+    def set_samples(frame, region, thread, across, column0, row0, width, height):
+        """The bounds of x and y on sixteen regions of `width` by `height` pixels, `across` of them side by side.
+
+        Returns the lanes whose region has pixels in the image.
+        """
+        columns, rows = frame[FRAME.width], frame[FRAME.height]
+        xs, ys = reals(frame[FRAME.xs]), reals(frame[FRAME.ys])
+        x = reals(thread[REGION_THREAD.specials])
+        y = reals(thread[REGION_THREAD.specials] + region[REGIONS.record_bytes])
+        lanes = vectors.LANES
+        inside = np.int64(0)
+        for lane in range(REGION_LANES):
+            left, top = column0 + lane % across * width, row0 + lane // across * height
+            if left >= columns or top >= rows:
+                left, top = column0, row0
+            else:
+                inside |= np.int64(1) << lane
+            right, bottom = min(left + width, columns) - 1, min(top + height, rows) - 1
+            x[lane], x[lanes + lane] = xs[left], xs[right]
+            y[lane], y[lanes + lane] = ys[bottom], ys[top]
+        return inside
+
+    @njit(**INLINE)
+    def fill(plane, window, column, row, width, height):
+        """Set all pixels of a region; columns and rows are the tile's."""
+        rows = rows_between(window, row, row + height)
+        for strip in range(column >> 3, (column + width) >> 3):
+            at = plane + strip * TILE_ROWS
+            store_packed(at, load_strip(at) | rows)
+
+    @njit(error_model="numpy")
+    def draw_regions(frame, tile_thread, column0, row0, rows):
+        """Or the pixels in which the region program holds into plane 0 of a tile of up to 64 rows."""
+        region, thread = i64s(frame[FRAME.regions]), i64s(tile_thread[THREAD.regions])
+        plane, window, scratch = (
+            tile_thread[THREAD.planes], tile_thread[THREAD.window], tile_thread[THREAD.scratch],
+        )  # fmt: skip
+        truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
+        most_steps, most_items = region[REGIONS.count], region[REGIONS.item_count]
+        xs, ys = reals(frame[FRAME.xs]), reals(frame[FRAME.ys])
+        special_places = i64s(region[REGIONS.special_places])
+        x, y = reals(scratch + special_places[0]), reals(scratch + special_places[1])
+        large, small = np.int64(64), np.int64(REGION_LEAF)
+
+        inside = set_samples(frame, region, thread, REGION_LANES, column0, row0, large, large)
+        steps, items, count = i32s(region[REGIONS.steps]), i32s(region[REGIONS.items]), most_steps
+        bound(region, thread, steps, count, items)
+        filled = truth[count - 1] & inside
+        undecided = inside & ~(truth[count - 1] | falsity[count - 1])
+        while filled != 0:
+            lane = trailing_zeros(filled)
+            filled &= filled - 1
+            fill(plane, window, lane * large, 0, large, large)
+        if undecided == 0:
+            return
+        spread_demand(region, thread, steps, count, items, undecided)
+        specialise(region, thread, 0, steps, count, items, undecided)
+        counts = i64s(thread[REGION_THREAD.counts])
+        while undecided != 0:
+            lane = trailing_zeros(undecided)
+            undecided &= undecided - 1
+            left = lane * large
+            steps = i32s(thread[REGION_THREAD.steps] + lane * most_steps * STEP * 4)
+            items = i32s(thread[REGION_THREAD.items] + lane * most_items * 4)
+            count = counts[2 * lane]
+            inside = set_samples(frame, region, thread, 4, column0 + left, row0, small, small)
+            bound(region, thread, steps, count, items)
+            filled = truth[count - 1] & inside
+            open_lanes = inside & ~(truth[count - 1] | falsity[count - 1])
+            while filled != 0:
+                inner = trailing_zeros(filled)
+                filled &= filled - 1
+                fill(plane, window, left + inner % 4 * small, inner // 4 * small, small, small)
+            if open_lanes == 0:
+                continue
+            spread_demand(region, thread, steps, count, items, open_lanes)
+            specialise(region, thread, 1, steps, count, items, open_lanes)
+            inner_counts = i64s(thread[REGION_THREAD.counts] + REGION_LANES * 16)
+            while open_lanes != 0:
+                inner = trailing_zeros(open_lanes)
+                open_lanes &= open_lanes - 1
+                column, row = left + inner % 4 * small, inner // 4 * small
+                for c in range(REGION_LEAF):
+                    x[c] = xs[column0 + column + c]
+                for r in range(REGION_LEAF):
+                    y[r] = ys[row0 + row + r]
+                leaf = REGION_LANES + inner
+                found = u16s(
+                    run_pixels(
+                        region, thread, scratch,
+                        i32s(thread[REGION_THREAD.steps] + leaf * most_steps * STEP * 4), inner_counts[2 * inner],
+                        i32s(thread[REGION_THREAD.items] + leaf * most_items * 4), small,
+                    )  # fmt: skip
+                )
+                one = u8s(plane + (column >> 3) * TILE_ROWS + row)
+                two = u8s(plane + ((column >> 3) + 1) * TILE_ROWS + row)
+                for r in range(REGION_LEAF):
+                    one[r] |= found[r] & 255
+                    two[r] |= found[r] >> 8
+
+    @njit(error_model="numpy")
+    def begin_regions(frame, tile_thread):
+        """The bounds of what is fixed for a frame: the values themselves."""
+        region, thread = i64s(frame[FRAME.regions]), i64s(tile_thread[THREAD.regions])
+        places = i64s(region[REGIONS.special_places])
+        for i in range(2, 2 + region[REGIONS.fixed]):
+            at = thread[REGION_THREAD.specials] + i * region[REGIONS.record_bytes]
+            value = reals(tile_thread[THREAD.scratch] + places[i])[0]
+            ends = reals(at)
+            is_nan = value != value
+            for lane in range(REGION_LANES):
+                ends[lane] = np.inf if is_nan else value
+                ends[vectors.LANES + lane] = -np.inf if is_nan else value
+            i64s(at + nan_flags)[0] = EVERY_LANE if is_nan else 0
+        for i in range(2):
+            i64s(thread[REGION_THREAD.specials] + i * region[REGIONS.record_bytes] + nan_flags)[0] = 0
+
+    return begin_regions, draw_regions
+
+
