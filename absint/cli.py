@@ -18,7 +18,9 @@ from absint.terminal import BAD_INPUT, DONE, FOUND, INTERRUPTED, discard_output,
 # The names of enums and levels are repeated here, for what defines them imports NumPy; a test compares them.
 PRECISIONS = ("f32", "f64")
 GRIDS = ("linspace", "pixel")
-LEVELS = (0, 1, 2)
+LEVELS = (0, 1, 2, 3)
+OPTIMIZE_LEVEL = 2
+"""The highest level whose result can be written."""
 SECTIONS = ("models", "passes", "backends", "domains", "ops", "rules")
 REPORT_FORMATS = ("table", "json")
 
@@ -142,8 +144,9 @@ def _optimize_arguments(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help=_MODEL)
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "-O", dest="level", type=int, choices=LEVELS, default=LEVELS[-1], metavar="N",
-        help="0: nothing; 1: keeps every bit of f; 2 (default): keeps f < 0",
+        "-O", dest="level", type=int, choices=LEVELS, default=OPTIMIZE_LEVEL, metavar="N",
+        help="0: nothing; 1: keeps every bit of f; 2 (default): keeps f < 0; 3: lowers to comparisons, to be "
+        "studied by --report and --print-after",
     )  # fmt: skip
     what.add_argument(
         "--passes", metavar="TEXT", help='a pipeline instead, as "fold,cse,minmax{rounds=2},dce"'
@@ -251,7 +254,8 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
   absint optimize gear --report
   absint optimize gear -O1 --region -1:1,-1:1 -o small.vm
   absint optimize gear --passes "fold,cse,minmax{rounds=2},dce" --time-passes -o small.vm
-  absint optimize gear --domains interval,affine --report --format json""",
+  absint optimize gear --domains interval,affine --report --format json
+  absint optimize gear -O3 --report""",
         _optimize_arguments,
     ),
     "render": (

@@ -17,7 +17,7 @@ from absint.backend import find_backend
 from absint.errors import UsageError
 from absint.imageio import ENCODERS, pgm, write_whole
 from absint.instruments import PrintAfter, VerifyEach
-from absint.manager import LEVELS, Instrument, Step, format_pass, format_pipeline, parse_pipeline
+from absint.manager import LEVELS, Instrument, Step, format_pass, format_pipeline, lowers, parse_pipeline
 from absint.precision import Precision
 from absint.program import Box, Program, describe
 from absint.registry import find, names
@@ -34,15 +34,15 @@ STDOUT = "-"
 def optimize(arguments: argparse.Namespace) -> int:
     """`absint optimize`: write the program, the report, or both."""
     reporting = arguments.report or arguments.report_file is not None
-    output = STDOUT if arguments.output is None and not reporting else arguments.output
+    pipeline = LEVELS[arguments.level] if arguments.passes is None else arguments.passes
+    parsed = parse_pipeline(pipeline)
+    output = _program_target(arguments, reporting, lowers(parsed))
     report_to = arguments.report_file if arguments.report_file is not None else STDOUT if reporting else None
     if arguments.format and not reporting:
         raise UsageError("--format is of a report: add --report or --report-file PATH")
     _check_targets([target for target in (output, report_to) if target is not None])
     if output is not None and Path(output).suffix in ENCODERS:
         raise UsageError(f"-o {output}: the program is text; a picture is drawn by absint render")
-    pipeline = LEVELS[arguments.level] if arguments.passes is None else arguments.passes
-    passes = format_pipeline(parse_pipeline(pipeline))
     region = Box.parse(arguments.region)
     for domain in arguments.domains:
         find("domains", domain)
@@ -56,7 +56,7 @@ def optimize(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
         report = _report_text(arguments, source, steps, result) if report_to is not None else ""
     if output is not None:
-        made_by = f"made by absint {__version__}, passes {passes or 'none'}"
+        made_by = f"made by absint {__version__}, passes {format_pipeline(parsed) or 'none'}"
         _write(output, write_vm(result.graph, [describe(result), made_by]))
     if report_to is not None:
         _write(report_to, report)
@@ -65,6 +65,20 @@ def optimize(arguments: argparse.Namespace) -> int:
     if arguments.time_passes:
         note(table_text(_times(steps), sys.stderr))
     return DONE
+
+
+def _program_target(arguments: argparse.Namespace, reporting: bool, lowered: bool) -> str | None:
+    """Where the program goes: standard output if no file is named and nothing else is asked for."""
+    watching = arguments.stats or arguments.time_passes or arguments.verify_each or arguments.print_after
+    asked = reporting or (lowered and watching)  # a lowered program is only watched: it cannot be printed
+    output: str | None = STDOUT if arguments.output is None and not asked else arguments.output
+    if lowered and output is not None:
+        how = "-O3" if arguments.passes is None else "'predicates'"
+        raise UsageError(
+            f"{how} makes a lowered program, which has no .vm form: see it by --report or --print-after all, "
+            "or write the program of -O2"
+        )
+    return output
 
 
 def _instruments(arguments: argparse.Namespace) -> list[Instrument]:
@@ -77,7 +91,8 @@ def _instruments(arguments: argparse.Namespace) -> list[Instrument]:
 
 
 def _report_text(arguments: argparse.Namespace, source: Program, steps: list[Step], result: Program) -> str:
-    from absint.report import make_report, print_report
+    from absint.report import make_report
+    from absint.report_tables import print_report
 
     report = make_report(source, steps, result, arguments.domains)
     if arguments.format == "json":

@@ -7,14 +7,14 @@ from typing import TextIO
 
 from absint.errors import GraphError, PipelineError, VerificationError
 from absint.manager import Step, format_pass, pass_names
-from absint.program import describe
-from absint.promise import check_promise, sample_points
-from absint.vm import write_vm
+from absint.program import Promise, describe
+from absint.promise import band_ends, check_promise, sample_points
+from absint.vm import dump_vm
 
 
 @dataclass
 class PrintAfter:
-    """Writes the program as `.vm` text after passes: `which` is `all`, `changed` or a pass's name."""
+    """Writes the program in the manner of `.vm` text after passes: `which` is `all`, `changed` or a pass's name."""
 
     which: str
     stream: TextIO
@@ -30,7 +30,7 @@ class PrintAfter:
         changed = step.after.graph is not step.before.graph
         if self.which == "all" or self.which == step.pass_.name or (self.which == "changed" and changed):
             self.stream.write(
-                write_vm(step.after.graph, [f"after {format_pass(step.pass_)}", describe(step.after)])
+                dump_vm(step.after.graph, [f"after {format_pass(step.pass_)}", describe(step.after)])
             )
 
 
@@ -57,11 +57,16 @@ class VerifyEach:
             raise VerificationError(
                 f"pass {name} promises {step.pass_.promise.value}, not {after.promise.value}"
             )
+        if after.graph.lowered and after.promise is not Promise.SIGN:
+            raise VerificationError(f"pass {name} left a lowered program that promises its bits")
+        if before.graph.lowered and not after.graph.lowered:
+            raise VerificationError(f"pass {name} made a real program of a lowered one")
         if after.graph is before.graph:
             return
-        variables = {*step.before.graph.variables.values(), *step.after.graph.variables.values()}
-        points = sample_points(variables, step.before.box, step.before.precision, self.count)
+        graphs = (before.graph, after.graph)
+        variables = {name for graph in graphs for name in graph.variables.values()}
+        points = sample_points(variables, before.box, before.precision, self.count, special=band_ends(*graphs))
         # a pass may keep more than the program still promises, but never less
-        found = check_promise(step.before, step.after, points, step.after.promise)
+        found = check_promise(before, after, points, after.promise)
         if found is not None:
             raise VerificationError(f"pass {name} broke its promise: {found}")

@@ -27,20 +27,34 @@ def interpret_concrete(graph: Graph, precision: Precision, variables: Mapping[st
     """
     values: list[Any] = []
     with np.errstate(all="ignore"):
-        for node, (code, a, b) in enumerate(graph.rows):
-            if code == CONST.code:
-                values.append(precision.real(graph.values[node]))
-            elif code == VAR.code:
-                values.append(variables[graph.variables[node]])
-            elif code >= FIRST_PREDICATE:
-                values.append(_truth(graph, precision, values, node))
-            else:
-                form = array_form(OPS[code].body(precision), precision)
-                values.append(form(values[a]) if b < 0 else form(values[a], values[b]))
+        for _, so_far in walk_concrete(graph, precision, variables):
+            values = so_far
     return values
 
 
-def _truth(graph: Graph, precision: Precision, values: Sequence[Any], node: int) -> Any:
+def walk_concrete(
+    graph: Graph, precision: Precision, variables: Mapping[str, Any], xp: Any = np
+) -> Iterator[tuple[int, list[Any]]]:
+    """`interpret_concrete` step by step: after each node, the node and the values so far.
+
+    The caller may drop values of the list that no later node reads, and has silenced NumPy's warnings. `xp`:
+    the module of the arrays.
+    """
+    values: list[Any] = []
+    for node, (code, a, b) in enumerate(graph.rows):
+        if code == CONST.code:
+            values.append(precision.real(graph.values[node]))
+        elif code == VAR.code:
+            values.append(variables[graph.variables[node]])
+        elif code >= FIRST_PREDICATE:
+            values.append(_truth(graph, precision, values, node, xp))
+        else:
+            form = array_form(OPS[code].body(precision), precision, xp)
+            values.append(form(values[a]) if b < 0 else form(values[a], values[b]))
+        yield node, values
+
+
+def _truth(graph: Graph, precision: Precision, values: Sequence[Any], node: int, xp: Any) -> Any:
     """Whether a predicate holds."""
     code, a, _ = graph.rows[node]
     if code in (TRUE.code, FALSE.code):
@@ -49,8 +63,19 @@ def _truth(graph: Graph, precision: Precision, values: Sequence[Any], node: int)
         assert graph.logic is not None
         lower, upper = map(precision.real, graph.logic.bands[node])
         return (values[a] >= lower) & (values[a] <= upper)
-    join = np.logical_and if code == ALL.code else np.logical_or
+    join = xp.logical_and if code == ALL.code else xp.logical_or
     return functools.reduce(join, [values[operand] for operand in graph.operands(node)])
+
+
+def last_read(graph: Graph) -> list[list[int]]:
+    """For each node, the operands that no later node reads. Dead nodes count: a walk does not know that they
+    are.
+    """
+    reader = {operand: node for node in range(len(graph)) for operand in graph.operands(node)}
+    operands: list[list[int]] = [[] for _ in range(len(graph))]
+    for operand, node in reader.items():
+        operands[node].append(operand)
+    return operands
 
 
 class Known(NamedTuple):
@@ -83,7 +108,8 @@ class Known(NamedTuple):
 def interpret_abstract(
     graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval], known: Known | None = None
 ) -> list[Any]:
-    """The abstract value of every node. A variable without bounds may be anything.
+    """The abstract value of every node; nothing is known of predicates. A variable without bounds may be
+    anything.
 
     `x * x` is taken as the square that it is in bits. `known`: elements that may be taken over.
     """
@@ -117,6 +143,8 @@ def _transfer(
 ) -> Any:
     """The element of one node from those of its operands."""
     code, a, b = graph.rows[node]
+    if code >= FIRST_PREDICATE:
+        return domain.top()  # a truth value has no bounds, and no real node reads it
     if code == CONST.code:
         return domain.constant(graph.values[node])
     if code == VAR.code:

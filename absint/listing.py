@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from absint import models
-from absint.manager import pass_names
+from absint.manager import LOWERING, pass_names, takes_lowered
 from absint.ops.demand import LABELS
 from absint.ops.table import CONST, OPS, REFUSED, Op
 from absint.precision import Precision
@@ -33,15 +33,16 @@ def list_models() -> Table:
 
 def list_passes() -> Table:
     """Rewrites, which a pipeline is made of, and the analyses they ask."""
-    table = plain_table("Passes", "name", "keeps", "options", "what it does")
+    table = plain_table("Passes", "name", "keeps", "works on", "options", "what it does")
     rewrites = pass_names()
     for name in (*rewrites, *(name for name in names("passes") if name not in rewrites)):
         kind = find("passes", name)
         if name in rewrites:
             options = ",".join(f"{option.name}={option.default}" for option in fields(kind))
-            table.add_row(name, kind.promise.value, options, _of_module(kind))
+            programs = "real" if name == LOWERING or not takes_lowered(kind) else "lowered"
+            table.add_row(name, kind.promise.value, programs, options, _of_module(kind))
         else:
-            table.add_row(name, "(analysis)", "", _of_module(kind))
+            table.add_row(name, "(analysis)", "", "", _of_module(kind))
     return table
 
 

@@ -1,7 +1,9 @@
 """The pass manager: pipelines as text, run pass by pass under instruments.
 
 A pass is a frozen dataclass whose fields are its options, found by name in `absint.passes`. A pipeline's text
-is `fold,cse,minmax{rounds=2},dce`; a pipeline prints as text that parses to the same passes.
+is `fold,cse,minmax{rounds=2},dce`; a pipeline prints as text that parses to the same passes. Passes that
+rewrite real programs stand before `predicates`, which lowers them; the others of the lowering stand behind it,
+in any order, and leave a real program as it is.
 """
 
 from __future__ import annotations
@@ -25,8 +27,14 @@ LEVELS = {
     0: "",
     1: "fold,simplify,cse,minmax,dce,schedule",
     2: "fold,simplify,cse,signdemand,minmax,dce,schedule",
+    3: "fold,simplify,cse,signdemand,minmax,dce,schedule,predicates,flatten,bands,contract",
 }
-"""Pipelines by optimisation level: none, those that keep every bit, those that keep the picture."""
+"""Pipelines by optimisation level: none, one that keeps every bit, one that keeps the picture, and one that
+lowers after that.
+"""
+
+LOWERING = "predicates"
+"""The pass that makes a lowered program of a real one."""
 
 
 class PassResult(NamedTuple):
@@ -37,7 +45,10 @@ class PassResult(NamedTuple):
 
 
 class Pass(Protocol):
-    """A rewrite of programs. `promise`: how the result agrees with the program that went in."""
+    """A rewrite of programs. `promise`: how the result agrees with the program that went in.
+
+    One that takes lowered programs says so by `lowers: ClassVar[bool] = True`.
+    """
 
     name: ClassVar[str]
     promise: ClassVar[Promise]
@@ -72,7 +83,10 @@ class PassManager:
     instruments: Sequence[Instrument] = ()
 
     def run(self, program: Program) -> tuple[Program, list[Step]]:
-        """The optimised program and what each pass did."""
+        """The optimised program and what each pass did. Raises `PipelineError`, before anything runs, when a
+        pass would be given a lowered program that takes none.
+        """
+        check_order(self.passes, program.graph.lowered)
         steps = []
         for pass_ in self.passes:
             start = time.perf_counter()
@@ -104,7 +118,9 @@ _PASS = re.compile(r"\s*([a-z][a-z0-9]*)\s*(?:\{([^{}]*)\})?\s*")
 
 
 def parse_pipeline(text: str) -> list[Pass]:
-    """Passes of a pipeline's text. Raises `PipelineError` naming the pass or option that does not exist."""
+    """Passes of a pipeline's text. Raises `PipelineError` naming the pass or option that does not exist, or the
+    pass that stands behind `predicates` and should not.
+    """
     passes: list[Pass] = []
     position = 0
     while position < len(text.rstrip()):
@@ -117,7 +133,32 @@ def parse_pipeline(text: str) -> list[Pass]:
             if text[position] != "," or not text[position + 1 :].strip():
                 raise PipelineError(f"pipeline {text!r}: expected ',' and a pass at column {position + 1}")
             position += 1
+    check_order(passes)
     return passes
+
+
+def takes_lowered(pass_: Pass | type[Pass]) -> bool:
+    """Whether a pass belongs to the lowering."""
+    return bool(getattr(pass_, "lowers", False))
+
+
+def lowers(passes: Iterable[Pass]) -> bool:
+    """Whether what comes out of a pipeline is lowered."""
+    return any(pass_.name == LOWERING for pass_ in passes)
+
+
+def check_order(passes: Sequence[Pass], lowered: bool = False) -> None:
+    """Raises `PipelineError` for a pass that would be given a lowered program and takes none.
+
+    `lowered`: the program that the pipeline begins with is lowered already.
+    """
+    for position, pass_ in enumerate(passes):
+        if takes_lowered(pass_):
+            continue
+        if lowered:
+            raise PipelineError(f"pass {pass_.name!r} works on real programs, and this one is lowered already")
+        if lowers(passes[:position]):
+            raise PipelineError(f"pass {pass_.name!r} works on real programs: put it before {LOWERING!r}")
 
 
 def _make_pass(name: str, options: str) -> Pass:

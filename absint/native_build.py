@@ -37,8 +37,8 @@ OPTIONS = {
 _LLVM_TYPES = {"none": "void", "int64": "i64", "float32": "float", "float64": "double"}
 _LIBM = r"a?(sin|cos|tan)h?|atan2|sincos|exp(2|10|m1)?|log(2|10|1p)?|powi?|fma|fmuladd"
 _EXACT = r"fmod|floor|ceil|trunc|rint|nearbyint|round|sqrt|fabs|copysign"  # rounded once, or not at all
-_ALLOWED = rf"llvm\.(?!({_LIBM})\.)|({_EXACT})f?$|mem(set|cpy|move)$"
-"""What a kernel's code may call: instructions, and functions that give the same bits everywhere."""
+_ALLOWED = rf"llvm\.(?!({_LIBM})\.)|({_EXACT})f?$|mem(set|cpy|move)$|sched_yield$"
+"""What a kernel's code may call: instructions, and functions that give the same bits everywhere or none."""
 _LOOSE = r"= [a-z ]*\bf?(add|sub|mul|div|rem|neg|call) ([a-z]+ )*(fast|reassoc|contract|arcp|afn)\b.*"
 """An instruction that need not round as it says."""
 

@@ -1,16 +1,20 @@
-"""Checking that one program keeps its promise to another, on random points and on nasty ones."""
+"""Checking that one program keeps its promise to another, on random points and on nasty ones.
+
+The sign that a real program answers is `f < 0`; a lowered one answers the same with the truth of its root.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.graph import Graph
 from absint.interpret import interpret_concrete
-from absint.ops.table import SPICY
+from absint.ops.table import BAND, SPICY
 from absint.precision import Precision
 from absint.program import Box, Program, Promise
 
@@ -19,11 +23,11 @@ Points = Mapping[str, NDArray[Any]]
 
 
 class Counterexample(NamedTuple):
-    """A point at which a promise is broken."""
+    """A point at which a promise is broken. A lowered program's value is its truth."""
 
     point: dict[str, float]
-    expected: float
-    got: float
+    expected: float | bool
+    got: float | bool
     promise: Promise
 
     def __str__(self) -> str:
@@ -34,13 +38,31 @@ class Counterexample(NamedTuple):
         )
 
 
+def band_ends(*graphs: Graph) -> dict[str, list[float]]:
+    """By variable, the ends of bands of it: where lowered programs may change their answer."""
+    ends: dict[str, set[float]] = {}
+    for graph in graphs:
+        if graph.logic is None:
+            continue
+        for node in np.flatnonzero(graph.op == BAND.code).tolist():
+            if (variable := graph.variables.get(graph.rows[node][1])) is not None:
+                ends.setdefault(variable, set()).update(graph.logic.bands[node].tolist())
+    return {variable: sorted(found) for variable, found in ends.items()}
+
+
 def sample_points(
-    variables: Iterable[str], box: Box, precision: Precision, count: int, seed: int = 0
+    variables: Iterable[str],
+    box: Box,
+    precision: Precision,
+    count: int,
+    seed: int = 0,
+    special: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """`count` points of a box for each variable, in the precision.
 
     A quarter are corners, centres and special values (NaN and infinities where the box has no bounds),
     clamped into the box; half are uniform; the rest have random exponents, so that they crowd around zero.
+    `special`: numbers by variable; they and their neighbours are as frequent as the other special values.
     """
     rng = np.random.default_rng(seed)
     points = {}
@@ -52,10 +74,15 @@ def sample_points(
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             uniform = low + (high - low) * rng.random(count)
             crowded = uniform * np.exp2(-rng.integers(0, 140, count).astype(float))
-            special = np.array([lower, upper, low / 2 + high / 2, 0.0, -0.0, *SPICY])
+            nasty = np.array([lower, upper, low / 2 + high / 2, 0.0, -0.0, *SPICY])
             kind = rng.integers(0, 4, count)
-            chosen = np.where(kind == 0, rng.choice(special, count), np.where(kind == 3, crowded, uniform))
+            chosen = np.where(kind == 0, rng.choice(nasty, count), np.where(kind == 3, crowded, uniform))
             values = chosen.astype(precision.dtype)
+            if special is not None and special.get(name):
+                ends = rng.choice(np.array(special[name], precision.dtype), count)
+                beside = np.nextafter(ends, rng.choice(np.array([-np.inf, np.inf], precision.dtype), count))
+                near = np.where(rng.random(count) < 0.5, ends, beside)
+                values = np.where((kind == 0) & (rng.random(count) < 0.5), near, values)
         if not unbounded:
             values = np.clip(np.where(np.isnan(values), low, values), lower, upper).astype(precision.dtype)
         points[name] = values
@@ -63,13 +90,16 @@ def sample_points(
 
 
 def check_promise(before: Program, after: Program, points: Points, promise: Promise) -> Counterexample | None:
-    """The first point at which `after` breaks the promise to `before`; None when there is none."""
+    """The first point at which `after` breaks the promise to `before`; None when there is none.
+
+    A lowered program has no bits: of it and to it either promise is that of the sign.
+    """
     expected, got = (
         np.broadcast_to(interpret_concrete(program.graph, after.precision, points)[-1], _shape(points))
         for program in (before, after)
     )
-    if promise is Promise.SIGN:
-        wrong = (expected < 0) != (got < 0)
+    if promise is Promise.SIGN or before.graph.lowered or after.graph.lowered:
+        wrong = _answers(before, expected) != _answers(after, got)
     else:
         bits = after.precision.bits_dtype
         wrong = np.ascontiguousarray(expected).view(bits) != np.ascontiguousarray(got).view(bits)
@@ -79,10 +109,15 @@ def check_promise(before: Program, after: Program, points: Points, promise: Prom
     i = int(np.flatnonzero(wrong)[0])
     return Counterexample(
         {name: float(values[i]) for name, values in points.items()},
-        float(expected[i]),
-        float(got[i]),
+        expected[i].item(),
+        got[i].item(),
         promise,
     )
+
+
+def _answers(program: Program, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """bool[m]: what the program says to `f < 0`, from its root's values."""
+    return values if program.graph.lowered else values < 0
 
 
 def _shape(points: Points) -> tuple[int, ...]:

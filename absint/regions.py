@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from absint.analysis import DEFAULT_DOMAINS, make_domain
 from absint.domains.lattice import Domain, Interval
+from absint.errors import UsageError
 from absint.graph import AXES, Graph
-from absint.interpret import walk_abstract
+from absint.interpret import last_read, walk_abstract
 from absint.ops.table import MAX, MIN, NEG, OPS, Op
 from absint.precision import Precision
 from absint.program import Box, Program
@@ -75,23 +76,25 @@ def tile_intervals(box: Box, tiles: tuple[int, int, int], precision: Precision) 
 def measure_regions(
     program: Program, tiles: tuple[int, int, int], domains: Sequence[str] = DEFAULT_DOMAINS
 ) -> Regions:
-    """Interpret a program on the tiles of its box, `tiles` along x, y and z, and count what is left."""
+    """Interpret a program on the tiles of its box, `tiles` along x, y and z, and count what is left.
+
+    Raises `UsageError` for a lowered program.
+    """
     graph = program.graph
+    if graph.lowered:
+        raise UsageError("regions are measured of a real program: give the one that was lowered")
     domain = make_domain(domains, program.precision, batched=True)
     shape = (tiles[2], tiles[1], tiles[0])
     intervals = tile_intervals(program.box, tiles, program.precision)
-    last_reader: dict[int, int] = {}  # dead nodes count: the walk does not know that they are
-    for node, (_, a, b) in enumerate(graph.rows):
-        last_reader[a] = last_reader[b] = node
+    unread = last_read(graph)
     outcomes: dict[int, _Outcome] = {}
     with np.errstate(all="ignore"):
         for node, elements in walk_abstract(graph, domain, intervals):
             code, a, b = graph.rows[node]
             if code in (MIN.code, MAX.code):
                 outcomes[node] = _outcome(domain, OPS[code], elements[a], elements[b])
-            for operand in {a, b} - {-1}:
-                if last_reader[operand] == node:  # memory: thousands of nodes on thousands of tiles
-                    elements[operand] = None
+            for operand in unread[node]:  # memory: thousands of nodes on thousands of tiles
+                elements[operand] = None
         lower, upper, may_nan = domain.to_interval(elements[graph.root])
     # NaN is outside: a tile without numbers below 0 is outside, one that is < 0 or NaN is not inside
     inside = (upper < 0) & ~np.asarray(may_nan)

@@ -1,7 +1,7 @@
 """The report: what a program is, what each pass did to it, what was missed and why, and how far it
 specialises.
 
-`make_report` collects plain data, the same that `--format json` prints; `print_report` draws it as tables.
+`make_report` collects plain data, the same that `--format json` prints; `absint.report_tables` draws it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from absint.analysis import Analyses, BoundFacts
+from absint.graph import FIRST_PREDICATE
+from absint.lowering_facts import lowering_facts
 from absint.manager import Step, format_pass
 from absint.ops.demand import LABELS, Bounds
 from absint.ops.table import CONST, MAX, MIN, OPS, VAR
@@ -21,10 +23,6 @@ from absint.passes.liveness import liveness_of
 from absint.passes.variability import class_label, variability_of
 from absint.program import Program
 from absint.regions import measure_regions
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
 
 REPORT_PIXELS = 1024 * 1024
 """The image that memory is stated for."""
@@ -51,24 +49,27 @@ def make_report(
         "missed": _missed(result, analyses),
         "memory": {"source": _memory(start, analyses), "result": _memory(result, analyses)},
         "regions": _regions(start, domains),
+        "lowering": lowering_facts(result, steps, analyses) if result.graph.lowered else None,
     }
 
 
 def _summary(program: Program, analyses: Analyses) -> dict[str, Any]:
     graph = program.graph
-    histogram = Counter(OPS[code].name for code, _, _ in graph.rows)
+    real = [row for row in graph.rows if row[0] < FIRST_PREDICATE]
+    histogram = Counter(OPS[code].name for code, _, _ in real)
     classes = Counter(
         class_label(variables)
-        for (_, a, _), variables in zip(graph.rows, variability_of(program, analyses), strict=True)
-        if a >= 0
+        for (code, a, _), variables in zip(graph.rows, variability_of(program, analyses), strict=True)
+        if a >= 0 and code < FIRST_PREDICATE
     )
+    operations = (graph.op < FIRST_PREDICATE) & (graph.args[:, 0] >= 0)
     return {
         "operations": graph.operation_count,
-        "nodes": len(graph),
+        "nodes": len(real),
         "constants": histogram.pop(CONST.name, 0),
         "variables": sorted(set(graph.variables.values())),
         "depth": graph.depth(),
-        "shared": int(((graph.use_counts > 1) & (graph.args[:, 0] >= 0)).sum()),
+        "shared": int(((graph.use_counts > 1) & operations).sum()),
         "histogram": {name: count for name, count in histogram.most_common() if name != VAR.name},
         "variability": dict(classes.most_common()),
     }
@@ -159,9 +160,9 @@ def _memory(program: Program, analyses: Analyses) -> dict[str, Any]:
 
 
 def _regions(program: Program, domains: Sequence[str]) -> list[dict[str, Any]]:
-    """Tiles of 1/16 and 1/64 of the box; empty where x and y have no bounds."""
+    """Tiles of 1/16 and 1/64 of the box; empty where x and y have no bounds, or the program is lowered."""
     used = set(program.graph.variables.values())
-    if not {"x", "y"} <= set(program.box.bounds):
+    if program.graph.lowered or not {"x", "y"} <= set(program.box.bounds):
         return []
     rows = []
     for count in TILES_PER_AXIS:
@@ -177,106 +178,3 @@ def _regions(program: Program, domains: Sequence[str]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def print_report(report: dict[str, Any], console: Console) -> None:
-    """Draw a report as tables."""
-    box = ", ".join(f"{name} {ends[0]:g}:{ends[1]:g}" for name, ends in report["box"].items()) or "everywhere"
-    console.print(
-        f"precision {report['precision']}, box {box}, promise {report['promise']}, "
-        f"domains {', '.join(report['domains'])}"
-    )
-    for table in (
-        _program_table(report),
-        _histogram_table(report),
-        _pass_table(report),
-        _memory_table(report),
-        _region_table(report),
-        _missed_table(report),
-    ):
-        console.print()
-        console.print(table)
-
-
-def _table(title: str, *columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right")
-    return table
-
-
-def _program_table(report: dict[str, Any]) -> Table:
-    table = _table("Program", "", "source", "result")
-    source, result = report["source"], report["result"]
-    for key in ("operations", "nodes", "constants", "depth", "shared"):
-        table.add_row(key, str(source[key]), str(result[key]))
-    for name in sorted({*source["variability"], *result["variability"]}, key=lambda n: (n.count(","), n)):
-        table.add_row(
-            f"operations of {name}" if name != "constant" else "constant operations",
-            str(source["variability"].get(name, 0)),
-            str(result["variability"].get(name, 0)),
-        )
-    return table
-
-
-def _histogram_table(report: dict[str, Any]) -> Table:
-    table = _table("Operations", "op", "source", "result")
-    source, result = report["source"]["histogram"], report["result"]["histogram"]
-    for name in {**source, **result}:
-        table.add_row(name, str(source.get(name, 0)), str(result.get(name, 0)))
-    return table
-
-
-def _pass_table(report: dict[str, Any]) -> Table:
-    table = _table("Passes", "pass", "before", "after", "ms", "rewrites")
-    table.columns[-1].justify = "left"
-    for row in report["passes"]:
-        rules = ", ".join(f"{r['rule']} {r['count']} ({r['mode']})" for r in row["rewrites"]) or "none"
-        table.add_row(row["pass"], str(row["before"]), str(row["after"]), f"{row['ms']:.1f}", rules)
-    if report["passes"]:
-        total = sum(row["ms"] for row in report["passes"])
-        table.add_row("total", str(report["passes"][0]["before"]), str(report["result"]["operations"]),
-                      f"{total:.1f}", "", style="bold")  # fmt: skip
-    return table
-
-
-def _memory_table(report: dict[str, Any]) -> Table:
-    pixels = report["memory"]["source"]["pixels"]
-    table = _table(f"Memory for {pixels:,} points at once", "", "source", "result")
-    rows = [report["memory"][key] for key in ("source", "result")]
-    table.add_row("every value kept", *(f"{row['naive_bytes'] / 2**20:,.0f} MiB" for row in rows))
-    table.add_row("freed at last use", *(f"{row['live_bytes'] / 2**20:,.0f} MiB" for row in rows))
-    table.add_row("peak live values", *(str(row["peak_live"]) for row in rows))
-    table.add_row("slots", *(str(row["slots"]) for row in rows))
-    return table
-
-
-def _region_table(report: dict[str, Any]) -> Table:
-    table = _table(
-        "Specialisation of the source", "tiles", "undecided", "operations left", "with sign demand"
-    )
-    for row in report["regions"]:
-        tiles = "x".join(str(count) for count in row["tiles"] if count > 1)
-        table.add_row(
-            tiles,
-            f"{100 * row['undecided']:.1f} %",
-            f"{row['operations_left']:.1f}",
-            f"{row['operations_left_for_sign']:.1f}",
-        )
-    return table
-
-
-MISSED_SHOWN = 10
-
-
-def _missed_table(report: dict[str, Any]) -> Table:
-    missed = report["missed"]
-    shown = f", the {MISSED_SHOWN} nearest to a decision" if len(missed) > MISSED_SHOWN else ""
-    table = _table(f"Missed: {len(missed)} min and max kept{shown}", "at", "op", "demand", "why")
-    table.columns[-1].justify = "left"
-    for row in missed[:MISSED_SHOWN]:
-        table.add_row(f"line {row['line']}" if row["line"] else "made", row["op"], row["demand"], row["why"])
-    return table

@@ -3,7 +3,7 @@
 One instruction a line, `name opcode operands…`; a line that begins with `#` is a comment, blank lines are
 skipped. Operands are defined above, the value of the program is its last line. The parser makes one node
 per line, duplicates included, and keeps names and line numbers; what the writer prints parses back to the
-same graph. Errors carry file, line and column.
+same graph. Errors carry file, line and column. A lowered program has no such text, only a dump in its manner.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from absint.errors import UsageError, VmError
-from absint.graph import ARITY, BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder
-from absint.ops.table import BY_NAME, CONST, OPS, REFUSED, VAR
+from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder
+from absint.ops.table import BAND, BY_NAME, CONST, OPS, REFUSED, VAR
 
 VARIABLE_PREFIX = "var-"
 
@@ -217,20 +217,32 @@ def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
     """The text of a graph, which parses back to it; nodes without a name get one that is free.
 
     `comments`: lines to put first, without their `#`. Raises `GraphError` for a graph that `verify` refuses:
-    text made of a name with a blank in it, say, would be another program.
+    text made of a name with a blank in it, say, would be another program. Raises `UsageError` for a lowered
+    program, which has no such text.
+    """
+    if graph.lowered:
+        raise UsageError("a lowered program has no .vm form: its predicates are no opcodes (see dump_vm)")
+    return dump_vm(graph, comments)
+
+
+def dump_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
+    """What `write_vm` gives, of a lowered program too: for people to read, and not to be parsed.
+
+    Predicates are lines such as `_5 band _4 -inf -0.25`, lower and upper end, and `_9 all _5 _7 _8`.
     """
     graph.verify()
     names = _complete_names(graph)
     lines = [f"# {line}".rstrip() for comment in comments for line in comment.split("\n")]
-    for node, (code, a, b) in enumerate(graph.rows):
+    for node, (code, _, _) in enumerate(graph.rows):
+        words = [names[node], graph.record(node).name, *(names[operand] for operand in graph.operands(node))]
         if code == CONST.code:
-            lines.append(f"{names[node]} const {graph.values[node]!r}")
+            words.append(repr(graph.values[node]))
         elif code == VAR.code:
-            lines.append(f"{names[node]} {VARIABLE_PREFIX}{graph.variables[node]}")
-        elif ARITY[code] == 1:
-            lines.append(f"{names[node]} {OPS[code].name} {names[a]}")
-        else:
-            lines.append(f"{names[node]} {OPS[code].name} {names[a]} {names[b]}")
+            words[1] = VARIABLE_PREFIX + graph.variables[node]
+        elif code == BAND.code:
+            assert graph.logic is not None
+            words += map(repr, graph.logic.bands[node].tolist())
+        lines.append(" ".join(words))
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,9 @@
 Every instruction is one call of the op table's array form. Values that depend on x alone stay one row, those
 on y alone one column, by broadcasting. Registers are reused as the tape says, which frees a value at the
 latest when the next one takes its slot. Images are drawn in bands of rows, so memory does not grow with them.
+
+A lowered program has no tape: its predicates are evaluated one by one as the graph has them, everywhere, boxes
+or not.
 """
 
 from __future__ import annotations
@@ -26,11 +29,12 @@ from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
 from absint.errors import DomainError
 from absint.graph import AXES
+from absint.interpret import last_read, walk_concrete
 from absint.ops.table import OPS, Op
 from absint.ops.translate import array_form
 from absint.precision import Precision
 from absint.program import Program
-from absint.tape import lower
+from absint.tape import Tape, lower
 from absint.view import View
 
 Instruction = tuple[Callable[..., Any], int, int, int]
@@ -43,9 +47,13 @@ class ArrayExecutable:
     def __init__(self, program: Program, xp: Any, chunk: int) -> None:
         check_gradual_underflow()
         self.program = program
-        self.tape = lower(program.graph)
         self._xp = xp
         self._chunk = chunk
+
+    @cached_property
+    def tape(self) -> Tape:
+        """The real program in registers."""
+        return lower(self.program.graph)
 
     @cached_property
     def _code(self) -> list[Instruction]:
@@ -123,7 +131,7 @@ class ArrayExecutable:
         z = xp.asarray(view.height_z(precision))[:, None]
         picture = xp.empty((view.height, view.width), np.uint8)
         for rows, columns in _parts((view.height, view.width), self._chunk):
-            inside = self._run({"x": xs[:, columns], "y": ys[rows], "z": z}) < 0
+            inside = self._inside({"x": xs[:, columns], "y": ys[rows], "z": z})
             picture[rows, columns] = xp.asarray(inside).astype(np.uint8) * np.uint8(255)
         return picture if xp is np else xp.asnumpy(picture)  # type: ignore[no-any-return]  # as above
 
@@ -137,6 +145,24 @@ class ArrayExecutable:
         surplus = sorted(set(names) - self.program.variables - set(AXES))
         if surplus:
             raise DomainError(f"the program has no variable {surplus[0]!r}")
+
+    def _inside(self, inputs: Mapping[str, Any]) -> Any:
+        """Whether the program is < 0, for arrays that broadcast."""
+        graph = self.program.graph
+        if not graph.lowered:
+            return self._run(inputs) < 0
+        values: list[Any] = []
+        with np.errstate(all="ignore"):
+            for node, so_far in walk_concrete(graph, self.program.precision, inputs, self._xp):
+                values = so_far
+                for operand in self._unread[node]:
+                    values[operand] = None
+        return values[graph.root]
+
+    @cached_property
+    def _unread(self) -> list[list[int]]:
+        """For each node, what can be freed after it."""
+        return last_read(self.program.graph)
 
     def _run(self, inputs: Mapping[str, Any]) -> Any:
         """The root's value for arrays that broadcast."""

@@ -1,7 +1,7 @@
 """Liveness: how long each computed value is needed, and so how much memory a run takes.
 
 Constants and variables are always at hand and are not counted. Nodes that the root does not depend on are
-never computed.
+never computed. In a lowered program bands read values, but a truth value is none.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.analysis import Analyses
+from absint.graph import FIRST_PREDICATE
 from absint.program import Program
 from absint.tape import last_uses, slots_needed
 
 
 @dataclass(frozen=True)
 class Liveness:
-    """`last_use`: int64[n], the last node that reads each node, n for the root, -1 for what is never read.
+    """`last_use`: int64[n], the last node that reads each real node, n for the root, -1 for what is never read.
     `live`: int64[m], values held after each of the m computed nodes. `peak`: the largest of them. `slots`:
     how many registers a tape needs, which is the peak or one less where a result takes its operand's place.
     """
@@ -41,7 +42,8 @@ class LivenessAnalysis:
         graph = program.graph
         last = last_uses(graph)
         changes = np.zeros(len(graph) + 2, np.int64)
-        computed = np.flatnonzero((graph.args[:, 0] >= 0) & (last >= 0))
+        real = graph.op < FIRST_PREDICATE
+        computed = np.flatnonzero(real & (graph.args[:, 0] >= 0) & (last >= 0))
         np.add.at(changes, computed, 1)
         # a value is still held while its last reader computes, and given up after it
         np.add.at(changes, last[computed] + 1, -1)

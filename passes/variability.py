@@ -5,11 +5,13 @@ A node of x alone is the same all the way down a column, and is computed once fo
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from operator import or_
 from typing import ClassVar
 
 from absint.analysis import Analyses
-from absint.graph import AXES
+from absint.graph import AXES, FIRST_PREDICATE
 from absint.program import Program
 
 OTHERS = 1 << len(AXES)
@@ -26,9 +28,11 @@ class VariabilityAnalysis:
         """The variables of each node as bits; 0 for a constant expression."""
         graph = program.graph
         classes: list[int] = []
-        for node, (_, a, b) in enumerate(graph.rows):
+        for node, (code, a, b) in enumerate(graph.rows):
             if a >= 0:
                 classes.append(classes[a] | classes[b] if b >= 0 else classes[a])
+            elif code >= FIRST_PREDICATE:
+                classes.append(functools.reduce(or_, (classes[each] for each in graph.operands(node)), 0))
             else:
                 variable = graph.variables.get(node)
                 classes.append(0 if variable is None else _bit(variable))

@@ -8,7 +8,11 @@ import numpy as np
 from numba import njit, types
 
 from absint.kernels.layout import (
+    AWAKE,
     FRAME,
+    HELPER_WORDS,
+    JOINED,
+    MAILBOX,
     THREAD,
     TILE_COLUMNS,
     TILE_ROWS,
@@ -23,6 +27,7 @@ from absint.kernels.strips import (
     atomic_store,
     atomic_swap_if,
     bits_of,
+    give_way,
     load8,
     relax,
     repeat8,
@@ -40,7 +45,7 @@ FREE, WRITING, DONE = range(3)
 
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
-    """`prepare`, `draw` and `finish` for the precision, see there."""
+    """`prepare`, `draw`, `finish` and `join_frames` for the precision, see there."""
     precision = Precision(precision_name)
     reals = REALS[precision_name]
     size = precision.dtype.itemsize
@@ -201,9 +206,9 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             write_tile(frame, thread, tile)
             atomic_store(state, DONE)
 
-    def draw(frame_, thread_, most):
-        """Take tiles that nobody has taken, at most `most`; returns how many were there to take."""
-        frame, thread = i64s(frame_), i64s(thread_)
+    @njit(error_model="numpy")
+    def take_tiles(frame, thread, most):
+        """Make tiles that nobody has taken, at most `most`; returns how many there were."""
         begin(frame, thread)
         taken = np.int64(0)
         while taken < most:
@@ -214,20 +219,53 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             taken += 1
         return taken
 
+    def draw(frame_, thread_, most):
+        """`take_tiles` for the caller's thread."""
+        return take_tiles(i64s(frame_), i64s(thread_), most)
+
     def finish(frame_, thread_):
         """Make the tiles that other threads have taken and not finished, rather than wait for them."""
         frame, thread = i64s(frame_), i64s(thread_)
-        begin(frame, thread)
+        begun = False
         for tile in range(frame[FRAME.tiles]):
             state = frame[FRAME.states] + 8 * tile
             if atomic_load(state) == FREE:
+                if not begun:
+                    begin(frame, thread)
+                    begun = True
                 make_tile(frame, thread, tile)
             while atomic_load(state) != DONE:
                 relax()
+
+    def join_frames(crew, helper, patience):
+        """A helper's work: draw in whatever frame is in the mailbox, until there was none for `patience` looks.
+
+        A frame's memory is kept while a helper says that it has joined it. It says so, and then looks again
+        whether the frame is still there to be joined.
+        """
+        mine = crew + 8 * HELPER_WORDS * (helper + 1)
+        joined = mine + 8 * JOINED
+        looks = np.int64(0)
+        while looks < patience:
+            looks += 1
+            offered = atomic_load(crew + 8 * MAILBOX)
+            if offered != 0:
+                atomic_store(joined, offered)
+                if atomic_load(crew + 8 * MAILBOX) == offered:
+                    frame = i64s(offered)
+                    if helper < frame[FRAME.helpers] and atomic_load(frame[FRAME.counter]) < frame[FRAME.tiles]:
+                        take_tiles(frame, i64s(i64s(frame[FRAME.helper_threads])[helper]), frame[FRAME.tiles])
+                        looks = np.int64(0)
+                atomic_store(joined, np.int64(0))
+            for _ in range(20):
+                relax()
+            give_way()
+        atomic_store(mine + 8 * AWAKE, np.int64(0))
 
     address = types.int64
     return {
         "prepare": (prepare, types.none(address)),
         "draw": (draw, types.int64(address, address, address)),
         "finish": (finish, types.none(address, address)),
+        "join_frames": (join_frames, types.none(address, address, address)),
     }

@@ -77,17 +77,23 @@ FRAME = _places(
     # made of both by `prepare`
     "pixels_x pixels_y box_pixels top_left top_right top_top top_bottom "
     # threads
-    "counter states "
+    "counter states helpers helper_threads "
     # a `REGIONS` block, or 0
     "regions",
 )
-"""Of a frame. `height_z` and the guesses of `prepare` are numbers in memory, the others as in `Plan`."""
+"""Of a frame. `helpers` threads may join, each with its `THREAD` block in `helper_threads`. `height_z` and the guesses of `prepare` are numbers in memory, the others as in `Plan`."""
 
 THREAD = _places(
     "Thread", "scratch planes factors filled strip sums stack words window column x_tables y_tables regions"
 )
 """Of a thread: addresses in its memory. `column`: the tile column that its x tables are for, -1 for none."""
 
+MAILBOX = 0
+"""Where in a crew's words the address of the frame that helpers may join lies, 0 for none."""
+HELPER_WORDS = 8
+"""A crew's int64s for each helper, itself a cache line; helper k's begin at `(k + 1) * HELPER_WORDS`."""
+JOINED, AWAKE = range(2)
+"""A helper's words: the frame that it draws, or 0; whether it looks at the mailbox."""
 
 REGION_LEAF = 16
 """Rows and columns of the smallest region; its pixels are computed."""

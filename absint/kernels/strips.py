@@ -10,6 +10,7 @@ lanes a third more columns would be computed in vain. Imported only where Numba 
 from __future__ import annotations
 
 import operator
+import os
 from typing import Any
 
 from llvmlite import ir
@@ -278,10 +279,24 @@ def relax(typingctx: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if "x86" in str(builder.module.triple):
-            name = "llvm.x86.sse2.pause"
-            known = builder.module.globals.get(name)
-            pause = known or ir.Function(builder.module, ir.FunctionType(ir.VoidType(), []), name)
-            builder.call(pause, [])
+            builder.call(_external(builder, "llvm.x86.sse2.pause", ir.VoidType()), [])
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+@intrinsic
+def give_way(typingctx: Any) -> Any:
+    """Let other threads have the processor, if any wants it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if os.name == "posix":
+            builder.call(_external(builder, "sched_yield", _I32), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+def _external(builder: Any, name: str, result: Any) -> Any:
+    known = builder.module.globals.get(name)
+    return known or ir.Function(builder.module, ir.FunctionType(result, []), name)

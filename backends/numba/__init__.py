@@ -1,1 +1,103 @@
-"""The fast CPU engine."""
+"""The fast CPU engine: kernels written in Numba, compiled once per machine, that run any program.
+
+Pictures are drawn from a plan (`absint.plan`), values by a tape over blocks of points.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.backend import Availability, Ranges, check_gradual_underflow, check_view
+from absint.domains.lattice import Interval
+from absint.errors import UsageError
+from absint.lowering import Predicates, assembled
+from absint.plan import make_plan
+from absint.ops.table import BAND
+from absint.program import Program, Promise
+from absint.view import View
+
+
+@dataclass
+class Numba:
+    """`threads`: how many threads may draw a picture; all cores if not given."""
+
+    name: ClassVar[str] = "numba"
+    threads: int | None = None
+
+    def probe(self) -> Availability:
+        """Numba compiles the kernels, llvmlite loads them."""
+        for package in ("llvmlite", "numba"):
+            if importlib.util.find_spec(package) is None:
+                return Availability(False, f"{package} is not installed: pip install numba")
+        return Availability(True)
+
+    def compile(self, program: Program) -> NumbaExecutable:
+        """Nothing is compiled yet: plans and tapes are made when they are needed."""
+        check_gradual_underflow()
+        return NumbaExecutable(program, self.threads)
+
+
+class NumbaExecutable:
+    """A program on the CPU."""
+
+    def __init__(self, program: Program, threads: int | None = None) -> None:
+        self.program = program
+        self.threads = threads
+
+    @cached_property
+    def _renderer(self) -> Any:
+        from .renderer import Renderer
+
+        return Renderer(make_plan(_lowered(self.program)), self.program.precision)
+
+    @cached_property
+    def _values(self) -> Any:
+        from .values import Values
+
+        return Values(self.program)
+
+    def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
+        """See `Executable.values`."""
+        return self._values.values(x, y, z, **variables)  # type: ignore[no-any-return]  # imported when used
+
+    def bounds(self, boxes: Ranges) -> Interval:
+        """See `Executable.bounds`."""
+        return self._values.bounds(boxes)  # type: ignore[no-any-return]  # imported when used
+
+    def image(self, view: View, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """See `Executable.image`. `out`: uint8[height, width] with rows of contiguous bytes, to draw into."""
+        check_view(self.program, view)
+        if out is not None and (
+            out.shape != (view.height, view.width) or out.dtype != np.uint8 or out.strides[1] != 1
+        ):
+            raise UsageError(f"out: expected uint8[{view.height}, {view.width}] with contiguous rows")
+        return self._renderer.image(view, self.threads or _cores(), out)  # type: ignore[no-any-return]  # as above
+
+
+def _cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _lowered(program: Program) -> Program:
+    """The program as the predicate `f < 0`, if it is not one yet: that its root is in one band."""
+    graph = program.graph
+    if graph.lowered:
+        return program
+    ends = (-np.inf, -program.precision.tiny)
+    question = Predicates(
+        code=np.array([BAND.code], np.uint8),
+        value=np.array([graph.root], np.int32),
+        bands=np.array([ends]),
+        starts=np.zeros(2, np.int32),
+        items=np.zeros(0, np.int32),
+        lines=graph.lines[-1:],
+    )
+    return replace(program, graph=assembled(graph, question), promise=Promise.SIGN, source=program.origin)

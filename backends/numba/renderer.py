@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -18,39 +20,10 @@ from absint.region_plan import RegionProgram
 from absint.sweep import KERNEL_SOURCES, record_dtype
 from absint.view import View
 
+from . import crew as crews
+from .memory import LINE, Block, aligned
+
 WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
-LINE = 64
-"""Bytes of a cache line."""
-
-
-def aligned(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Uninitialised memory that begins at a cache line."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = np.empty(size + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    return room[start : start + size].view(dtype).reshape(shape)
-
-
-class Block:
-    """An int64 array for the kernels, with the arrays whose addresses it holds."""
-
-    def __init__(self, layout: Any, /, **fields: Any) -> None:
-        self._layout = layout
-        self.words = aligned(len(layout), np.int64)
-        self.words[:] = 0
-        self.arrays: dict[str, NDArray[Any]] = {}
-        self.parts: list[Block] = []
-        self.set(**fields)
-        self.address = self.words.ctypes.data
-
-    def set(self, **fields: Any) -> None:
-        """Put numbers and the addresses of arrays in their places."""
-        for name, value in fields.items():
-            if isinstance(value, np.ndarray):
-                assert value.flags.c_contiguous
-                self.arrays[name] = value
-                value = value.ctypes.data
-            self.words[getattr(self._layout, name)] = value
 
 
 def thread_block(plan: Plan, precision: Precision) -> Block:
@@ -167,27 +140,81 @@ def _none(count: int) -> NDArray[np.float64]:
     return np.full(count, np.nan)
 
 
+SLICE = 0.05
+"""Seconds that kernels run before Python may look for Ctrl-C."""
+
+WORTH_WAKING = 60e-6
+"""Seconds that a frame must last to be worth a helper."""
+
+
 class Renderer:
-    """Draws frames of one plan."""
+    """Draws frames of one plan. One picture at a time."""
 
     def __init__(self, plan: Plan, precision: Precision) -> None:
         self._plan = plan
         self._precision = precision
+        # every precision has its own kernels, and helpers run those of the frame that they join
         self._kernels = native.load("absint.kernels.frame", precision.value, depends=KERNEL_SOURCES)
-        self._thread = thread_block(plan, precision)
         self._regions = None if plan.regions is None else region_block(plan.regions, precision)
+        self._threads = [thread_block(plan, precision)]
         self._frame: tuple[View, Frame] | None = None
+        self._seconds_per_tile = 0.0
+        self._lock = threading.Lock()
 
-    def image(self, view: View) -> NDArray[np.uint8]:
-        """uint8[height, width]."""
+    def image(self, view: View, threads: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """uint8[height, width], drawn by up to `threads` threads."""
+        image = aligned((view.height, view.width), np.uint8) if out is None else out
+        with self._lock:
+            frame = self._frame_of(view)
+            frame.block.words[FRAME.image] = image.ctypes.data
+            frame.block.words[FRAME.row_stride] = image.strides[0]
+            self._draw(frame, threads)
+        return image
+
+    def _frame_of(self, view: View) -> Frame:
+        """The frame of a view, ready to be drawn. That of the last view is used again."""
         if self._frame is None or self._frame[0] != view:
             self._frame = view, Frame(self._plan, self._regions, view, self._precision)
         frame = self._frame[1]
-        image = aligned((frame.height, frame.width), np.uint8)
-        block = frame.block
-        block.words[FRAME.image] = image.ctypes.data
         frame.states[:] = 0
         frame.counter[0] = 0
-        self._kernels["prepare"](block.address)
-        self._kernels["draw"](block.address, self._thread.address, frame.tiles)
-        return image
+        self._kernels["prepare"](frame.block.address)
+        return frame
+
+    def _draw(self, frame: Frame, threads: int) -> None:
+        tiles, block = frame.tiles, frame.block
+        helpers = min(threads, tiles) - 1
+        offered = False
+        if helpers > 0 and self._seconds_per_tile * tiles > WORTH_WAKING:
+            while len(self._threads) <= helpers:
+                self._threads.append(thread_block(self._plan, self._precision))
+            addresses = np.array([thread.address for thread in self._threads[1:]], np.int64)
+            block.set(helper_threads=addresses, helpers=helpers)
+            offered = crews.crew.offer(block, helpers, self._kernels["join_frames"])
+        try:
+            start = time.perf_counter()
+            made = self._take(block, tiles)
+            seconds = time.perf_counter() - start
+            if offered:
+                self._kernels["finish"](block.address, self._threads[0].address)
+            if made:
+                self._seconds_per_tile = seconds / made
+        finally:
+            frame.counter[0] = tiles  # after Ctrl-C too, nobody takes more
+            if offered and crews.crew.withdraw(block):
+                self._frame = None  # its memory is in use: the next picture gets a new one
+
+    def _take(self, block: Block, tiles: int) -> int:
+        """Make tiles until none is left; how many this thread made."""
+        draw, mine = self._kernels["draw"], self._threads[0].address
+        known = self._seconds_per_tile
+        most = max(1, int(SLICE / known)) if known else 4
+        made = 0
+        while True:
+            start = time.perf_counter()
+            taken = draw(block.address, mine, most)
+            made += taken
+            if taken < most:
+                return made
+            rate = most / max(time.perf_counter() - start, 1e-6)
+            most = max(1, min(8 * most, int(SLICE * rate)))

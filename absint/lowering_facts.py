@@ -1,0 +1,107 @@
+"""What the lowering made of a program: its atoms by kind, and how much of the box its boxes leave out."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.analysis import Analyses
+from absint.graph import AXES, Graph
+from absint.manager import Step
+from absint.ops.table import ADD, ALL, ANY, BAND, FALSE, SUB
+from absint.passes.variability import variability_of
+from absint.program import Program
+
+KINDS = (*(f"of {axis} alone" for axis in AXES), "of the form u + v", "of another form")
+
+
+def lowering_facts(program: Program, steps: Sequence[Step], analyses: Analyses) -> dict[str, Any]:
+    """The section of the report on a lowered program.
+
+    `atoms`: bands, by kind; one of the form u + v is of a sum or difference of values of one variable each.
+    `thresholds`: distinct pairs of a value and an end. `values`: real nodes that bands are of. `boxes` and
+    `empty`: how often `contract` wrote a box or proved an operand empty. `covered`: the share of the box's
+    area, in x and y, in a box of some operand of the root; `boxes_over_a_point`: in how many, on average.
+    """
+    graph = program.graph
+    assert graph.logic is not None
+    bands = np.flatnonzero(graph.op == BAND.code)
+    values = graph.args[bands, 0].tolist()
+    ends = graph.logic.bands[bands].tolist()
+    classes = variability_of(program, analyses)
+    kinds = Counter(_kind(graph, classes, value) for value in values)
+    uses = Counter(rewrite.rule for step in steps for rewrite in step.rewrites.elements())
+    rectangles = _rectangles(program)
+    shares = None if rectangles is None else _shares(rectangles)
+    return {
+        "atoms": len(values),
+        "atoms_by_kind": {kind: kinds[kind] for kind in KINDS if kinds[kind]},
+        "thresholds": len(
+            {(v, end) for v, pair in zip(values, ends, strict=True) for end in pair if math.isfinite(end)}
+        ),
+        "values": len(set(values)),
+        "all": int((graph.op == ALL.code).sum()),
+        "any": int((graph.op == ANY.code).sum()),
+        "root": graph.record(graph.root).name,
+        "operands": len(graph.operands(graph.root)),
+        "boxes": uses["boxed"],
+        "empty": uses["proved-empty"],
+        "covered": shares and shares[0],
+        "boxes_over_a_point": shares and shares[1],
+    }
+
+
+def _kind(graph: Graph, classes: Sequence[int], value: int) -> str:
+    """The kind of a band of this real node."""
+    axes = [1 << place for place in range(len(AXES))]
+    if classes[value] in axes:
+        return KINDS[axes.index(classes[value])]
+    code, a, b = graph.rows[value]
+    separable = code in (ADD.code, SUB.code) and classes[a] in axes and classes[b] in axes
+    return KINDS[-2 if separable else -1]
+
+
+def _rectangles(program: Program) -> NDArray[np.float64] | None:
+    """float64[m + 1, 2, 2]: the program's box, then those of the root's operands, by x and y, lower and upper
+    end; the root's own if it is no `any`. None for a box without an area.
+    """
+    graph = program.graph
+    outer = [program.box.of_variable(axis) for axis in AXES[:2]]
+    if any(bounds.may_nan or not 0 < bounds.upper - bounds.lower < math.inf for bounds in outer):
+        return None
+    root_is_any = graph.rows[graph.root][0] == ANY.code
+    operands = graph.operands(graph.root) if root_is_any else (graph.root,)
+    rectangles = np.array([[bounds[:2] for bounds in outer]] * (1 + len(operands)), np.float64)
+    assert graph.logic is not None
+    for rectangle, operand in zip(rectangles[1:], operands, strict=True):
+        parts = graph.operands(operand) if graph.rows[operand][0] == ALL.code else (operand,)
+        for part in parts:
+            code, value, _ = graph.rows[part]
+            if code == BAND.code and graph.variables.get(value) in AXES[:2]:
+                side = rectangle[AXES.index(graph.variables[value])]
+                lower, upper = graph.logic.bands[part]
+                side[:] = max(side[0], lower), max(side[0], min(side[1], upper))
+        if graph.rows[operand][0] == FALSE.code:
+            rectangle[:, 1] = rectangle[:, 0]
+    return rectangles
+
+
+def _shares(rectangles: NDArray[np.float64]) -> tuple[float, float]:
+    """The share of the first rectangle's area that the others cover, and how often they do."""
+    (xs, left), (ys, low) = (np.unique(rectangles[:, axis], return_inverse=True) for axis in range(2))
+    left, low = left.reshape(-1, 2), low.reshape(-1, 2)
+    depth = np.zeros((len(ys), len(xs)), np.int64)  # differences of the depth along both axes
+    for (x0, x1), (y0, y1) in zip(left[1:], low[1:], strict=True):
+        depth[y0, x0] += 1
+        depth[y0, x1] -= 1
+        depth[y1, x0] -= 1
+        depth[y1, x1] += 1
+    depth = depth.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
+    areas = np.diff(ys)[:, None] * np.diff(xs)
+    total = areas.sum()
+    return float(areas[depth > 0].sum() / total), float((areas * depth).sum() / total)
