@@ -24,9 +24,9 @@ from absint.tape_code import FIXED, Place, TapeCode
 class RegionProgram:
     """Steps, the last of which is the root, a predicate.
 
-    `steps` int32[n, 4], `items` int32[m], `kind` uint8[n], `ends` float64[n, 2] as in the layout. `op` uint8[n]:
-    the operation of each real step, 0 for predicates. `special_places` int64[2 + k] and `special_classes`
-    uint8[2 + k]: where x, y and the k fixed values lie in scratch memory.
+    `steps` int32[n, 4], `items` int32[m], `kind` uint8[n], `ends` float64[n, 2] as in the layout. `op`
+    uint8[n]: the operation of each real step, 0 for predicates. `special_places` int64[2 + k] and
+    `special_classes` uint8[2 + k]: where x, y and the k fixed values lie in scratch memory.
     """
 
     steps: NDArray[np.int32]
@@ -76,8 +76,8 @@ class _Writer:
     def program(self, roots: Sequence[int]) -> RegionProgram:
         """The whole program."""
         needed = self._needed(roots)
-        values = [self._rows[predicate].value for predicate in needed if self._rows[predicate].code == BAND.code]
-        for node in self._code.cone(values):
+        bands = (self._rows[predicate] for predicate in needed)
+        for node in self._code.cone(band.value for band in bands if band.code == BAND.code):
             self._operand[node] = self._real(node)
         for predicate in needed:
             self._predicate[predicate] = self._truth(self._rows[predicate])

@@ -19,6 +19,7 @@ from absint.kernels.layout import (
     Y_PITCH,
 )  # fmt: skip
 from absint.kernels.memory import REALS, f64s, i32s, i64s, u8s
+from absint.kernels.regions import region_drawers
 from absint.kernels.strips import (
     at_least,
     at_most,
@@ -35,7 +36,6 @@ from absint.kernels.strips import (
     spread_bits,
     trailing_zeros,
 )  # fmt: skip
-from absint.kernels.regions import region_drawers
 from absint.kernels.tapes import LANES, run_tape
 from absint.kernels.tiles import clear, term_drawer
 from absint.precision import Precision
@@ -54,22 +54,20 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     load = load8["f64"]
 
     @njit(error_model="numpy")
-    def count_below(samples, n, threshold):
-        """How many of n rising samples are below a threshold: a guess by proportion, corrected."""
-        low, high = np.int64(0), n  # the answer is from low to high
-        first, last = np.float64(samples[0]), np.float64(samples[n - 1])
-        guess = (threshold - first) / (last - first) * np.float64(n - 1)
-        if guess > 0:  # false for NaN too
-            k = np.int64(min(guess, np.float64(n)))
-            for _ in range(4):
-                if k > 0 and np.float64(samples[k - 1]) >= threshold:
-                    high = k - 1
-                    k -= 1
-                elif k < n and np.float64(samples[k]) < threshold:
-                    low = k + 1
-                    k += 1
-                else:
-                    return k
+    def count_below(samples, n, first, scale, threshold):
+        """How many of n rising samples are below a threshold.
+
+        Samples are nearly even, so that proportion from the `first` of them, `scale` samples to a unit, comes
+        within a sample of the place; the five samples there tell. Otherwise the place is searched.
+        """
+        guess = (threshold - first) * scale
+        if guess >= 2 and guess < np.float64(n - 3):  # false for NaN too
+            k = np.int64(guess)
+            if np.float64(samples[k - 2]) < threshold and np.float64(samples[k + 2]) >= threshold:
+                below = np.int64(np.float64(samples[k - 1]) < threshold)
+                below += np.int64(np.float64(samples[k]) < threshold)
+                return k - 1 + below + np.int64(np.float64(samples[k + 1]) < threshold)
+        low, high = np.int64(0), n
         while low < high:
             middle = (low + high) >> 1
             if np.float64(samples[middle]) < threshold:
@@ -78,6 +76,12 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 high = middle
         return low
 
+    @njit(error_model="numpy")
+    def proportion(samples, n):
+        """The first of some samples, and how many there are to a unit."""
+        first = np.float64(samples[0])
+        return first, np.float64(n - 1) / (np.float64(samples[n - 1]) - first)
+
     def prepare(frame_):
         """Thresholds to pixels: the boxes of terms for this view."""
         frame = i64s(frame_)
@@ -85,10 +89,12 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         xs, rising = reals(frame[FRAME.xs]), reals(frame[FRAME.ys_rising])
         tx, ty = f64s(frame[FRAME.thresholds_x]), f64s(frame[FRAME.thresholds_y])
         px, py = i32s(frame[FRAME.pixels_x]), i32s(frame[FRAME.pixels_y])
+        first, scale = proportion(xs, width)
         for i in range(frame[FRAME.count_x]):
-            px[i] = count_below(xs, width, tx[i])
+            px[i] = count_below(xs, width, first, scale, tx[i])
+        first, scale = proportion(rising, height)
         for i in range(frame[FRAME.count_y]):
-            py[i] = height - count_below(rising, height, ty[i])
+            py[i] = height - count_below(rising, height, first, scale, ty[i])
         boxes, pixels = i32s(frame[FRAME.boxes]), i32s(frame[FRAME.box_pixels])
         for i in range(0, 4 * frame[FRAME.box_count], 4):
             pixels[i] = px[np.int64(boxes[i])]
@@ -238,7 +244,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 relax()
 
     def join_frames(crew, helper, patience):
-        """A helper's work: draw in whatever frame is in the mailbox, until there was none for `patience` looks.
+        """A helper's work: draw in the frames that come to the mailbox, until `patience` looks found none.
 
         A frame's memory is kept while a helper says that it has joined it. It says so, and then looks again
         whether the frame is still there to be joined.
@@ -253,8 +259,10 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 atomic_store(joined, offered)
                 if atomic_load(crew + 8 * MAILBOX) == offered:
                     frame = i64s(offered)
-                    if helper < frame[FRAME.helpers] and atomic_load(frame[FRAME.counter]) < frame[FRAME.tiles]:
-                        take_tiles(frame, i64s(i64s(frame[FRAME.helper_threads])[helper]), frame[FRAME.tiles])
+                    left = atomic_load(frame[FRAME.counter]) < frame[FRAME.tiles]
+                    if left and helper < frame[FRAME.helpers]:
+                        thread = i64s(i64s(frame[FRAME.helper_threads])[helper])
+                        take_tiles(frame, thread, frame[FRAME.tiles])
                         looks = np.int64(0)
                 atomic_store(joined, np.int64(0))
             for _ in range(20):

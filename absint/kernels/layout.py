@@ -54,7 +54,7 @@ BETWEEN, AT_MOST = range(2)
 """Kinds of band."""
 
 INSTRUCTION = 8
-"""Numbers (int64) of an instruction of a tape: kernel, out, a, a's step, b, b's step or -1 for unary, rows, 0.
+"""Numbers (int64) of a tape's instruction: kernel, out, a, a's step, b, b's step or -1 for unary, rows, 0.
 
 `out`, `a` and `b` are offsets in bytes in the scratch memory. `rows` is one of the following.
 """
@@ -81,10 +81,13 @@ FRAME = _places(
     # a `REGIONS` block, or 0
     "regions",
 )
-"""Of a frame. `helpers` threads may join, each with its `THREAD` block in `helper_threads`. `height_z` and the guesses of `prepare` are numbers in memory, the others as in `Plan`."""
+"""Of a frame. `helpers` threads may join, each with its `THREAD` block in `helper_threads`; `height_z` is a
+number in memory; the rest as in `Plan`.
+"""
 
 THREAD = _places(
-    "Thread", "scratch planes factors filled strip sums stack words window column x_tables y_tables regions"
+    "Thread",
+    "scratch planes factors filled strip sums stack words window column x_tables y_tables regions",
 )
 """Of a thread: addresses in its memory. `column`: the tile column that its x tables are for, -1 for none."""
 
@@ -100,20 +103,22 @@ REGION_LEAF = 16
 REGION_LANES = 16
 
 STEP = 4
-"""Numbers (int32) of a step of a region's program: number of the node, operands a and b or first item and count, 0.
+"""Numbers (int32) of a step of a region's program: the node's number, operands a and b or first item and
+count, 0.
 
-An operand from 0 on is an earlier step; `~0` is x, `~1` is y, `~(2 + k)` the k-th value that is fixed for a frame.
+An operand from 0 on is an earlier step; `~0` is x, `~1` is y, `~(2 + k)` the k-th value that is fixed for a
+frame.
 """
 UNARY, BINARY, LEAST, GREATEST, IN_BAND, ALL_OF, ANY_OF = range(7)
 """Kinds of nodes. `LEAST` and `GREATEST` are min and max, of which a region may need one operand only."""
 
 REGIONS = _places(
     "Regions",
-    "steps count items item_count kind interval_kernels row_kernels ends fixed special_places special_classes "
-    "record_bytes row_bytes",
+    "steps count items item_count kind interval_kernels row_kernels ends fixed special_places "
+    "special_classes record_bytes row_bytes",
 )
-"""The whole program as steps, and of its nodes: `kind` u8, `interval_kernels` i64, `row_kernels` i64[·, 3] (for
-the shapes v or vv, vs, sv), `ends` of bands, real[·, 2]. `fixed`: how many fixed values there are. Special
+"""The whole program as steps, and of its nodes: `kind` u8, `interval_kernels` i64, `row_kernels` i64[·, 3]
+for the shapes v or vv, vs, sv, `ends` of bands, real[·, 2]. `fixed`: how many fixed values there are. Special
 operand i, x, y and the fixed ones, lies at `special_places[i]` in scratch memory and has a class.
 """
 
@@ -124,7 +129,7 @@ REGION_THREAD = _places(
 )
 """A thread's memory for regions, of n nodes and m items: `records` and `specials` of intervals; `truth`,
 `falsity` and `live` i64[n], a bit per lane; `index` i32[n, 16], the number of a node's step in each lane's
-program; `steps` i32[2, 16, n, STEP], `items` i32[2, 16, m] and `counts` i64[2, 16], the programs of the lanes of
-both levels. For leaves: `places` i64[n], `classes` u8[n], `last` i32[n], free lists i64[n] each, `slots`, memory
-for the values, and `masks` u16[n, 16].
+program; `steps` i32[2, 16, n, STEP], `items` i32[2, 16, m] and `counts` i64[2, 16], the programs of the lanes
+of both levels. For leaves: `places` i64[n], `classes` u8[n], `last` i32[n], free lists i64[n] each, `slots`,
+memory for the values, and `masks` u16[n, 16].
 """

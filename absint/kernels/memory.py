@@ -1,6 +1,7 @@
 """Typed pointers for kernels, which are given arrays as addresses, and the order of the floats.
 
-A pointer `p` is read and written as `p[i]`, without bounds checks or wrap-around. Imported only where Numba is.
+A pointer `p` is read and written as `p[i]`, without bounds checks or wrap-around. Imported only where Numba
+is.
 """
 
 from __future__ import annotations

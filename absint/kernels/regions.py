@@ -2,11 +2,12 @@
 
 A tile of 64 by 1024 pixels is sixteen regions of 64 by 64, each of them sixteen of 16 by 16. One pass bounds
 every step of a program on sixteen regions at once, decides its predicates where the bounds do, and writes for
-each undecided region the shorter program that is left there: a min or max whose winner is known is its winner,
-a decided operand of `all` or `any` goes, and so does what nothing needs any more. At 16 by 16 the program is
-run on the pixels; a step that depends on x or on y alone is computed once for all rows or columns.
+each undecided region the shorter program that is left there: a min or max whose winner is known is its
+winner, a decided operand of `all` or `any` goes, and so does what nothing needs any more. At 16 by 16 the
+program is run on the pixels (see `leaves`).
 
-This is the pass pipeline on a smaller box, fused; after Duff (1992) and Keeter (2020), sixteen regions at a time.
+This is the pass pipeline on a smaller box, fused, for sixteen regions at a time; after Duff (1992) and Keeter
+(2020).
 """
 
 from __future__ import annotations
@@ -17,18 +18,27 @@ import numpy as np
 from numba import njit
 
 from absint.kernels.layout import (
-    ALL_OF, ANY_OF, FRAME, GREATEST, IN_BAND, LEAST, REGION_LANES, REGION_LEAF, REGION_THREAD, REGIONS,
-    STEP, THREAD, TILE_ROWS, UNARY,
+    ALL_OF,
+    ANY_OF,
+    FRAME,
+    GREATEST,
+    IN_BAND,
+    LEAST,
+    REGION_LANES,
+    REGION_LEAF,
+    REGION_THREAD,
+    REGIONS,
+    STEP,
+    THREAD,
+    TILE_ROWS,
+    UNARY,
 )  # fmt: skip
-from absint.kernels.memory import INLINE, REALS, call2, call3, call4, call6, i32s, i64s, u8s, u16s
+from absint.kernels.leaves import leaf_runner
+from absint.kernels.memory import INLINE, REALS, call2, call3, i32s, i64s, u8s, u16s
 from absint.kernels.strips import load_strip, store_packed, trailing_zeros
-from absint.kernels.tapes import band_tester
 from absint.kernels.tiles import rows_between
 from absint.ops import vectors
 from absint.precision import Precision
-
-FIXED, ROW, COLUMN, BLOCK = range(4)
-"""Classes of values, as `absint.tape_code` has them: what they depend on, x (1) and y (2)."""
 
 EVERY_LANE = (1 << REGION_LANES) - 1
 
@@ -42,7 +52,7 @@ def region_drawers(precision: Precision) -> Any:
     splat, mask_bits = vectors.splat, vectors.mask_bits
     upper_end = vectors.LANES * size
     nan_flags = 2 * upper_end
-    test_band = band_tester(precision)
+    run_pixels = leaf_runner(precision)
 
     @njit(**INLINE)
     def record(operand, records, specials, record_bytes):
@@ -80,8 +90,7 @@ def region_drawers(precision: Precision) -> Any:
             )  # fmt: skip
             kind = kinds[node]
             if kind == ALL_OF or kind == ANY_OF:
-                holds, fails = np.int64(kind == ALL_OF), np.int64(kind == ANY_OF)
-                holds, fails = -holds, -fails
+                holds, fails = -np.int64(kind == ALL_OF), -np.int64(kind == ANY_OF)
                 for k in range(a, a + b):
                     item = np.int64(items[k])
                     if kind == ALL_OF:
@@ -130,7 +139,9 @@ def region_drawers(precision: Precision) -> Any:
             keep_a = keep_b = here
             if kind == LEAST or kind == GREATEST:
                 first, second = winners(
-                    kind, record(a, records, specials, record_bytes), record(b, records, specials, record_bytes)
+                    kind,
+                    record(a, records, specials, record_bytes),
+                    record(b, records, specials, record_bytes),
                 )
                 keep_a, keep_b = here & ~second, here & ~first
             if a >= 0:
@@ -150,7 +161,8 @@ def region_drawers(precision: Precision) -> Any:
         most_steps, most_items = region[REGIONS.count], region[REGIONS.item_count]
         out_steps = i32s(thread[REGION_THREAD.steps] + level * REGION_LANES * most_steps * STEP * 4)
         out_items = i32s(thread[REGION_THREAD.items] + level * REGION_LANES * most_items * 4)
-        counts = i64s(thread[REGION_THREAD.counts] + level * REGION_LANES * 16)  # steps and items of each lane
+        counts = i64s(thread[REGION_THREAD.counts] + level * REGION_LANES * 16)
+        # the steps and the items that each lane has so far
         for lane in range(2 * REGION_LANES):
             counts[lane] = 0
         for i in range(count):
@@ -163,7 +175,9 @@ def region_drawers(precision: Precision) -> Any:
             first = second = np.int64(0)
             if kind == LEAST or kind == GREATEST:
                 first, second = winners(
-                    kind, record(a, records, specials, record_bytes), record(b, records, specials, record_bytes)
+                    kind,
+                    record(a, records, specials, record_bytes),
+                    record(b, records, specials, record_bytes),
                 )
             while here != 0:
                 lane = trailing_zeros(here)
@@ -204,114 +218,8 @@ def region_drawers(precision: Precision) -> Any:
                 counts[2 * lane] = made + 1
 
     @njit(error_model="numpy")
-    def run_pixels(region, thread, scratch, steps, count, items, rows):
-        """Run a region's program on sixteen columns; returns the address of a u16 for each row."""
-        kinds, kernels = u8s(region[REGIONS.kind]), i64s(region[REGIONS.row_kernels])
-        ends, row_bytes = reals(region[REGIONS.ends]), region[REGIONS.row_bytes]
-        special_places, special_classes = i64s(region[REGIONS.special_places]), u8s(region[REGIONS.special_classes])
-        places, classes = i64s(thread[REGION_THREAD.places]), u8s(thread[REGION_THREAD.classes])
-        last = i32s(thread[REGION_THREAD.last])
-        free_rows, free_blocks = i64s(thread[REGION_THREAD.free_rows]), i64s(thread[REGION_THREAD.free_blocks])
-        slots, masks = thread[REGION_THREAD.slots], thread[REGION_THREAD.masks]
-        for i in range(count):
-            a, b = np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2])
-            kind = kinds[np.int64(steps[STEP * i])]
-            last[i] = -1
-            if kind != ALL_OF and kind != ANY_OF:
-                if a >= 0:
-                    last[a] = i
-                if kind != UNARY and kind != IN_BAND and b >= 0:
-                    last[b] = i
-        rows_free = blocks_free = np.int64(0)
-        end = slots  # of the slots in use so far
-        packed = np.int64(1)
-        for i in range(count):
-            node, a, b = (
-                np.int64(steps[STEP * i]), np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2]),
-            )  # fmt: skip
-            kind = kinds[node]
-            mask = masks + 2 * REGION_LEAF * i
-            if kind == ALL_OF or kind == ANY_OF:
-                out = i64s(mask)  # four rows to a word
-                for word in range(REGION_LEAF // 4):
-                    found = i64s(masks + 2 * REGION_LEAF * np.int64(items[a]))[word]
-                    for k in range(a + 1, a + b):
-                        other = i64s(masks + 2 * REGION_LEAF * np.int64(items[k]))[word]
-                        found = found & other if kind == ALL_OF else found | other
-                    out[word] = found
-                continue
-            if a >= 0:
-                place_a, class_a = places[a], np.int64(classes[a])
-            else:
-                place_a, class_a = scratch + special_places[~a], np.int64(special_classes[~a])
-            if kind == IN_BAND:
-                step = row_bytes if class_a == BLOCK else size if class_a == COLUMN else 0
-                test_band(mask, place_a, step, ends[2 * node], ends[2 * node + 1], rows)
-                if a >= 0 and last[a] == i:
-                    if class_a == BLOCK:
-                        free_blocks[blocks_free] = place_a
-                        blocks_free += 1
-                    else:
-                        free_rows[rows_free] = place_a
-                        rows_free += 1
-                continue
-            place_b, class_b = place_a, class_a
-            if kind != UNARY:
-                if b >= 0:
-                    place_b, class_b = places[b], np.int64(classes[b])
-                else:
-                    place_b, class_b = scratch + special_places[~b], np.int64(special_classes[~b])
-            mine = class_a | class_b
-            # an operand whose last use this is makes room for the result, if it is of the same class
-            if a >= 0 and last[a] == i:
-                if class_a == BLOCK:
-                    free_blocks[blocks_free] = place_a
-                    blocks_free += 1
-                elif class_a == mine:
-                    free_rows[rows_free] = place_a
-                    rows_free += 1
-            if kind != UNARY and b >= 0 and b != a and last[b] == i:
-                if class_b == BLOCK:
-                    free_blocks[blocks_free] = place_b
-                    blocks_free += 1
-                elif class_b == mine:
-                    free_rows[rows_free] = place_b
-                    rows_free += 1
-            if mine == BLOCK:
-                if blocks_free > 0:
-                    blocks_free -= 1
-                    out_place = free_blocks[blocks_free]
-                else:
-                    out_place = end
-                    end += row_bytes * REGION_LEAF
-            elif rows_free > 0:
-                rows_free -= 1
-                out_place = free_rows[rows_free]
-            else:
-                out_place = end
-                end += row_bytes
-            places[i] = out_place
-            classes[i] = mine
-            count_rows = rows if mine == BLOCK else packed
-            # how the operands are read: rows of lanes, one row for all, or one number a row
-            single_a = class_a != mine and not (mine == BLOCK and class_a == ROW)
-            step_a = np.int64(0)
-            if mine == BLOCK:
-                step_a = row_bytes if class_a == BLOCK else size if class_a == COLUMN else np.int64(0)
-            if kind == UNARY:
-                call4(kernels[3 * node], out_place, place_a, step_a, count_rows)
-                continue
-            single_b = class_b != mine and not (mine == BLOCK and class_b == ROW)
-            step_b = np.int64(0)
-            if mine == BLOCK:
-                step_b = row_bytes if class_b == BLOCK else size if class_b == COLUMN else np.int64(0)
-            shape = 2 if single_a else 1 if single_b else 0
-            call6(kernels[3 * node + shape], out_place, place_a, step_a, place_b, step_b, count_rows)
-        return masks + 2 * REGION_LEAF * (count - 1)
-
-    @njit(error_model="numpy")
     def set_samples(frame, region, thread, across, column0, row0, width, height):
-        """The bounds of x and y on sixteen regions of `width` by `height` pixels, `across` of them side by side.
+        """The bounds of x and y on sixteen regions of `width` by `height` pixels, `across` of them in a row.
 
         Returns the lanes whose region has pixels in the image.
         """
@@ -397,13 +305,10 @@ def region_drawers(precision: Precision) -> Any:
                 for r in range(REGION_LEAF):
                     y[r] = ys[row0 + row + r]
                 leaf = REGION_LANES + inner
-                found = u16s(
-                    run_pixels(
-                        region, thread, scratch,
-                        i32s(thread[REGION_THREAD.steps] + leaf * most_steps * STEP * 4), inner_counts[2 * inner],
-                        i32s(thread[REGION_THREAD.items] + leaf * most_items * 4), small,
-                    )  # fmt: skip
-                )
+                steps = i32s(thread[REGION_THREAD.steps] + leaf * most_steps * STEP * 4)
+                items = i32s(thread[REGION_THREAD.items] + leaf * most_items * 4)
+                masks = run_pixels(region, thread, scratch, steps, inner_counts[2 * inner], items, small)
+                found = u16s(masks)
                 one = u8s(plane + (column >> 3) * TILE_ROWS + row)
                 two = u8s(plane + ((column >> 3) + 1) * TILE_ROWS + row)
                 for r in range(REGION_LEAF):

@@ -1,7 +1,8 @@
 """Strips: eight columns of a tile, 64 rows high, as 64 bytes; and the vectors that fill them.
 
-Bit c of byte r of a strip says whether the pixel in column c, row r is inside. A comparison of eight sums is one
-byte, one instruction (`vmovmskps`) away from the vector. Whole strips are combined as vectors of 64 bytes.
+Bit c of byte r of a strip says whether the pixel in column c, row r is inside. A comparison of eight sums is
+one byte, one instruction (`vmovmskps`) away from the vector. Whole strips are combined as vectors of 64
+bytes.
 
 The vectors here have eight lanes, in binary32 one AVX register: boxes of terms are narrow, and with sixteen
 lanes a third more columns would be computed in vain. Imported only where Numba is.
@@ -224,7 +225,7 @@ def _transposed(builder: Any, strips: Any) -> Any:
 
 
 def _interleaved(builder: Any, a: Any, b: Any) -> Any:
-    """Element by element of two vectors of 64 as one vector of elements twice as wide, `a` in the low half."""
+    """The elements of two vectors of 64 side by side, as elements twice as wide, `a` in the low halves."""
     pairs = [i for r in range(ROWS) for i in (r, ROWS + r)]
     joined = builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, 2 * ROWS), pairs))
     return builder.bitcast(joined, ir.VectorType(ir.IntType(2 * a.type.element.width), ROWS))

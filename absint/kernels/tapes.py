@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import njit
 
 from absint.kernels.layout import INSTRUCTION, ONE_ROW, PACKED_ROWS
 from absint.kernels.memory import INLINE, call4, call6, i64s, u16s
@@ -17,7 +17,7 @@ LANES = vectors.LANES
 
 @njit(**INLINE)
 def run_tape(instructions, first, last, scratch, packed, rows):
-    """Run instructions `first` up to `last`, see `layout`; `packed`: rows that hold a number for each of `rows`."""
+    """Run instructions `first` up to `last`, see `layout`. `packed` rows hold a number for each of `rows`."""
     words = i64s(instructions)
     for i in range(first * INSTRUCTION, last * INSTRUCTION, INSTRUCTION):
         kind = words[i + 6]
@@ -44,8 +44,8 @@ def band_tester(precision: Precision) -> Any:
     def test_band(out, value, step, low, high, rows):
         """Write a u16 for each row: the columns in which the value is in the band.
 
-        `step`: bytes from one row's values to the next: a row of sixteen, 0 for one row for all, or less than a
-        row for one number for each row.
+        `step`: bytes from one row's values to the next: a row of sixteen, 0 for one row for all, or less than
+        a row for one number for each row.
         """
         bits = u16s(out)
         lows, highs = splat(low), splat(high)
@@ -65,5 +65,3 @@ def band_tester(precision: Precision) -> Any:
 
     return test_band
 
-
-real_types: dict[Precision, Any] = {Precision.F32: types.float32, Precision.F64: types.float64}

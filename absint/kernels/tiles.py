@@ -1,9 +1,9 @@
 """Terms drawn into tiles: the renderer's inner loop for programs that are a union of small parts.
 
 A tile is 64 rows by up to 1024 columns, a bit per pixel, in strips (see `strips`). A term is drawn only where
-its box meets the tile. Most terms are a rectangle, or bands of sums `u(x) + v(y)`: u comes from a table of the
-tile's columns and v from one of its rows, so that a pixel costs an addition and a comparison. Whatever else a
-term may hold is run as a tape over its box, sixteen columns at a time.
+its box meets the tile. Most terms are a rectangle, or bands of sums `u(x) + v(y)`: u comes from a table of
+the tile's columns and v from one of its rows, so that a pixel costs an addition and a comparison. Whatever
+else a term may hold is run as a tape over its box, sixteen columns at a time.
 
 A plane is a tile of bits. The terms of the root are or-ed into plane 0, terms inside a term at depth d into
 plane d; the factors of a term at depth d are and-ed in factor plane d.
@@ -48,7 +48,7 @@ from absint.kernels.strips import (
     repeat_rows,
     store_packed,
 )  # fmt: skip
-from absint.kernels.tapes import LANES, band_tester, real_types, run_tape
+from absint.kernels.tapes import LANES, band_tester, run_tape
 from absint.precision import Precision
 
 _WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
@@ -56,7 +56,7 @@ _WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
 
 @njit(**INLINE)
 def rows_between(window, first, end):
-    """The strip whose rows from `first` up to `end` are set; `window`: 64 bytes 0, 64 bytes 255, 64 bytes 0."""
+    """The strip whose rows from `first` up to `end` are set; `window`: 64 bytes each of 0, 255 and 0."""
     return load_strip(window + TILE_ROWS - first) & load_strip(window + 2 * TILE_ROWS - end)
 
 
@@ -82,7 +82,6 @@ def clear(plane, strips):
 
 def term_drawer(precision: Precision) -> Any:
     """The function that draws one term of the root into a tile, for a precision."""
-    real = real_types[precision]
     reals = REALS[precision.value]
     load = load8[precision.value]
     size = precision.dtype.itemsize
@@ -235,7 +234,7 @@ def term_drawer(precision: Precision) -> Any:
         """Or the term whose code begins at `position` into plane 0 of the tile."""
         code, boxes = i32s(frame[FRAME.code]), i32s(frame[FRAME.box_pixels])
         words, numbers = i32s(frame[FRAME.sums]), reals(frame[FRAME.sum_numbers])
-        planes, all_factors, strip = thread[THREAD.planes], thread[THREAD.factors], thread[THREAD.strip]
+        planes, all_factors = thread[THREAD.planes], thread[THREAD.factors]
         window = thread[THREAD.window]
         # of each term that is being drawn: the part of its box in the tile, and where its code ends
         stack = i64s(thread[THREAD.stack])

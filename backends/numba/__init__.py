@@ -18,8 +18,8 @@ from absint.backend import Availability, Ranges, check_gradual_underflow, check_
 from absint.domains.lattice import Interval
 from absint.errors import UsageError
 from absint.lowering import Predicates, assembled
-from absint.plan import make_plan
 from absint.ops.table import BAND
+from absint.plan import make_plan
 from absint.program import Program, Promise
 from absint.view import View
 
@@ -49,7 +49,8 @@ class NumbaExecutable:
 
     def __init__(self, program: Program, threads: int | None = None) -> None:
         self.program = program
-        self.threads = threads
+        self.threads = threads or _cores()
+        self._checked: View | None = None
 
     @cached_property
     def _renderer(self) -> Any:
@@ -73,12 +74,14 @@ class NumbaExecutable:
 
     def image(self, view: View, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """See `Executable.image`. `out`: uint8[height, width] with rows of contiguous bytes, to draw into."""
-        check_view(self.program, view)
+        if view != self._checked:
+            check_view(self.program, view)
+            self._checked = view
         if out is not None and (
             out.shape != (view.height, view.width) or out.dtype != np.uint8 or out.strides[1] != 1
         ):
             raise UsageError(f"out: expected uint8[{view.height}, {view.width}] with contiguous rows")
-        return self._renderer.image(view, self.threads or _cores(), out)  # type: ignore[no-any-return]  # as above
+        return self._renderer.image(view, self.threads, out)  # type: ignore[no-any-return]  # as above
 
 
 def _cores() -> int:

@@ -1,9 +1,9 @@
 """Helper threads that join frames while there are tiles to take.
 
-Nobody waits for a helper: it is woken, and when it comes there may be nothing left to do. The thread that asked
-for the picture makes all tiles that are not finished when none is left to take, also those that a helper has
-taken; so a helper that the system has put aside costs nothing but its own tile. After a frame a helper looks for
-the next one for a while, giving way to others, and then sleeps.
+Nobody waits for a helper: it is woken, and when it comes there may be nothing left to do. The thread that
+asked for the picture makes all tiles that are not finished when none is left to take, also those that a
+helper has taken; so a helper that the system has put aside costs nothing but its own tile. After a frame a
+helper looks for the next one for a while, giving way to others, and then sleeps.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Crew:
         return True
 
     def withdraw(self, frame: Block) -> bool:
-        """End what `offer` began; whether some helper is still in the frame, which is then kept until it leaves."""
+        """End what `offer` began; whether some helper is still in the frame, which is then kept until it
+        leaves.
+        """
         self._words[MAILBOX] = 0
         self._lock.release()
         if self._joined(frame.address):

@@ -11,8 +11,18 @@ from numpy.typing import NDArray
 
 from absint import native
 from absint.kernels.layout import (
-    DEEPEST_TERM, FRAME, PLANE, REGION_LANES, REGION_LEAF, REGION_THREAD, REGIONS, STEP, THREAD, TILE_COLUMNS,
-    TILE_ROWS, Y_PITCH,
+    DEEPEST_TERM,
+    FRAME,
+    PLANE,
+    REGION_LANES,
+    REGION_LEAF,
+    REGION_THREAD,
+    REGIONS,
+    STEP,
+    THREAD,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    Y_PITCH,
 )  # fmt: skip
 from absint.plan import Plan
 from absint.precision import Precision

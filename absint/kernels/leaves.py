@@ -1,0 +1,150 @@
+"""Leaves: the program of a small region run on its pixels.
+
+A step takes as many rows as its value varies: one row of lanes if it depends on x alone, one with a number
+for each row of pixels if on y alone, else a row for each row of pixels. The memory of a value is given to a
+later one after its last use, so that most of what a leaf touches stays in the nearest cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from absint.kernels.layout import (
+    ALL_OF,
+    ANY_OF,
+    IN_BAND,
+    REGION_LEAF,
+    REGION_THREAD,
+    REGIONS,
+    STEP,
+    UNARY,
+)  # fmt: skip
+from absint.kernels.memory import INLINE, REALS, call4, call6, i32s, i64s, u8s
+from absint.kernels.tapes import band_tester
+from absint.precision import Precision
+
+FIXED, ROW, COLUMN, BLOCK = range(4)
+"""Classes of values, as `absint.tape_code` has them: what they depend on, x (1) and y (2)."""
+
+
+def leaf_runner(precision: Precision) -> Any:
+    """The function that runs a region's program on pixels, for a precision."""
+    reals = REALS[precision.value]
+    size = precision.dtype.itemsize
+    test_band = band_tester(precision)
+
+    @njit(**INLINE)
+    def reading(theirs, mine, row_bytes):
+        """How an operation of class `mine` reads an operand: whether it is one number a row, and the step."""
+        if mine != BLOCK:
+            return theirs != mine, np.int64(0)
+        if theirs == BLOCK:
+            return False, row_bytes
+        return theirs != ROW, np.int64(size) if theirs == COLUMN else np.int64(0)
+
+    @njit(error_model="numpy")
+    def run_pixels(region, thread, scratch, steps, count, items, rows):
+        """Run a region's program on sixteen columns; returns the address of a u16 for each row."""
+        kinds, kernels = u8s(region[REGIONS.kind]), i64s(region[REGIONS.row_kernels])
+        ends, row_bytes = reals(region[REGIONS.ends]), region[REGIONS.row_bytes]
+        special_places = i64s(region[REGIONS.special_places])
+        special_classes = u8s(region[REGIONS.special_classes])
+        places, classes = i64s(thread[REGION_THREAD.places]), u8s(thread[REGION_THREAD.classes])
+        last = i32s(thread[REGION_THREAD.last])
+        free_rows = i64s(thread[REGION_THREAD.free_rows])
+        free_blocks = i64s(thread[REGION_THREAD.free_blocks])
+        slots, masks = thread[REGION_THREAD.slots], thread[REGION_THREAD.masks]
+        for i in range(count):
+            a, b = np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2])
+            kind = kinds[np.int64(steps[STEP * i])]
+            last[i] = -1
+            if kind != ALL_OF and kind != ANY_OF:
+                if a >= 0:
+                    last[a] = i
+                if kind != UNARY and kind != IN_BAND and b >= 0:
+                    last[b] = i
+        rows_free = blocks_free = np.int64(0)
+        end = slots  # of the slots in use so far
+        for i in range(count):
+            node, a, b = (
+                np.int64(steps[STEP * i]), np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2]),
+            )  # fmt: skip
+            kind = kinds[node]
+            mask = masks + 2 * REGION_LEAF * i
+            if kind == ALL_OF or kind == ANY_OF:
+                out = i64s(mask)  # four rows to a word
+                for word in range(REGION_LEAF // 4):
+                    found = i64s(masks + 2 * REGION_LEAF * np.int64(items[a]))[word]
+                    for k in range(a + 1, a + b):
+                        other = i64s(masks + 2 * REGION_LEAF * np.int64(items[k]))[word]
+                        found = found & other if kind == ALL_OF else found | other
+                    out[word] = found
+                continue
+            if a >= 0:
+                place_a, class_a = places[a], np.int64(classes[a])
+            else:
+                place_a, class_a = scratch + special_places[~a], np.int64(special_classes[~a])
+            if kind == IN_BAND:
+                step = row_bytes if class_a == BLOCK else size if class_a == COLUMN else 0
+                test_band(mask, place_a, step, ends[2 * node], ends[2 * node + 1], rows)
+                if a >= 0 and last[a] == i:
+                    if class_a == BLOCK:
+                        free_blocks[blocks_free] = place_a
+                        blocks_free += 1
+                    else:
+                        free_rows[rows_free] = place_a
+                        rows_free += 1
+                continue
+            place_b, class_b = place_a, class_a
+            if kind != UNARY:
+                if b >= 0:
+                    place_b, class_b = places[b], np.int64(classes[b])
+                else:
+                    place_b, class_b = scratch + special_places[~b], np.int64(special_classes[~b])
+            mine = class_a | class_b
+            # an operand whose last use this is makes room for the result, if it is of the same class
+            if a >= 0 and last[a] == i:
+                if class_a == BLOCK:
+                    free_blocks[blocks_free] = place_a
+                    blocks_free += 1
+                elif class_a == mine:
+                    free_rows[rows_free] = place_a
+                    rows_free += 1
+            if kind != UNARY and b >= 0 and b != a and last[b] == i:
+                if class_b == BLOCK:
+                    free_blocks[blocks_free] = place_b
+                    blocks_free += 1
+                elif class_b == mine:
+                    free_rows[rows_free] = place_b
+                    rows_free += 1
+            if mine == BLOCK:
+                if blocks_free > 0:
+                    blocks_free -= 1
+                    out_place = free_blocks[blocks_free]
+                else:
+                    out_place = end
+                    end += row_bytes * REGION_LEAF
+            elif rows_free > 0:
+                rows_free -= 1
+                out_place = free_rows[rows_free]
+            else:
+                out_place = end
+                end += row_bytes
+            places[i] = out_place
+            classes[i] = mine
+            single_a, step_a = reading(class_a, mine, row_bytes)
+            if kind == UNARY:
+                call4(kernels[3 * node], out_place, place_a, step_a, rows if mine == BLOCK else 1)
+                continue
+            single_b, step_b = reading(class_b, mine, row_bytes)
+            shape = 2 if single_a else 1 if single_b else 0
+            call6(
+                kernels[3 * node + shape], out_place, place_a, step_a, place_b, step_b,
+                rows if mine == BLOCK else 1,
+            )  # fmt: skip
+        return masks + 2 * REGION_LEAF * (count - 1)
+
+    return run_pixels
