@@ -145,8 +145,8 @@ def _optimize_arguments(parser: Parser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "-O", dest="level", type=int, choices=LEVELS, default=OPTIMIZE_LEVEL, metavar="N",
-        help="0: nothing; 1: keeps every bit of f; 2 (default): keeps f < 0; 3: lowers to comparisons, to be "
-        "studied by --report and --print-after",
+        help="0: nothing; 1: keeps every bit of f; 2: keeps f < 0 (default); 3: lowers that to "
+        "comparisons, to be studied by --report or --print-after",
     )  # fmt: skip
     what.add_argument(
         "--passes", metavar="TEXT", help='a pipeline instead, as "fold,cse,minmax{rounds=2},dce"'

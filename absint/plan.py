@@ -1,8 +1,8 @@
 """Plans: a lowered program as typed arrays, for a renderer that is generic over programs.
 
-The operands of the root's `any` become *terms*, drawn where their boxes say (see `absint.kernels.tiles`): a box,
-bands of sums `u(x) + v(y)`, bands of other values, and alternatives made of terms. What does not come to small
-terms is left to the regions (see `absint.kernels.regions`): the predicates `rest`.
+The operands of the root's `any` become *terms*, drawn where their boxes say (see `absint.kernels.tiles`): a
+box, bands of sums `u(x) + v(y)`, bands of other values, and alternatives made of terms. What does not come to
+small terms is left to the regions (see `absint.kernels.regions`).
 
 A plan holds floats, never pixels: it is good for every view inside the program's box.
 """
@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,6 @@ from absint.kernels.layout import (
     ALL_ROWS,
     AT_MOST,
     BETWEEN,
-    DEEPEST_TERM,
     EITHER,
     END,
     END_EITHER,
@@ -32,10 +30,12 @@ from absint.kernels.layout import (
     TILE_COLUMNS,
     Y_PITCH,
 )  # fmt: skip
-from absint.lowering import Predicates, Row
-from absint.ops.table import ADD, ALL, ANY, BAND, CONST, FALSE, MUL, NEG, SQUARE, SUB
+from absint.lowering import Predicates
+from absint.ops.table import ANY, FALSE
 from absint.program import Program
+from absint.region_plan import RegionProgram, region_program
 from absint.tape_code import BLOCK, COLUMN, FIXED, ROW, Memory, Place, TapeCode, instruction_array
+from absint.terms import SIMPLE_SUMS, Sum, Term, TermBuilder, TooLargeError, products
 
 MOST_TABLES = 64
 """Tables per axis; a sum whose base has none is run as a tape."""
@@ -43,146 +43,15 @@ MOST_TABLES = 64
 LOOSE = 1 / 32
 """A term with other values than sums is left to the regions if its box is a larger part of the program's."""
 
-MOST_ENTRIES = 4096
-"""Entries of a term's code; larger terms are left to the regions."""
-
-
-@dataclass(frozen=True)
-class Form:
-    """A value of one variable: ±(t + c) or ±(t + c)², t being a node's value."""
-
-    base: int
-    offset: float
-    sign: float
-    squared: bool
-
-
-@dataclass
-class Term:
-    """A box and what must hold in it beside. `box`: ends of x and of y."""
-
-    box: tuple[float, float, float, float]
-    sums: list[tuple[int, Form, Form, float, float]] = field(default_factory=list)
-    bands: list[tuple[int, float, float]] = field(default_factory=list)
-    either: list[list[Term]] = field(default_factory=list)
-
-    def entries(self) -> int:
-        """How many entries of code it takes, at most."""
-        return 2 + len(self.sums) + 1 + sum(2 + sum(t.entries() for t in terms) for terms in self.either)
-
-    def walk(self) -> Iterator[Term]:
-        """The term and all inside of it."""
-        yield self
-        for terms in self.either:
-            for term in terms:
-                yield from term.walk()
-
-
-class TooLargeError(Exception):
-    """A term would take too much code."""
-
-
-class _TermBuilder:
-    """Makes terms of predicates."""
-
-    def __init__(self, code: TapeCode, rows: list[Row]) -> None:
-        self._code = code
-        self._graph = code.graph
-        self._rows = rows
-        self._forms: dict[int, Form] = {}
-        self._entries = 0
-
-    def root_term(self, predicate: int) -> Term:
-        """The term of an operand of the root. Raises `TooLargeError`."""
-        self._entries = 0
-        return self._term(predicate, 0)
-
-    def _term(self, predicate: int, depth: int) -> Term:
-        self._entries += 3
-        if depth == DEEPEST_TERM or self._entries > MOST_ENTRIES:
-            raise TooLargeError
-        left, right, bottom, top = -math.inf, math.inf, -math.inf, math.inf
-        term = Term((left, right, bottom, top))
-        parts = [predicate]
-        for part in parts:
-            row = self._rows[part]
-            if row.code == ALL.code:
-                parts += row.items
-            elif row.code == ANY.code:
-                self._entries += 2
-                term.either.append([self._term(item, depth + 1) for item in row.items])
-            elif row.code == FALSE.code:
-                left, right = math.inf, -math.inf
-            elif row.code == BAND.code:
-                self._entries += 1
-                variable = self._graph.variables.get(row.value)
-                if variable == "x":
-                    left, right = max(left, row.lower), min(right, row.upper)
-                elif variable == "y":
-                    bottom, top = max(bottom, row.lower), min(top, row.upper)
-                elif (forms := self._sum(row.value)) is not None:
-                    term.sums.append((row.value, *forms, row.lower, row.upper))
-                else:
-                    term.bands.append((row.value, row.lower, row.upper))
-        term.box = left, right, bottom, top
-        return term
-
-    def _sum(self, node: int) -> tuple[Form, Form] | None:
-        """The forms of x and of y that a node is the sum of."""
-        code, a, b = self._graph.rows[node]
-        if code not in (ADD.code, SUB.code):
-            return None
-        kinds = self._code.classes[a], self._code.classes[b]
-        if kinds not in ((ROW, COLUMN), (COLUMN, ROW)):
-            return None
-        first, second = self._form(a), self._form(b)
-        if code == SUB.code:  # a - b is a + (-b)
-            second = Form(second.base, second.offset, -second.sign, second.squared)
-        return (first, second) if kinds == (ROW, COLUMN) else (second, first)
-
-    def _form(self, node: int) -> Form:
-        """The form of a node. Its zeros may have another sign than the node's; a band does not see it."""
-        if node not in self._forms:
-            self._forms[node] = self._find_form(node)
-        return self._forms[node]
-
-    def _find_form(self, node: int) -> Form:
-        rows = self._graph.rows
-        sign, squared = 1.0, False
-        while rows[node][0] == NEG.code:
-            sign, node = -sign, rows[node][1]
-        code, a, b = rows[node]
-        if code == SQUARE.code or (code == MUL.code and a == b):
-            squared, node = True, a
-            while rows[node][0] == NEG.code:
-                node = rows[node][1]
-        code, a, b = rows[node]
-        offset = -0.0  # adding it changes nothing
-        if code in (ADD.code, SUB.code):
-            constant = [self._constant(operand) for operand in (a, b)]
-            if constant[1] is not None:
-                offset, node = (constant[1] if code == ADD.code else -constant[1]), a
-            elif constant[0] is not None and code == ADD.code:
-                offset, node = constant[0], b
-            elif constant[0] is not None:  # c - t is -(t - c)
-                offset, node = -constant[0], b
-                sign = sign if squared else -sign
-        return Form(node, offset, sign, squared)
-
-    def _constant(self, node: int) -> float | None:
-        if self._graph.rows[node][0] != CONST.code:
-            return None
-        return self._code.memory.precision.round(self._graph.values[node])
-
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A program's terms as arrays; see `absint.kernels.layout` for what they hold.
 
     `thresholds_x`, `thresholds_y`: the distinct ends of boxes in the precision, each such that a box contains
-    the samples from one threshold up to, and without, another. `boxes` int32[·, 4]: the thresholds of each box.
-    `z`: where z lies in a thread's scratch memory.
-    `scratch_bytes`: how much scratch memory a thread needs. `constants`: offsets in it and the values there.
+    the samples from one threshold up to, and without, another. `boxes` int32[·, 4]: the thresholds of each
+    box. `z`: where z lies in a thread's scratch memory. `scratch_bytes`: how much scratch memory a thread
+    needs. `constants`: offsets in it and the values there.
     """
 
     code: NDArray[np.int32]
@@ -205,7 +74,7 @@ class Plan:
     tape_ends: NDArray[np.float64]
     scratch_bytes: int
     constants: tuple[NDArray[np.int64], NDArray[np.float64]]
-    rest: tuple[int, ...]
+    regions: RegionProgram | None
 
 
 def make_plan(program: Program) -> Plan:
@@ -216,7 +85,7 @@ def make_plan(program: Program) -> Plan:
     operands = root.items if root.code == ANY.code else () if root.code == FALSE.code else (len(rows) - 1,)
     memory = Memory(program.precision)
     code = TapeCode(graph, memory)
-    builder = _TermBuilder(code, rows)
+    builder = TermBuilder(code, rows)
     terms, rest = [], []
     for operand in operands:
         try:
@@ -227,8 +96,8 @@ def make_plan(program: Program) -> Plan:
         if _loose(term, program):
             rest.append(operand)
         else:
-            terms.append(term)
-    return _Writer(code, terms, tuple(rest)).plan()
+            terms += products(term)
+    return _Writer(code, terms, region_program(code, rows, rest)).plan()
 
 
 def _loose(term: Term, program: Program) -> bool:
@@ -246,12 +115,12 @@ def _loose(term: Term, program: Program) -> bool:
 class _Writer:
     """Writes terms as arrays."""
 
-    def __init__(self, code: TapeCode, terms: list[Term], rest: tuple[int, ...]) -> None:
+    def __init__(self, code: TapeCode, terms: list[Term], regions: RegionProgram | None) -> None:
         self._code = code
         self._memory = code.memory
         self._real = code.memory.precision.real
         self._terms = sorted(terms, key=lambda t: (bool(t.either), len(t.bands), len(t.sums), -t.box[3]))
-        self._rest = rest
+        self._regions = regions
         self._entries: list[tuple[int, int, int, int]] = []
         self._boxes: list[tuple[int, int, int, int]] = []
         self._thresholds: tuple[dict[float, int], dict[float, int]] = ({}, {})
@@ -298,7 +167,7 @@ class _Writer:
                 np.array([place.offset for place in constants.values()], np.int64),
                 np.array([np.frombuffer(k, np.float64)[0] if isinstance(k, bytes) else k for k in constants]),
             ),
-            rest=self._rest,
+            regions=self._regions,
         )
 
     def _tables(self, axis: int) -> tuple[dict[int, int], tuple[int, int], int]:
@@ -307,7 +176,10 @@ class _Writer:
         """
         graph, memory, code = self._code.graph, self._memory, self._code
         used = Counter(
-            one[1 + axis].base for term in self._terms for inner in term.walk() for one in inner.sums
+            (one.x, one.y)[axis].base
+            for term in self._terms
+            for inner in term.walk()
+            for one in inner.sums
         )
         name = "xy"[axis]
         wanted = [base for base, _ in used.most_common() if graph.variables.get(base) != name]
@@ -339,13 +211,13 @@ class _Writer:
         box = len(self._boxes)
         self._boxes.append(self._box(term.box))
         sums, bands = [], list(term.bands)
-        for node, x_form, y_form, lower, upper in term.sums:
-            if x_form.base in self._index[0] and y_form.base in self._index[1]:
-                sums.append((x_form, y_form, lower, upper))
+        for one in term.sums:
+            if one.x.base in self._index[0] and one.y.base in self._index[1]:
+                sums.append(one)
             else:
-                bands.append((node, lower, upper))
+                bands.append((one.node, one.lower, one.upper))
         factors = len(sums) + bool(bands) + len(term.either)
-        simple = factors == len(sums) <= 2
+        simple = factors == len(sums) <= SIMPLE_SUMS
         self._entries.append((TERM, box, factors if simple else -1, 0))
         position = 0
 
@@ -355,7 +227,7 @@ class _Writer:
             return (position == 1) | (position == factors) << 1
 
         for one in sums:
-            self._entries.append((SUM, self._sum(*one), flags(), 0))
+            self._entries.append((SUM, self._sum(one), flags(), 0))
         if bands:
             self._entries.append((TAPE, self._tape(bands), flags(), 0))
         for terms in term.either:
@@ -378,11 +250,12 @@ class _Writer:
     def _above(self, value: float) -> float:
         return float(np.nextafter(self._real(value), self._real(math.inf)))
 
-    def _sum(self, x: Form, y: Form, lower: float, upper: float) -> int:
-        kind = AT_MOST if lower == -math.inf else BETWEEN
+    def _sum(self, one: Sum) -> int:
+        x, y = one.x, one.y
+        kind = AT_MOST if one.lower == -math.inf else BETWEEN
         index = self._index[0][x.base], self._index[1][y.base]
         self._sums.append((index[0], int(x.squared), index[1], int(y.squared), kind, 0))
-        self._sum_numbers.append((x.offset, x.sign, y.offset, y.sign, lower, upper, 0.0, 0.0))
+        self._sum_numbers.append((x.offset, x.sign, y.offset, y.sign, one.lower, one.upper, 0.0, 0.0))
         return len(self._sums) - 1
 
     def _tape(self, bands: list[tuple[int, float, float]]) -> int:

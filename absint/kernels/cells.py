@@ -14,7 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 from absint.kernels.memory import INLINE, REALS, call2, call3, f64s, i32s, i64s
 from absint.kernels.operations import record_size, row_size
@@ -34,28 +36,40 @@ from absint.kernels.point_layout import (
     OF_AND,
     OF_MAX,
     OF_MIN,
+    SETTLED,
     UNDECIDED,
 )
 from absint.ops import vectors
 from absint.precision import Precision
 
 LANES = vectors.LANES
-
-CALL = 6.0
-ATTEMPT = 40.0
-MOVE = 1.5
-"""What things cost, in the time of one instruction on a row: an instruction on however many rows; an instruction
-of a tape that is bounded and specialised sixteen times; a number of a point that is moved.
-"""
-BLIND = 0.03
-"""The part of a cell's cost that may be risked where nothing is known yet."""
-PAYS = 0.9
-"""A cell is split if that costs less than this part of running its tape."""
-FORCED_DEPTH = 3
 HALVINGS = 4
-SETTLED = -1
+"""Make sixteen parts."""
+
+CALL = 10.0
+ATTEMPT = 55.0
+MOVE = 1.6
+"""What things cost, in the time of one instruction on a row of points: an instruction on however many rows; an
+instruction of a tape that is bounded and specialised sixteen times; a number of a point that is moved.
+"""
+PAYS = 0.9
+"""A cell is split if all that follows costs less than this part of running its tape."""
+FORCED_DEPTH = 3
+
 FIRST, SECOND = 1, 1 << CHILDREN
-"""In the lowest lane: the result is the first operand, the second."""
+"""Choices of the lowest lane: the result is the first operand, the second."""
+
+
+@intrinsic
+def store_int32(typingctx: Any, address: Any, vector: Any) -> Any:
+    """Write sixteen whole numbers as int32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        numbers = builder.fptosi(arguments[1], ir.VectorType(ir.IntType(32), LANES))
+        builder.store(numbers, builder.inttoptr(arguments[0], numbers.type.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, vector), codegen
 
 
 @njit(error_model="numpy")
@@ -64,10 +78,21 @@ def cost(length, points):
     return length * (CALL + (points + LANES - 1) // LANES)
 
 
+# Shorter tapes
+
+
 @njit(**INLINE)
-def wanted_slot(register, leaves, wanted, free, freed, slots):
-    """Where a register's value should be in the new tape, in a free slot if it was not wanted so far; with the
-    numbers of free slots and of all.
+def write(tapes, at, word, out, a, b):
+    """Put an instruction in its place."""
+    at *= INSTRUCTION
+    tapes[at], tapes[at + 1], tapes[at + 2], tapes[at + 3] = word, out, a, b
+
+
+@njit(**INLINE)
+def want(register, leaves, wanted, free, freed, slots):
+    """The register of the new tape for what a register holds; a free slot, if it was not wanted so far.
+
+    Returns it and the numbers of free slots and of all slots.
     """
     if register < leaves:
         return register, freed, slots
@@ -112,23 +137,16 @@ def specialise(machine, tape, length, root, lane, end):
         if chosen & (FIRST | SECOND) or word == COPY:
             a = b if chosen & SECOND else a
             if a >= leaves and wanted[a] < 0:
-                wanted[a] = target  # to be computed in the right place
+                wanted[a] = target  # computed where it is wanted, no copy needed
                 continue
             word, b = np.int64(COPY_SHARED if a < shared else COPY), np.int64(-1)
         free[freed] = target
         freed += 1
-        a, freed, slots = wanted_slot(a, leaves, wanted, free, freed, slots)
-        b, freed, slots = wanted_slot(b, leaves, wanted, free, freed, slots)
+        a, freed, slots = want(a, leaves, wanted, free, freed, slots)
+        b, freed, slots = want(b, leaves, wanted, free, freed, slots)
         at -= 1
         write(new, at, word, target, a, b)
     return end - at, slots
-
-
-@njit(**INLINE)
-def write(tapes, at, word, out, a, b):
-    """Put an instruction in its place."""
-    at *= INSTRUCTION
-    tapes[at], tapes[at + 1], tapes[at + 2], tapes[at + 3] = word, out, a, b
 
 
 def tape_bounder(precision: Precision) -> Any:
@@ -176,36 +194,40 @@ def tape_bounder(precision: Precision) -> Any:
     return bound
 
 
+# Splitting
+
+
 @njit(**INLINE)
-def is_promising(machine, cell, parent):
-    """Whether a cell should be tried: at first little may be risked, later as much as the last split has gained."""
-    length, depth, splitting = cell[CELL.length], cell[CELL.depth], machine[MACHINE.splitting]
-    if splitting == NEVER or cell[CELL.tape] < CHILDREN * length:
+def is_promising(machine, cell):
+    """Whether a cell's parts may be expected to save what it costs to find that out."""
+    length, expected, splitting = cell[CELL.length], cell[CELL.expected], machine[MACHINE.splitting]
+    if splitting == NEVER or cell[CELL.tape] < CHILDREN * (length + 1):
         return False
     if splitting == ALWAYS:
-        return depth < FORCED_DEPTH
-    share = BLIND if parent == 0 else 1.0 - np.float64(length) / np.float64(parent)
-    return depth < DEEPEST_CELL and ATTEMPT * length < share * cost(length, cell[CELL.count])
+        return cell[CELL.depth] < FORCED_DEPTH
+    saved = cost(length - expected, cell[CELL.count])
+    return cell[CELL.depth] < DEEPEST_CELL and ATTEMPT * length < saved
 
 
-def cell_splitter(precision: Precision, bound: Any) -> Any:
-    """The function that splits a cell."""
+def cell_splitter(precision: Precision) -> tuple[Any, Any]:
+    """The functions that make tapes for the parts of a cell, and that split one."""
     row, record, size = row_size(precision), record_size(precision), precision.dtype.itemsize
     reals, real = REALS[precision.value], precision.real
     load = vectors.load_f32 if precision is Precision.F32 else vectors.load_f64
     store, where, splat = vectors.store, vectors.where, vectors.splat
+    bound = tape_bounder(precision)
 
     @njit(error_model="numpy")
-    def extent(address, count, scratch):
-        """The least and the greatest of some numbers. `scratch`: two rows."""
-        numbers, ends = reals(address), reals(scratch)
+    def extent(address, count, rows):
+        """The least and the greatest of some numbers. `rows`: room for two."""
+        numbers, ends = reals(address), reals(rows)
         lows, highs = splat(numbers[0]), splat(numbers[0])
         whole = count // LANES
         for r in range(whole):
             found = load(address + r * row)
             lows, highs = where(found < lows, found, lows), where(found > highs, found, highs)
-        store(scratch, lows)
-        store(scratch + row, highs)
+        store(rows, lows)
+        store(rows + row, highs)
         low, high = ends[0], ends[LANES]
         for i in range(LANES):
             low, high = min(low, ends[i]), max(high, ends[LANES + i])
@@ -214,133 +236,144 @@ def cell_splitter(precision: Precision, bound: Any) -> Any:
         return low, high
 
     @njit(error_model="numpy")
-    def cut(machine, copy, first, count):
+    def choose_parts(machine, sources, start, count):
         """Cut the box of some points in up to sixteen: each cut halves all parts along the variable in which
-        they are widest, compared with the whole. Fills `parts`, `steps`, `ends` and the variables' records.
+        they are widest, compared with the whole. Fills `parts`, the first two `ends` and `steps`.
         """
-        varying, records = machine[MACHINE.varying], machine[MACHINE.records]
-        sources, ends, widths = (
-            i64s(machine[MACHINE.given + copy]), reals(machine[MACHINE.ends]), f64s(machine[MACHINE.widths])
+        varying, ends, widths = (
+            machine[MACHINE.varying], reals(machine[MACHINE.ends]), f64s(machine[MACHINE.widths])
         )  # fmt: skip
         parts, steps = i64s(machine[MACHINE.parts]), i64s(machine[MACHINE.steps])
         for v in range(varying):
-            low, high = extent(sources[v] + first * size, count, machine[MACHINE.row])
+            low, high = extent(sources[v] + start * size, count, machine[MACHINE.rows])
             ends[v * ENDS], ends[v * ENDS + 1] = low, high
             parts[v] = 1
         for _ in range(HALVINGS):
-            widest, most = np.int64(0), np.float64(0)
+            widest, most = np.int64(0), np.float64(-1)
             for v in range(varying):
-                low, high = np.float64(ends[v * ENDS]), np.float64(ends[v * ENDS + 1])
-                width = (0.5 * high - 0.5 * low) / widths[v] / np.float64(parts[v])
+                half = 0.5 * np.float64(ends[v * ENDS + 1]) - 0.5 * np.float64(ends[v * ENDS])
+                width = half / widths[v] / np.float64(parts[v])
                 if width > most:
                     widest, most = v, width
             parts[widest] *= 2
         step = np.int64(1)
         for v in range(varying):
             steps[v] = step
-            low, high, n = ends[v * ENDS], ends[v * ENDS + 1], parts[v]
+            step *= parts[v]
+
+    @njit(error_model="numpy")
+    def place_boxes(machine):
+        """The rest of the parts' `ends`, and the variables' records: part i is in lane i."""
+        ends, parts, steps = (
+            reals(machine[MACHINE.ends]), i64s(machine[MACHINE.parts]), i64s(machine[MACHINE.steps])
+        )  # fmt: skip
+        for v in range(machine[MACHINE.varying]):
+            at, n = v * ENDS, parts[v]
+            low, high = ends[at], ends[at + 1]
             for j in range(1, n):
                 t = np.float64(j) / np.float64(n)
                 end = real(np.float64(low) * (1.0 - t) + np.float64(high) * t)
-                ends[v * ENDS + j] = max(ends[v * ENDS + j - 1], min(end, high))
-            ends[v * ENDS + n] = high
-            box = records + (machine[MACHINE.shared] + v) * record
+                ends[at + j] = max(ends[at + j - 1], min(end, high))  # sound: they rise, whatever was rounded
+            ends[at + n] = high
+            box = machine[MACHINE.records] + (machine[MACHINE.shared] + v) * record
             lows, highs = reals(box), reals(box + row)
             i64s(box + 2 * row)[0] = 0
-            for child in range(CHILDREN):
-                j = child // step % n
-                lows[child], highs[child] = ends[v * ENDS + j], ends[v * ENDS + j + 1]
-            step *= n
+            for part in range(CHILDREN):
+                j = part // steps[v] % n
+                lows[part], highs[part] = ends[at + j], ends[at + j + 1]
 
     @njit(error_model="numpy")
-    def count_points(machine, copy, first, count):
+    def shorten(machine, cell, parts):
+        """Tapes for the parts of a cell, sixteen cells whose points are not known yet. Returns where they begin."""
+        tape, length = cell[CELL.tape], cell[CELL.length]
+        address = machine[MACHINE.tapes] + tape * INSTRUCTION_BYTES
+        choose_parts(machine, i64s(machine[MACHINE.given + cell[CELL.copy]]), cell[CELL.start], cell[CELL.count])
+        place_boxes(machine)
+        bound(machine, address, length)
+        result = machine[MACHINE.shared] + machine[MACHINE.varying]
+        end = tape
+        for i in range(CHILDREN):
+            left, slots = specialise(machine, address, length, result, i, end)
+            end -= left
+            part = i64s(parts + i * CELL_BYTES)
+            part[CELL.tape], part[CELL.length], part[CELL.slots] = end, left, slots
+            part[CELL.copy], part[CELL.depth] = 2 if cell[CELL.copy] == 1 else 1, cell[CELL.depth] + 1
+            part[CELL.expected] = left * left // length  # as much shorter again
+        return end
+
+    @njit(error_model="numpy")
+    def count_points(machine, sources, start, count):
         """Into which part each point falls: `numbers`; and how many into each: `counts`."""
-        sources, ends = i64s(machine[MACHINE.given + copy]), reals(machine[MACHINE.ends])
-        parts, steps = i64s(machine[MACHINE.parts]), i64s(machine[MACHINE.steps])
+        ends, parts, steps = (
+            reals(machine[MACHINE.ends]), i64s(machine[MACHINE.parts]), i64s(machine[MACHINE.steps])
+        )  # fmt: skip
         numbers, counts = i32s(machine[MACHINE.numbers]), i64s(machine[MACHINE.counts])
-        found = reals(machine[MACHINE.row])
-        for child in range(CHILDREN):
-            counts[child] = 0
         zeros = splat(real(0))
-        for start in range(0, count, LANES):
-            total = zeros
+        for i in range(0, count, LANES):
+            part = zeros
             for v in range(machine[MACHINE.varying]):
-                points, step = load(sources[v] + (first + start) * size), splat(real(steps[v]))
+                points, step = load(sources[v] + (start + i) * size), splat(real(steps[v]))
                 for j in range(1, parts[v]):
-                    total = total + where(points >= splat(ends[v * ENDS + j]), step, zeros)
-            store(machine[MACHINE.row], total)
-            for i in range(min(count - start, np.int64(LANES))):
-                child = np.int64(found[i])
-                numbers[start + i] = child
-                counts[child] += 1
+                    part = part + where(points >= splat(ends[v * ENDS + j]), step, zeros)
+            store_int32(machine[MACHINE.numbers] + i * 4, part)
+        for part in range(CHILDREN):
+            counts[part] = 0
+        for i in range(count):
+            counts[np.int64(numbers[i])] += 1
 
     @njit(error_model="numpy")
-    def move_points(machine, copy, target, first, count):
-        """Move points to another copy, those of a part together. `counts` becomes where parts end."""
+    def move_points(machine, copy, target, start, count):
+        """Move points to another copy, those of a part together. `counts` becomes where the parts end."""
         numbers, counts = i32s(machine[MACHINE.numbers]), i64s(machine[MACHINE.counts])
-        begin = first
-        for child in range(CHILDREN):
-            begin, counts[child] = begin + counts[child], begin
+        begin = start
+        for part in range(CHILDREN):
+            begin, counts[part] = begin + counts[part], begin
         for i in range(count):
-            child = np.int64(numbers[i])
-            numbers[i] = counts[child]
-            counts[child] += 1
+            part = np.int64(numbers[i])
+            numbers[i] = counts[part]
+            counts[part] += 1
         for v in range(machine[MACHINE.varying]):
-            old = reals(i64s(machine[MACHINE.given + copy])[v] + first * size)
+            old = reals(i64s(machine[MACHINE.given + copy])[v] + start * size)
             new = reals(i64s(machine[MACHINE.given + target])[v])
             for i in range(count):
                 new[np.int64(numbers[i])] = old[i]
-        old_places = i32s(machine[MACHINE.places_given + copy] + first * 4)
+        old_places = i32s(machine[MACHINE.places_given + copy] + start * 4)
         new_places = i32s(machine[MACHINE.places_given + target])
         for i in range(count):
-            new_places[np.int64(numbers[i])] = first + i if copy == 0 else old_places[i]
+            new_places[np.int64(numbers[i])] = start + i if copy == 0 else old_places[i]
 
     @njit(error_model="numpy")
     def split(machine, cell):
-        """Split the last cell that waits, if it pays; if so it stays behind without points, below its parts.
+        """Split the last cell that waits, if that pays: then it stays behind without points, below its parts.
 
         Returns what the attempt has cost.
         """
-        tape, length, copy, first, count = (
-            cell[CELL.tape], cell[CELL.length], cell[CELL.copy], cell[CELL.first], cell[CELL.count]
-        )  # fmt: skip
-        parent = cell[CELL.parent]
-        cell[CELL.parent] = SETTLED
-        if not is_promising(machine, cell, parent):
+        promising = is_promising(machine, cell)
+        cell[CELL.expected] = SETTLED
+        if not promising:
             return 0.0
-        tape_address = machine[MACHINE.tapes] + tape * INSTRUCTION_BYTES
-        cut(machine, copy, first, count)
-        bound(machine, tape_address, length)
-        end, target = tape, np.int64(2 if copy == 1 else 1)
-        root = machine[MACHINE.shared] + machine[MACHINE.varying]
-        parts = machine[MACHINE.cells] + (machine[MACHINE.waiting]) * CELL_BYTES
-        for child in range(CHILDREN):
-            part = i64s(parts + child * CELL_BYTES)
-            left, slots = specialise(machine, tape_address, length, root, child, end)
-            end -= left
-            part[CELL.tape], part[CELL.length], part[CELL.slots] = end, left, slots
-            part[CELL.copy], part[CELL.parent], part[CELL.depth] = target, length, cell[CELL.depth] + 1
-        spent = ATTEMPT * length
         forced = machine[MACHINE.splitting] == ALWAYS
-        moving = MOVE * count * (machine[MACHINE.varying] + 3)
+        length, copy, start, count = cell[CELL.length], cell[CELL.copy], cell[CELL.start], cell[CELL.count]
+        parts = machine[MACHINE.cells] + machine[MACHINE.waiting] * CELL_BYTES
+        spent, moving = ATTEMPT * length, MOVE * count * (machine[MACHINE.varying] + 3)
         limit = PAYS * cost(length, count) - moving
-        mean = (tape - end) / CHILDREN
-        if not forced and mean * (CHILDREN * CALL + (count + LANES - 1) // LANES) > limit:
+        mean = np.float64(cell[CELL.tape] - shorten(machine, cell, parts)) / CHILDREN
+        if not forced and mean * (CHILDREN * CALL + count // LANES) > limit:
             return spent
-        count_points(machine, copy, first, count)
-        total, counts = 0.0, i64s(machine[MACHINE.counts])
-        for child in range(CHILDREN):
-            part = i64s(parts + child * CELL_BYTES)
-            part[CELL.count] = counts[child]
-            total += cost(part[CELL.length], counts[child])
+        count_points(machine, i64s(machine[MACHINE.given + copy]), start, count)
+        counts, total = i64s(machine[MACHINE.counts]), 0.0
+        for i in range(CHILDREN):
+            part = i64s(parts + i * CELL_BYTES)
+            part[CELL.count] = counts[i]
+            total += cost(part[CELL.length], counts[i])
         if not forced and total > limit:
             return spent + moving
-        move_points(machine, copy, target, first, count)
-        for child in range(CHILDREN):
-            part = i64s(parts + child * CELL_BYTES)
-            part[CELL.first] = counts[child] - part[CELL.count]
+        move_points(machine, copy, 2 if copy == 1 else 1, start, count)
+        for i in range(CHILDREN):
+            part = i64s(parts + i * CELL_BYTES)
+            part[CELL.start] = counts[i] - part[CELL.count]
         cell[CELL.count] = 0
         machine[MACHINE.waiting] += CHILDREN
         return spent + moving
 
-    return split
+    return shorten, split

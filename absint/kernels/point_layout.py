@@ -22,13 +22,16 @@ INSTRUCTION_BYTES = 4 * INSTRUCTION
 WORDS_PER_OP = 4
 BOTH_ROWS, SHARED_SECOND, SHARED_FIRST = range(3)
 """How operands are read: rows of sixteen numbers, or one number that is shared."""
-COPY = 255 * WORDS_PER_OP + BOTH_ROWS
-COPY_SHARED = 255 * WORDS_PER_OP + SHARED_FIRST
-"""Words of instructions that copy their operand: what is left of an operation whose outcome is known."""
 WORDS = 256 * WORDS_PER_OP
+COPY = WORDS - WORDS_PER_OP + BOTH_ROWS
+COPY_SHARED = WORDS - WORDS_PER_OP + SHARED_FIRST
+"""Words of instructions that copy their operand: what is left of an operation whose result is known to be it."""
 
 UNDECIDED, OF_MIN, OF_MAX, OF_AND, OF_OR = range(5)
 """By which rule bounds tell that the result of an operation is one of its operands."""
+
+MOST_ROWS = 128
+"""Of a block."""
 
 CHILDREN = 16
 """Cells that a cell is split into."""
@@ -41,24 +44,28 @@ MACHINE = places(
     "values intervals rules shared varying "
     # a block of points: int64 addresses of all registers, memory for rows and its size in bytes
     "address block block_bytes "
-    # bounds: one record for each register
+    # bounds: a record for each register
     "records "
-    # int64[v] addresses each, of points as they were given and of two copies in which cells lie together; int32
-    # each, which of the points given those are (none for the points given); where results go
-    "given first second places_given places_first places_second results "
+    # int64[v] addresses each: of the points as they were given, and of two copies in which cells lie together;
+    # int32 each: which of the points given those are (nothing for the points given); where the results go
+    "given copy_1 copy_2 places_given places_1 places_2 results "
     # tapes: memory, filled from its end; int32s for each instruction, for each register, and for free slots
     "tapes choices wanted free "
     # cells that wait, and how many; whether to split them
     "cells waiting splitting "
-    # of a cell that is split: int32 for each point; int64s and numbers for each child or variable
-    "numbers counts parts steps widths ends row",
+    # of a cell that is split: int32 for each point; int64 for each child; int64, float64 and `ENDS` numbers for
+    # each variable; two rows
+    "numbers counts parts steps widths ends rows",
 )
 """A thread's memory, an int64 array of addresses and numbers."""
 
 BY_COST, NEVER, ALWAYS = range(3)
+"""Whether cells are split. `ALWAYS`, for tests, splits what no cost would justify, but not for ever."""
 
-CELL = places("Cell", "tape length slots copy first count parent depth")
-"""A part of the points: its tape (number of its first instruction, instructions, slots), its points `first` up to
-`first + count` of a copy (0: as given), the length of the tape that its tape was made of, how often it was split.
+CELL = places("Cell", "tape length slots copy start count expected depth")
+"""A part of the points: its tape (number of its first instruction, instructions, slots), its points `start` up to
+`start + count` of a copy (0: as given), how long the tapes of its parts are expected to be, how often it was split.
 """
 CELL_BYTES = 8 * len(CELL)
+SETTLED = -1
+"""In place of the expected length: the cell is not to be split."""
