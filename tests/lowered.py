@@ -282,3 +282,32 @@ def dump_lines(graph: Graph) -> list[str]:
             words = " ".join([OPS[code].name, *(f"n{operand}" for operand in (a, b) if operand >= 0)])
         lines.append(f"n{node} {words}")
     return lines
+
+
+def shape(program: Program) -> str:
+    """A lowered program's predicates, as `any(all(add 0.0 1.0, y 2.0 3.0), x -inf <0.5)`, in the order of the
+    letters: a band by the variable or the operation that it is of, the float below 0.5 as `<0.5`.
+    """
+    graph = program.graph
+    assert graph.logic is not None
+
+    def shown(node: int) -> str:
+        if graph.record(node) is not BAND:
+            parts = ", ".join(sorted(map(shown, graph.operands(node))))
+            return graph.record(node).name + (f"({parts})" if parts else "")
+        value = graph.rows[node][1]
+        assert graph.logic is not None
+        lower, upper = (_number(end, program.precision) for end in graph.logic.bands[node].tolist())
+        return f"{graph.variables.get(value) or graph.record(value).name} {lower} {upper}"
+
+    return shown(graph.root)
+
+
+def _number(value: float, precision: Precision) -> str:
+    """A number, shorter by the one below or above it."""
+    beside = {"": value}
+    with np.errstate(all="ignore"):
+        for sign, direction in ("<", math.inf), (">", -math.inf):
+            beside[sign] = float(np.nextafter(precision.real(value), precision.real(direction))) + 0.0
+    sign = min(beside, key=lambda sign: len(f"{beside[sign]!r}") + 2 * len(sign))
+    return f"{sign}{beside[sign]!r}"

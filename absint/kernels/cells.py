@@ -287,7 +287,9 @@ def cell_splitter(precision: Precision) -> tuple[Any, Any]:
         """Tapes for the parts of a cell, sixteen cells whose points are not known yet. Returns where they begin."""
         tape, length = cell[CELL.tape], cell[CELL.length]
         address = machine[MACHINE.tapes] + tape * INSTRUCTION_BYTES
-        choose_parts(machine, i64s(machine[MACHINE.given + cell[CELL.copy]]), cell[CELL.start], cell[CELL.count])
+        choose_parts(
+            machine, i64s(machine[MACHINE.given + cell[CELL.copy]]), cell[CELL.start], cell[CELL.count]
+        )
         place_boxes(machine)
         bound(machine, address, length)
         result = machine[MACHINE.shared] + machine[MACHINE.varying]

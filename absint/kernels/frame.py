@@ -45,7 +45,7 @@ FREE, WRITING, DONE = range(3)
 
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
-    """`prepare`, `draw`, `finish` and `join_frames` for the precision, see there."""
+    """`prepare`, `draw`, `finish`, `abandon` and `join_frames` for the precision, see there."""
     precision = Precision(precision_name)
     reals = REALS[precision_name]
     size = precision.dtype.itemsize
@@ -243,6 +243,16 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             while atomic_load(state) != DONE:
                 relax()
 
+    def abandon(frame_):
+        """See to it that nobody writes to the image any more: tiles that are not finished never will be."""
+        frame = i64s(frame_)
+        atomic_store(frame[FRAME.counter], frame[FRAME.tiles])
+        for tile in range(frame[FRAME.tiles]):
+            state = frame[FRAME.states] + 8 * tile
+            atomic_swap_if(state, FREE, DONE)
+            while atomic_load(state) != DONE:
+                relax()
+
     def join_frames(crew, helper, patience):
         """A helper's work: draw in the frames that come to the mailbox, until `patience` looks found none.
 
@@ -275,5 +285,6 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         "prepare": (prepare, types.none(address)),
         "draw": (draw, types.int64(address, address, address)),
         "finish": (finish, types.none(address, address)),
+        "abandon": (abandon, types.none(address)),
         "join_frames": (join_frames, types.none(address, address, address)),
     }

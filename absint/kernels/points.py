@@ -39,12 +39,17 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     row, record, size = row_size(precision), record_size(precision), precision.dtype.itemsize
     reals = REALS[precision_name]
     single = precision is Precision.F32
-    load, splat = (
-        (vectors.load_f32, vectors.splat_f32) if single else (vectors.load_f64, vectors.splat_f64)
-    )
+    load, splat = (vectors.load_f32, vectors.splat_f32) if single else (vectors.load_f64, vectors.splat_f64)
     store = vectors.store
     bound = tape_bounder(precision)
     shorten, split = cell_splitter(precision)
+
+    @njit(error_model="numpy")
+    def copy_record(out, a):
+        """An operand's bounds as they are."""
+        store(out, load(a))
+        store(out + row, load(a + row))
+        i64s(out + 2 * row)[0] = i64s(a + 2 * row)[0]
 
     @njit(error_model="numpy")
     def run_rows(machine, tape, length, rows):
@@ -70,12 +75,16 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         sources, results = i64s(machine[MACHINE.given + copy]), machine[MACHINE.results]
         address, result = i64s(machine[MACHINE.address]), shared + varying
         slots = cell[CELL.slots]
-        rows = min((count + LANES - 1) // LANES, max(machine[MACHINE.block_bytes] // (slots * row), np.int64(1)))
+        rows = min(
+            (count + LANES - 1) // LANES, max(machine[MACHINE.block_bytes] // (slots * row), np.int64(1))
+        )
         rows = min(rows, np.int64(MOST_ROWS))
         for i in range(slots):
             address[result + i] = machine[MACHINE.block] + i * rows * row
-        for done in range(0, count, rows * LANES):
+        done = np.int64(0)
+        while done < count:
             first, n = start + done, min(count - done, rows * LANES)
+            done += n
             for i in range(varying):
                 address[shared + i] = sources[i] + first * size
             if copy == 0:
@@ -132,26 +141,22 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         """Run code on one row."""
         run_rows(i64s(machine_), code, length, 1)
 
-    def bounds(machine_, lower_ends, upper_ends, group, end, lower, upper, may_nan):
-        """Bounds of the first cell's tape on boxes, sixteen at a time, from `group` up to `end`.
+    def bounds(machine_, lower_ends, upper_ends, group, end, results):
+        """Bounds of the first cell's tape on boxes, sixteen at a time, from `group` up to `end`: records.
 
-        `lower_ends`, `upper_ends` int64[v]: addresses of the variables' ends, 0 for one whose record is there
-        already. `lower`, `upper` reals[16 n], `may_nan` int64[n]: the results.
+        `lower_ends`, `upper_ends` int64[v]: addresses of the variables' ends, 0 for one whose record is there.
         """
         machine = i64s(machine_)
         cell, varying = i64s(machine[MACHINE.cells]), machine[MACHINE.varying]
         variables = machine[MACHINE.records] + machine[MACHINE.shared] * record
-        result = variables + varying * record
-        lows, highs, flags = i64s(lower_ends), i64s(upper_ends), i64s(may_nan)
+        lows, highs = i64s(lower_ends), i64s(upper_ends)
         for i in range(group, end):
             for v in range(varying):
                 if lows[v] != 0:
                     store(variables + v * record, load(lows[v] + i * row))
                     store(variables + v * record + row, load(highs[v] + i * row))
             bound(machine, machine[MACHINE.tapes] + cell[CELL.tape] * INSTRUCTION_BYTES, cell[CELL.length])
-            store(lower + i * row, load(result))
-            store(upper + i * row, load(result + row))
-            flags[i] = i64s(result + 2 * row)[0]
+            copy_record(results + i * record, variables + varying * record)
 
     def copy(out, a, a_step, rows):
         """Rows as they are."""
@@ -163,13 +168,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         for r in range(rows):
             store(out + r * row, splat(a + r * a_step))
 
-    def copy_interval(out, a):
-        """A record as it is."""
-        store(out, load(a))
-        store(out + row, load(a + row))
-        i64s(out + 2 * row)[0] = i64s(a + 2 * row)[0]
-
-    arities = {begin: 5, once: 3, bounds: 8, copy: 4, copy_shared: 4, copy_interval: 2}
+    arities = {begin: 5, once: 3, bounds: 6, copy: 4, copy_shared: 4, copy_record: 2}
     return {
         **{one.__name__: (one, types.none(*[types.int64] * count)) for one, count in arities.items()},
         "values": (values, types.int64(types.int64, types.int64)),

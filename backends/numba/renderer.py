@@ -209,8 +209,10 @@ class Renderer:
                 self._kernels["finish"](block.address, self._threads[0].address)
             if made:
                 self._seconds_per_tile = seconds / made
+        except BaseException:  # Ctrl-C: the image may be gone as soon as this is left
+            self._kernels["abandon"](block.address)
+            raise
         finally:
-            frame.counter[0] = tiles  # after Ctrl-C too, nobody takes more
             if offered and crews.crew.withdraw(block):
                 self._frame = None  # its memory is in use: the next picture gets a new one
 

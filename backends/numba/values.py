@@ -1,189 +1,207 @@
 """Values at points and bounds on boxes, bit for bit those of the reference.
 
-A program becomes code for those variables that vary from point to point, and a machine runs it: a tape over
-blocks of points, for many points in cells with shorter tapes (`absint.kernels.cells`).
+A `Machine` runs a tape over blocks of points, many points in cells with shorter tapes. Points are taken in parts,
+which threads share. What is the same at every point is computed once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import native
 from absint.backend import Ranges, check_box, check_gradual_underflow, check_values_promised, hull
 from absint.domains.lattice import Interval
 from absint.errors import DomainError
-from absint.graph import AXES, Graph, reachable
-from absint.kernels.point_layout import (
-    ALWAYS,
-    BOTH_ROWS,
-    BY_COST,
-    CELL,
-    CHILDREN,
-    COPY,
-    COPY_SHARED,
-    DEEPEST_CELL,
-    ENDS,
-    INSTRUCTION,
-    MACHINE,
-    NEVER,
-    OF_AND,
-    OF_MAX,
-    OF_MIN,
-    OF_OR,
-    SETTLED,
-    SHARED_FIRST,
-    SHARED_SECOND,
-    WORDS,
-    WORDS_PER_OP,
-)
-from absint.ops.table import AND, CONST, MAX, MIN, MUL, OPS, OR, SQUARE, VAR
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.sweep import KERNEL_SOURCES, LANES, operation_kernels, record_dtype
+from absint.graph import AXES
+from absint.kernels.point_layout import ALWAYS, BY_COST, NEVER
+from absint.program import Program
+from absint.sweep import LANES
 
-from .memory import Block, aligned
+from .machine import Code, Columns, Machine, half_widths, make_code, variables_of, whole_rows
 
-_RULES = {MIN.code: OF_MIN, MAX.code: OF_MAX, AND.code: OF_AND, OR.code: OF_OR}
-_CHUNK = 1 << 20
+_PART = 1 << 20
 """Points that are gathered in cells together. That takes 30 MB in binary32, if two variables vary."""
-_FEWEST = 1024
+_LEAST_PART = 1 << 16
+"""Points that are worth a thread."""
+_WORTH_CELLS = 1024
 """Points that are worth a thought about cells."""
-_BUDGET = 50_000_000
-"""Instructions on rows, of about a nanosecond each, between two moments at which Ctrl-C is heard."""
-_BOUNDS_COST = 12
-"""Of an instruction on sixteen boxes, in the same measure."""
-_TAPE_ROOM = 40
-"""Memory for tapes, in the length of the first."""
-_BLOCK_BYTES = 384 << 10
-"""Slots of a block of points; what was written last is in the first-level cache all the same."""
-_BLIND = 0.03
-"""By how much cells are expected to shorten a tape where nothing is known: so much may be risked."""
+
+Scalars = Mapping[str, Any]
+"""Values of the variables that do not vary."""
 
 
-class Code(NamedTuple):
-    """A graph for some varying variables, each instruction with a register of its own; see `point_layout`.
+class Values:
+    """A program's values and bounds.
 
-    `once`, `body`: int32[m, INSTRUCTION], what is the same at every point, and what is not. `constants` float64[k]
-    are the first shared registers; then come `scalars`, variables that do not vary, and the results of `once`.
+    `threads`: how many may compute values. `cells`: whether points are gathered in cells; by cost if not given.
     """
 
-    once: NDArray[np.int32]
-    body: NDArray[np.int32]
-    root: int
-    constants: NDArray[np.float64]
-    scalars: tuple[str, ...]
-    varying: tuple[str, ...]
+    def __init__(self, program: Program, threads: int = 1, cells: bool | None = None) -> None:
+        check_gradual_underflow()
+        self.program = program
+        self.threads = threads
+        self._splitting = BY_COST if cells is None else ALWAYS if cells else NEVER
+        self._codes: dict[tuple[str, ...] | None, Code] = {}
+        self._idle: dict[tuple[str, ...] | None, list[Machine]] = {}
 
-    @property
-    def shared(self) -> int:
-        """Number of shared registers."""
-        return len(self.constants) + len(self.scalars) + len(self.once)
+    def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
+        """See `Executable.values`."""
+        check_values_promised(self.program)
+        dtype = self.program.precision.dtype
+        given = {"x": x, "y": y, "z": z, **variables}
+        missing = sorted(self._needed - set(given))
+        if missing:
+            raise DomainError(f"no value given for the variable {missing[0]!r}")
+        self._check_known(given)
+        with np.errstate(all="ignore"):  # what is too large for the precision rounds to infinity
+            points = {name: np.asarray(value).astype(dtype, copy=False) for name, value in given.items()}
+        shape = np.broadcast_shapes(*(array.shape for array in points.values()))
+        count = math.prod(shape)
+        if count == 0:
+            return np.empty(shape, dtype)
+        check_box(self.program, hull(points))
+        varying = tuple(sorted(name for name in self._needed if points[name].size > 1))
+        scalars = {name: points[name].reshape(())[()] for name in self._needed - set(varying)}
+        if not varying:
+            with self._machine(()) as machine:
+                machine.share(scalars)
+                return np.full(shape, machine.result, dtype)
+        columns = [_column(points[name], shape) for name in varying]
+        return self._evaluate(varying, scalars, columns).reshape(shape)
+
+    def bounds(self, boxes: Ranges) -> Interval:
+        """See `Executable.bounds`."""
+        check_values_promised(self.program)
+        dtype = self.program.precision.dtype
+        self._check_known(boxes)
+        with np.errstate(all="ignore"):
+            lower = {name: np.asarray(ends[0]).astype(dtype, copy=False) for name, ends in boxes.items()}
+            upper = {name: np.asarray(ends[1]).astype(dtype, copy=False) for name, ends in boxes.items()}
+        for name in boxes:
+            if bool((~(lower[name] <= upper[name])).any()):
+                raise DomainError(f"a box holds no {name}: its lower end is above its upper end, or NaN")
+        shape = np.broadcast_shapes(*(array.shape for array in (*lower.values(), *upper.values())))
+        count = math.prod(shape)
+        if count:
+            both = {name: np.concatenate([lower[name].ravel(), upper[name].ravel()]) for name in boxes}
+            check_box(self.program, hull(both))
+        rows = -(-count // LANES)
+        used = self._needed & set(boxes)
+        with self._machine(None) as machine:
+            machine.share({})
+            found = machine.bounds(
+                {name: whole_rows(_column(lower[name], shape)) for name in used},
+                {name: whole_rows(_column(upper[name], shape)) for name in used},
+                rows,
+            )
+        nan = (found["may_nan"][:, None] >> np.arange(LANES)) & 1 != 0
+        return Interval(
+            *(part.ravel()[:count].reshape(shape) for part in (found["lower"], found["upper"], nan))
+        )
+
+    @cached_property
+    def _needed(self) -> set[str]:
+        """The variables that the value depends on."""
+        return variables_of(self.program.graph)
+
+    def _check_known(self, names: Iterable[str]) -> None:
+        surplus = sorted(set(names) - self.program.variables - set(AXES))
+        if surplus:
+            raise DomainError(f"the program has no variable {surplus[0]!r}")
+
+    def _evaluate(self, varying: tuple[str, ...], scalars: Scalars, columns: Columns) -> NDArray[Any]:
+        """The values at points, those that are finite in cells."""
+        with self._machine(varying) as machine:
+            splits = machine.splits
+        if not splits or (self._splitting == BY_COST and len(columns[0]) < _WORTH_CELLS):
+            return self._compute(varying, scalars, columns, None)
+        ends = [(column.min(), column.max()) for column in columns]
+        if np.isfinite(ends).all():
+            return self._compute(varying, scalars, columns, half_widths(ends))
+        finite = np.logical_and.reduce([np.isfinite(column) for column in columns])
+        results = np.empty(len(finite), self.program.precision.dtype)
+        others = [column[~finite] for column in columns]
+        results[~finite] = self._compute(varying, scalars, others, None)
+        if finite.any():
+            results[finite] = self._evaluate(varying, scalars, [column[finite] for column in columns])
+        return results
+
+    def _compute(
+        self,
+        varying: tuple[str, ...],
+        scalars: Scalars,
+        columns: Columns,
+        widths: NDArray[np.float64] | None,
+    ) -> NDArray[Any]:
+        """The values at points, by as many threads as there are parts for. `widths`: see `Machine.run`."""
+        count = len(columns[0])
+        results = np.empty(count + LANES, self.program.precision.dtype)
+        share = count if self.threads == 1 else max(count // (4 * self.threads), _LEAST_PART)
+        size = -(-min(share, _PART) // LANES) * LANES
+        starts = list(range(0, count, size))[::-1]
+        stop = threading.Event()
+
+        def work() -> None:
+            with self._machine(varying) as machine:
+                machine.share(scalars)
+                while (start := _taken(starts)) is not None:
+                    for _ in machine.run(columns, start, min(start + size, count), results, widths):
+                        if stop.is_set():
+                            return
+
+        helpers = min(self.threads, len(starts)) - 1
+        if helpers < 1:
+            work()
+        else:
+            with ThreadPoolExecutor(helpers) as pool:
+                tasks = [pool.submit(work) for _ in range(helpers)]
+                try:
+                    work()
+                    for task in tasks:
+                        task.result()
+                finally:
+                    starts.clear()
+                    stop.set()
+        return results[:count]
+
+    @contextmanager
+    def _machine(self, varying: tuple[str, ...] | None) -> Iterator[Machine]:
+        """A machine for some varying variables, nobody else's meanwhile. None: for bounds, of any variables."""
+        idle = self._idle.setdefault(varying, [])
+        machine = _taken(idle)
+        if machine is None:
+            if varying not in self._codes:
+                graph = self.program.graph
+                self._codes[varying] = (
+                    make_code(graph, self._needed, compute_once=False)
+                    if varying is None
+                    else make_code(graph, varying)
+                )
+            splitting = NEVER if varying is None else self._splitting
+            machine = Machine(self._codes[varying], self.program.precision, self.program.box, splitting)
+        try:
+            yield machine
+        finally:
+            machine.release()
+            idle.append(machine)
 
 
-def make_code(graph: Graph, varying: Iterable[str], compute_once: bool = True) -> Code:
-    """The code for what the root depends on. Unless `compute_once`, all instructions are in the body."""
-    names, live = graph.variables, np.flatnonzero(reachable(graph)).tolist()
-    used = {names[node] for node in live if node in names}
-    varying = sorted(used & set(varying))
-    scalars = sorted(used - set(varying))
-    constants, once, body = [], [], []
-    varies = [names.get(node) in varying for node in range(len(graph))]
-    for node in live:
-        code, a, b = graph.rows[node]
-        if code == CONST.code:
-            constants.append(node)
-        elif code != VAR.code:
-            varies[node] = not compute_once or varies[a] or (b >= 0 and varies[b])
-            (body if varies[node] else once).append(node)
-    first_once = len(constants) + len(scalars)
-    shared = first_once + len(once)
-    register = np.full(len(graph) + 1, -1, np.int32)  # the last for operand -1
-    register[constants] = np.arange(len(constants))
-    register[once] = np.arange(first_once, shared)
-    register[body] = np.arange(len(body)) + shared + len(varying)
-    place = {name: len(constants) + i for i, name in enumerate(scalars)}
-    place |= {name: shared + i for i, name in enumerate(varying)}
-    for node in live:
-        if node in names:
-            register[node] = place[names[node]]
-
-    def instructions(nodes: list[int]) -> NDArray[np.int32]:
-        word, (a, b) = graph.op[nodes].astype(np.int32), register[graph.args[nodes].T]
-        squares = (word == MUL.code) & (a == b)
-        word[squares], b[squares] = SQUARE.code, -1
-        first, second = (a < shared) & (b >= shared), (a >= shared) & (b >= 0) & (b < shared)
-        shape = np.select([first, second], [SHARED_FIRST, SHARED_SECOND], BOTH_ROWS)
-        return np.stack([word * WORDS_PER_OP + shape, register[nodes], a, b], axis=1).astype(np.int32)
-
-    return Code(
-        once=instructions(once),
-        body=instructions(body),
-        root=int(register[graph.root]),
-        constants=graph.constants[constants],
-        scalars=tuple(scalars),
-        varying=tuple(varying),
-    )
+def _taken(items: list[Any]) -> Any:
+    """The last item, which is taken away, or None; whatever other threads take."""
+    try:
+        return items.pop()
+    except IndexError:
+        return None
 
 
-class Machine:
-    """Code with the memory of a thread that runs it. `splitting`: `BY_COST`, `NEVER`, or `ALWAYS` where possible."""
-
-    def __init__(self, code: Code, precision: Precision, splitting: int) -> None:
-        self._kernels = native.load("absint.kernels.points", precision.value, depends=KERNEL_SOURCES)
-        self.code = code
-        self._real = real = precision.dtype
-        values, intervals, rules = _tables(code, precision, self._kernels)
-        if not rules[code.body[:, 0]].any():
-            splitting = NEVER
-        shared, varying, length = code.shared, len(code.varying), len(code.body)
-        room = (1 if splitting == NEVER else _TAPE_ROOM) * length + 1
-        self._numbers = aligned((shared, LANES), real)
-        address = np.zeros(shared + varying + length + 1, np.int64)
-        address[:shared] = self._numbers.ctypes.data + np.arange(shared) * self._numbers.strides[0]
-        self._cells = np.zeros((DEEPEST_CELL * CHILDREN + CHILDREN, len(CELL)), np.int64)
-        self._block = Block(
-            MACHINE,
-            values=values, intervals=intervals, rules=rules, shared=shared, varying=varying, address=address,
-            tapes=aligned(room * INSTRUCTION, np.int32), choices=aligned(length + 1, np.int32),
-            wanted=aligned(len(address), np.int32), free=aligned(length + 1, np.int32), cells=self._cells,
-            splitting=splitting, counts=aligned(CHILDREN, np.int64), parts=aligned(varying + 1, np.int64),
-            steps=aligned(varying + 1, np.int64), widths=aligned(varying + 1, np.float64),
-            ends=aligned((varying + 1, ENDS), real), rows=aligned((2, LANES), real),
-        )  # fmt: skip
-        self._kernels["begin"](self._block.address, code.body.ctypes.data, length, code.root, room)
-        self._first = self._cells[0].copy()
-        slots = int(self._first[CELL.slots])
-        block = aligned(max(_BLOCK_BYTES, slots * LANES * real.itemsize), np.uint8)
-        self._records = aligned(shared + varying + slots, record_dtype(precision))
-        self._block.set(block=block, block_bytes=len(block), records=self._records)
-        self._expected: int | None = None
-
-    @property
-    def splits(self) -> bool:
-        """Whether it may gather points in cells."""
-        return bool(self._block.words[MACHINE.splitting] != NEVER)
-
-    def share(self, scalars: Mapping[str, Any]) -> None:
-        """Fill the shared registers, and their records."""
-        code, numbers = self.code, self._numbers
-        with np.errstate(over="ignore"):
-            numbers[: len(code.constants)] = code.constants[:, None]
-        for i, name in enumerate(code.scalars, len(code.constants)):
-            numbers[i] = scalars[name]
-        self._kernels["once"](self._block.address, code.once.ctypes.data, len(code.once))
-        records = self._records[: len(numbers)]
-        nan = np.isnan(numbers)
-        records["lower"], records["upper"] = np.where(nan, math.inf, numbers), np.where(nan, -math.inf, numbers)
-        records["may_nan"] = np.where(nan[:, 0], 0xFFFF, 0)
-
-    @property
-    def result(self) -> Any:
-        """The root's value, if nothing varies."""
-        return self._numbers[self.code.root, 0]
+def _column(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """An array broadcast to a shape, one number after the other."""
+    return np.require(np.broadcast_to(array, shape).reshape(-1), requirements=["C", "A"])

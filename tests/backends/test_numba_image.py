@@ -64,7 +64,8 @@ SIZES = [(1, 1), (7, 13), (1, 200), (1500, 3), (16, 16), (65, 64), (100, 77), (1
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=["plain", "lowering", "all"])
 def test_every_size(size: tuple[int, int], pipeline: str, precision: Precision) -> None:
-    shape = minimum(maximum(DISC, 0.2 - square(X - 0.3) - square(Y)), maximum(abs(X - 0.5), abs(Y) - 0.1) - 0.2)
+    bar = maximum(abs(X - 0.5), abs(Y) - 0.1) - 0.2
+    shape = minimum(maximum(DISC, 0.2 - square(X - 0.3) - square(Y)), bar)
     assert_drawn(to_graph(shape), View(*size), precision, pipeline)
 
 
@@ -109,7 +110,8 @@ def test_random_programs(part: int) -> None:
 
 def test_a_part_of_a_picture_is_the_picture_of_a_part() -> None:
     """Regions specialised inside of the engine show what the passes leave on their box."""
-    blend = -ln(sum((exp(-8.0 * (sqrt(square(X - c) + square(Y * c)) - 0.3)) for c in (-0.5, 0.1, 0.6)), X * 0))
+    discs = [sqrt(square(X - c) + square(Y * c)) - 0.3 for c in (-0.5, 0.1, 0.6)]
+    blend = -ln(sum((exp(-8.0 * disc) for disc in discs), X * 0))
     graph, whole = to_graph(blend), View.square(257)
     picture = executable(graph, whole).image(whole)
     for row, column in [(0, 0), (64, 64), (128, 192)]:
