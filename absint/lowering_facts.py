@@ -84,8 +84,7 @@ def _rectangles(program: Program) -> NDArray[np.float64] | None:
             code, value, _ = graph.rows[part]
             if code == BAND.code and graph.variables.get(value) in AXES[:2]:
                 side = rectangle[AXES.index(graph.variables[value])]
-                lower, upper = graph.logic.bands[part]
-                side[:] = max(side[0], lower), max(side[0], min(side[1], upper))
+                side[:] = np.clip(graph.logic.bands[part], *side)
         if graph.rows[operand][0] == FALSE.code:
             rectangle[:, 1] = rectangle[:, 0]
     return rectangles

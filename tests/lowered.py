@@ -32,15 +32,17 @@ Points = dict[str, NDArray[Any]]
 
 
 def lowered(text: str) -> Graph:
-    """The graph of a text as `dump_vm` writes it, real nodes first; `;` may part instructions."""
-    lines = [line.split() for line in text.replace(";", "\n").splitlines() if line.strip()]
+    """The graph of a text as `dump_vm` writes it; `;` may part lines, of which the last is the root."""
     codes = {kind.name: kind.code for kind in PREDICATES}
-    real = parse_vm("".join(" ".join(words) + "\n" for words in lines if words[1] not in codes))
+    lines = [line.split() for line in text.replace(";", "\n").splitlines() if line.strip() and line[0] != "#"]
+    lines.sort(key=lambda words: words[1] in codes)  # real nodes first
+    texts = [" ".join(words) + "\n" for words in lines if words[1] not in codes]
+    real = parse_vm("".join(texts) or "unused const 0\n")
     number = {words[0]: node for node, words in enumerate(lines)}
-    n, total = len(real), len(lines)
+    n, total = len(texts), len(lines)
     op, args = np.zeros(total, np.uint8), np.full((total, 2), -1, np.int32)
     constants, bands = np.zeros(total), np.zeros((total, 2))
-    op[:n], args[:n], constants[:n] = real.op, real.args, real.constants
+    op[:n], args[:n], constants[:n] = real.op[:n], real.args[:n], real.constants[:n]
     items: list[list[int]] = [[] for _ in lines]
     for node, (_, kind, *operands) in enumerate(lines[n:], n):
         op[node] = codes[kind]
@@ -237,7 +239,7 @@ def random_threshold(rng: np.random.Generator) -> tuple[Program, Points]:
 
 
 def random_lowered(rng: np.random.Generator) -> tuple[Program, Points]:
-    """A lowered program, and a witness at which it is true."""
+    """A lowered program, no predicate in it twice, and a witness at which it is true."""
     precision = list(Precision)[rng.integers(2)]
     graph, box = random_builder(rng, 10).build(), random_box(rng, precision)
     witness = random_witness(rng, Program(graph, precision, box))
@@ -246,6 +248,12 @@ def random_lowered(rng: np.random.Generator) -> tuple[Program, Points]:
     lines = dump_lines(graph)
 
     def add(words: str) -> str:
+        """The predicate of these words, one for equal ones; a list of one is that one."""
+        if len(words.split()) == 2:
+            return words.split()[1]
+        for line in lines:
+            if line.endswith(f" {words}"):
+                return line.split()[0]
         lines.append(f"p{len(lines)} {words}")
         return f"p{len(lines) - 1}"
 
@@ -264,10 +272,11 @@ def random_lowered(rng: np.random.Generator) -> tuple[Program, Points]:
             return band(holds)
         every = kind < 0.65
         parts = [tree(depth - 1, holds and (every or i == 0)) for i in range(int(rng.integers(2, 4)))]
-        return add(" ".join(["all" if every else "any", *parts]))
+        return add(" ".join(["all" if every else "any", *sorted(set(parts))]))
 
-    tree(int(rng.integers(1, 5)), True)
-    return Program(lowered("\n".join(lines)), precision, box, Promise.SIGN), witness
+    root = tree(int(rng.integers(1, 5)), True)
+    last = next(i for i, line in enumerate(lines) if line.split()[0] == root)
+    return Program(lowered("\n".join(lines[: last + 1])), precision, box, Promise.SIGN), witness
 
 
 def dump_lines(graph: Graph) -> list[str]:

@@ -1,12 +1,11 @@
 """Cells: points that lie together, with a tape that is shorter because bounds decide operations there.
 
-A cell is split into sixteen: its box is cut along the variables in which it is widest, the tape is bounded on all
-sixteen boxes at once, and for each box the operations whose result is surely one of their operands are dropped,
-with all that only they needed. Then the points are moved so that those of a box lie together. After Duff (1992)
-and Keeter (2020).
+A cell is split into sixteen parts: its box is cut along the variables in which it is widest, and for each of the
+sixteen boxes the tape is shortened (`shorter_tapes`). Then the points are moved so that those of a part lie
+together. After Duff (1992) and Keeter (2020).
 
-An operand stands for the result only where it has the same bits, see `decided`. Which box a point is in is found
-by comparing it with the boxes' own ends, so no rounding can put it into a wrong one. All points are finite.
+Which part a point is in is found by comparing it with the ends of the boxes, so no rounding can put it into a
+wrong one. All points are finite.
 """
 
 from __future__ import annotations
@@ -18,27 +17,21 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from absint.kernels.memory import INLINE, REALS, call2, call3, f64s, i32s, i64s
+from absint.kernels.memory import INLINE, REALS, f64s, i32s, i64s
 from absint.kernels.operations import record_size, row_size
 from absint.kernels.point_layout import (
     ALWAYS,
     CELL,
     CELL_BYTES,
-    CHILDREN,
-    COPY,
-    COPY_SHARED,
     DEEPEST_CELL,
     ENDS,
-    INSTRUCTION,
     INSTRUCTION_BYTES,
     MACHINE,
     NEVER,
-    OF_AND,
-    OF_MAX,
-    OF_MIN,
+    PARTS,
     SETTLED,
-    UNDECIDED,
 )
+from absint.kernels.shorter_tapes import specialise, tape_bounder
 from absint.ops import vectors
 from absint.precision import Precision
 
@@ -49,15 +42,12 @@ HALVINGS = 4
 CALL = 10.0
 ATTEMPT = 55.0
 MOVE = 1.6
-"""What things cost, in the time of one instruction on a row of points: an instruction on however many rows; an
-instruction of a tape that is bounded and specialised sixteen times; a number of a point that is moved.
+"""What things cost, in the time of one instruction on a row of points: to call it, on however many rows; to bound
+it on sixteen boxes and specialise it for each; to move a number of a point.
 """
 PAYS = 0.9
 """A cell is split if all that follows costs less than this part of running its tape."""
 FORCED_DEPTH = 3
-
-FIRST, SECOND = 1, 1 << CHILDREN
-"""Choices of the lowest lane: the result is the first operand, the second."""
 
 
 @intrinsic
@@ -78,135 +68,30 @@ def cost(length, points):
     return length * (CALL + (points + LANES - 1) // LANES)
 
 
-# Shorter tapes
-
-
-@njit(**INLINE)
-def write(tapes, at, word, out, a, b):
-    """Put an instruction in its place."""
-    at *= INSTRUCTION
-    tapes[at], tapes[at + 1], tapes[at + 2], tapes[at + 3] = word, out, a, b
-
-
-@njit(**INLINE)
-def want(register, leaves, wanted, free, freed, slots):
-    """The register of the new tape for what a register holds; a free slot, if it was not wanted so far.
-
-    Returns it and the numbers of free slots and of all slots.
-    """
-    if register < leaves:
-        return register, freed, slots
-    slot = np.int64(wanted[register])
-    if slot < 0:
-        if freed > 0:
-            freed -= 1
-            slot = np.int64(free[freed])
-        else:
-            slot = leaves + slots
-            slots += 1
-        wanted[register] = slot
-    return slot, freed, slots
-
-
-@njit(error_model="numpy")
-def specialise(machine, tape, length, root, lane, end):
-    """Write the tape that computes register `root` of a tape, with the choices of a lane, so that it ends before
-    instruction `end` of the memory for tapes. Returns how many instructions and slots it has.
-
-    From the last instruction to the first: `wanted[r]` is the register of the new tape that should hold what
-    register r of the old one holds there, -1 if nobody wants it.
-    """
-    code, new, choices = i32s(tape), i32s(machine[MACHINE.tapes]), i32s(machine[MACHINE.choices])
-    wanted, free = i32s(machine[MACHINE.wanted]), i32s(machine[MACHINE.free])
-    shared = machine[MACHINE.shared]
-    leaves = shared + machine[MACHINE.varying]
-    at, slots, freed = end, np.int64(1), np.int64(0)
-    if root < leaves:
-        write(new, at - 1, COPY_SHARED if root < shared else COPY, leaves, root, -1)
-        return np.int64(1), slots
-    wanted[root] = leaves
-    for i in range(length - 1, -1, -1):
-        out = np.int64(code[INSTRUCTION * i + 1])
-        target = np.int64(wanted[out])
-        if target < 0:
-            continue
-        wanted[out] = -1
-        word, a = np.int64(code[INSTRUCTION * i]), np.int64(code[INSTRUCTION * i + 2])
-        b = np.int64(code[INSTRUCTION * i + 3])
-        chosen = np.int64(choices[i]) >> lane
-        if chosen & (FIRST | SECOND) or word == COPY:
-            a = b if chosen & SECOND else a
-            if a >= leaves and wanted[a] < 0:
-                wanted[a] = target  # computed where it is wanted, no copy needed
-                continue
-            word, b = np.int64(COPY_SHARED if a < shared else COPY), np.int64(-1)
-        free[freed] = target
-        freed += 1
-        a, freed, slots = want(a, leaves, wanted, free, freed, slots)
-        b, freed, slots = want(b, leaves, wanted, free, freed, slots)
-        at -= 1
-        write(new, at, word, target, a, b)
-    return end - at, slots
-
-
-def tape_bounder(precision: Precision) -> Any:
-    """The function that bounds a tape on sixteen boxes."""
-    row, record = row_size(precision), record_size(precision)
-    load = vectors.load_f32 if precision is Precision.F32 else vectors.load_f64
-    load_mask, mask_bits = vectors.load_mask, vectors.mask_bits
-    zero = precision.real(0)
-
-    @njit(**INLINE)
-    def decided(rule, left, right):
-        """In which lanes the result is surely the first operand, or else the second.
-
-        NaN wins in min and max, so the operand that goes must be a number. A tie gives the second, which has the
-        bits of the first unless both are zeros. `and` and `or` take NaN for true.
-        """
-        low, high, number = load(left), load(left + row), ~load_mask(left + 2 * row)
-        other_low, other_high, other_number = load(right), load(right + row), ~load_mask(right + 2 * row)
-        if rule == OF_MIN:
-            first = (high < other_low) | ((high == other_low) & (high != zero))
-            first, second = first & other_number, (other_high <= low) & number
-        elif rule == OF_MAX:
-            first = (low > other_high) | ((low == other_high) & (low != zero))
-            first, second = first & other_number, (other_low >= high) & number
-        else:
-            false, true = (low == zero) & (high == zero) & number, (low > zero) | (high < zero)
-            first, second = (false, true) if rule == OF_AND else (true, false)
-        return mask_bits(first) | mask_bits(second & ~first) << CHILDREN
-
-    @njit(error_model="numpy")
-    def bound(machine, tape, length):
-        """Fill the records of a tape's slots; those of the variables are there. Notes what is decided."""
-        code, kernel, rules = i32s(tape), i64s(machine[MACHINE.intervals]), i64s(machine[MACHINE.rules])
-        records, choices = machine[MACHINE.records], i32s(machine[MACHINE.choices])
-        for i in range(length):
-            word, b = np.int64(code[INSTRUCTION * i]), np.int64(code[INSTRUCTION * i + 3])
-            out = records + np.int64(code[INSTRUCTION * i + 1]) * record
-            left, right = records + np.int64(code[INSTRUCTION * i + 2]) * record, records + b * record
-            choices[i] = 0 if rules[word] == UNDECIDED else decided(rules[word], left, right)
-            if b < 0:
-                call2(kernel[word], out, left)
-            else:
-                call3(kernel[word], out, left, right)
-
-    return bound
-
-
-# Splitting
-
-
 @njit(**INLINE)
 def is_promising(machine, cell):
     """Whether a cell's parts may be expected to save what it costs to find that out."""
     length, expected, splitting = cell[CELL.length], cell[CELL.expected], machine[MACHINE.splitting]
-    if splitting == NEVER or cell[CELL.tape] < CHILDREN * (length + 1):
+    if splitting == NEVER or cell[CELL.tape] < PARTS * (length + 1):
         return False
     if splitting == ALWAYS:
         return cell[CELL.depth] < FORCED_DEPTH
     saved = cost(length - expected, cell[CELL.count])
     return cell[CELL.depth] < DEEPEST_CELL and ATTEMPT * length < saved
+
+
+@njit(**INLINE)
+def moving_cost(machine, points):
+    """Of moving points to their parts."""
+    return MOVE * points * (machine[MACHINE.varying] + 3)
+
+
+@njit(error_model="numpy")
+def is_cheaper(machine, cell, mean):
+    """Whether parts are cheaper than a cell if their tapes have this length on average."""
+    length, count = cell[CELL.length], cell[CELL.count]
+    parts = mean * (PARTS * CALL + count // LANES)
+    return parts + moving_cost(machine, count) < PAYS * cost(length, count)
 
 
 def cell_splitter(precision: Precision) -> tuple[Any, Any]:
@@ -249,7 +134,7 @@ def cell_splitter(precision: Precision) -> tuple[Any, Any]:
             ends[v * ENDS], ends[v * ENDS + 1] = low, high
             parts[v] = 1
         for _ in range(HALVINGS):
-            widest, most = np.int64(0), np.float64(-1)
+            widest, most = 0, np.float64(-1)
             for v in range(varying):
                 half = 0.5 * np.float64(ends[v * ENDS + 1]) - 0.5 * np.float64(ends[v * ENDS])
                 width = half / widths[v] / np.float64(parts[v])
@@ -278,23 +163,22 @@ def cell_splitter(precision: Precision) -> tuple[Any, Any]:
             box = machine[MACHINE.records] + (machine[MACHINE.shared] + v) * record
             lows, highs = reals(box), reals(box + row)
             i64s(box + 2 * row)[0] = 0
-            for part in range(CHILDREN):
+            for part in range(PARTS):
                 j = part // steps[v] % n
                 lows[part], highs[part] = ends[at + j], ends[at + j + 1]
 
     @njit(error_model="numpy")
     def shorten(machine, cell, parts):
-        """Tapes for the parts of a cell, sixteen cells whose points are not known yet. Returns where they begin."""
+        """Tapes for the parts of a cell, cells whose points are not known yet. Returns where they begin."""
         tape, length = cell[CELL.tape], cell[CELL.length]
         address = machine[MACHINE.tapes] + tape * INSTRUCTION_BYTES
-        choose_parts(
-            machine, i64s(machine[MACHINE.given + cell[CELL.copy]]), cell[CELL.start], cell[CELL.count]
-        )
+        sources = i64s(machine[MACHINE.given + cell[CELL.copy]])
+        choose_parts(machine, sources, cell[CELL.start], cell[CELL.count])
         place_boxes(machine)
         bound(machine, address, length)
         result = machine[MACHINE.shared] + machine[MACHINE.varying]
         end = tape
-        for i in range(CHILDREN):
+        for i in range(PARTS):
             left, slots = specialise(machine, address, length, result, i, end)
             end -= left
             part = i64s(parts + i * CELL_BYTES)
@@ -318,7 +202,7 @@ def cell_splitter(precision: Precision) -> tuple[Any, Any]:
                 for j in range(1, parts[v]):
                     part = part + where(points >= splat(ends[v * ENDS + j]), step, zeros)
             store_int32(machine[MACHINE.numbers] + i * 4, part)
-        for part in range(CHILDREN):
+        for part in range(PARTS):
             counts[part] = 0
         for i in range(count):
             counts[np.int64(numbers[i])] += 1
@@ -328,12 +212,12 @@ def cell_splitter(precision: Precision) -> tuple[Any, Any]:
         """Move points to another copy, those of a part together. `counts` becomes where the parts end."""
         numbers, counts = i32s(machine[MACHINE.numbers]), i64s(machine[MACHINE.counts])
         begin = start
-        for part in range(CHILDREN):
+        for part in range(PARTS):
             begin, counts[part] = begin + counts[part], begin
         for i in range(count):
-            part = np.int64(numbers[i])
-            numbers[i] = counts[part]
-            counts[part] += 1
+            found = np.int64(numbers[i])
+            numbers[i] = counts[found]
+            counts[found] += 1
         for v in range(machine[MACHINE.varying]):
             old = reals(i64s(machine[MACHINE.given + copy])[v] + start * size)
             new = reals(i64s(machine[MACHINE.given + target])[v])
@@ -357,25 +241,24 @@ def cell_splitter(precision: Precision) -> tuple[Any, Any]:
         forced = machine[MACHINE.splitting] == ALWAYS
         length, copy, start, count = cell[CELL.length], cell[CELL.copy], cell[CELL.start], cell[CELL.count]
         parts = machine[MACHINE.cells] + machine[MACHINE.waiting] * CELL_BYTES
-        spent, moving = ATTEMPT * length, MOVE * count * (machine[MACHINE.varying] + 3)
-        limit = PAYS * cost(length, count) - moving
-        mean = np.float64(cell[CELL.tape] - shorten(machine, cell, parts)) / CHILDREN
-        if not forced and mean * (CHILDREN * CALL + count // LANES) > limit:
+        spent, moving = ATTEMPT * length, moving_cost(machine, count)
+        mean = np.float64(cell[CELL.tape] - shorten(machine, cell, parts)) / PARTS
+        if not forced and not is_cheaper(machine, cell, mean):
             return spent
         count_points(machine, i64s(machine[MACHINE.given + copy]), start, count)
         counts, total = i64s(machine[MACHINE.counts]), 0.0
-        for i in range(CHILDREN):
+        for i in range(PARTS):
             part = i64s(parts + i * CELL_BYTES)
             part[CELL.count] = counts[i]
             total += cost(part[CELL.length], counts[i])
-        if not forced and total > limit:
+        if not forced and total + moving > PAYS * cost(length, count):
             return spent + moving
         move_points(machine, copy, 2 if copy == 1 else 1, start, count)
-        for i in range(CHILDREN):
+        for i in range(PARTS):
             part = i64s(parts + i * CELL_BYTES)
             part[CELL.start] = counts[i] - part[CELL.count]
         cell[CELL.count] = 0
-        machine[MACHINE.waiting] += CHILDREN
+        machine[MACHINE.waiting] += PARTS
         return spent + moving
 
     return shorten, split

@@ -8,14 +8,13 @@ import numpy as np
 from numba import njit, types
 
 from absint.kernels.layout import (
-    AWAKE,
+    DONE,
     FRAME,
-    HELPER_WORDS,
-    JOINED,
-    MAILBOX,
+    FREE,
     THREAD,
     TILE_COLUMNS,
     TILE_ROWS,
+    WRITING,
     Y_PITCH,
 )  # fmt: skip
 from absint.kernels.memory import REALS, f64s, i32s, i64s, u8s
@@ -28,7 +27,6 @@ from absint.kernels.strips import (
     atomic_store,
     atomic_swap_if,
     bits_of,
-    give_way,
     load8,
     relax,
     repeat8,
@@ -40,12 +38,9 @@ from absint.kernels.tapes import LANES, run_tape
 from absint.kernels.tiles import clear, term_drawer
 from absint.precision import Precision
 
-FREE, WRITING, DONE = range(3)
-"""States of a tile. Several threads may draw a tile, one writes it."""
-
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
-    """`prepare`, `draw`, `finish`, `abandon` and `join_frames` for the precision, see there."""
+    """`prepare` and `draw` for the precision, see there."""
     precision = Precision(precision_name)
     reals = REALS[precision_name]
     size = precision.dtype.itemsize
@@ -203,88 +198,34 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 for column in range(columns & 63):
                     pixels[column] = 255 * (rest >> column & 1)
 
-    @njit(error_model="numpy")
-    def make_tile(frame, thread, tile):
-        """Draw a tile, and write it unless another thread has come first."""
-        draw_tile(frame, thread, tile)
-        state = frame[FRAME.states] + 8 * tile
-        if atomic_swap_if(state, FREE, WRITING):
-            write_tile(frame, thread, tile)
-            atomic_store(state, DONE)
-
-    @njit(error_model="numpy")
-    def take_tiles(frame, thread, most):
-        """Make tiles that nobody has taken, at most `most`; returns how many there were."""
-        begin(frame, thread)
-        taken = np.int64(0)
-        while taken < most:
-            tile = atomic_add(frame[FRAME.counter], np.int64(1))
-            if tile >= frame[FRAME.tiles]:
-                break
-            make_tile(frame, thread, tile)
-            taken += 1
-        return taken
-
     def draw(frame_, thread_, most):
-        """`take_tiles` for the caller's thread."""
-        return take_tiles(i64s(frame_), i64s(thread_), most)
+        """Make tiles that nobody has taken, at most `most`; returns how many there were.
 
-    def finish(frame_, thread_):
-        """Make the tiles that other threads have taken and not finished, rather than wait for them."""
-        frame, thread = i64s(frame_), i64s(thread_)
-        begun = False
-        for tile in range(frame[FRAME.tiles]):
-            state = frame[FRAME.states] + 8 * tile
-            if atomic_load(state) == FREE:
-                if not begun:
-                    begin(frame, thread)
-                    begun = True
-                make_tile(frame, thread, tile)
-            while atomic_load(state) != DONE:
-                relax()
-
-    def abandon(frame_):
-        """See to it that nobody writes to the image any more: tiles that are not finished never will be."""
-        frame = i64s(frame_)
-        atomic_store(frame[FRAME.counter], frame[FRAME.tiles])
-        for tile in range(frame[FRAME.tiles]):
-            state = frame[FRAME.states] + 8 * tile
-            atomic_swap_if(state, FREE, DONE)
-            while atomic_load(state) != DONE:
-                relax()
-
-    def join_frames(crew, helper, patience):
-        """A helper's work: draw in the frames that come to the mailbox, until `patience` looks found none.
-
-        A frame's memory is kept while a helper says that it has joined it. It says so, and then looks again
-        whether the frame is still there to be joined.
+        If `most` is negative: make what others have taken and not finished, rather than wait for them.
         """
-        mine = crew + 8 * HELPER_WORDS * (helper + 1)
-        joined = mine + 8 * JOINED
-        looks = np.int64(0)
-        while looks < patience:
-            looks += 1
-            offered = atomic_load(crew + 8 * MAILBOX)
-            if offered != 0:
-                atomic_store(joined, offered)
-                if atomic_load(crew + 8 * MAILBOX) == offered:
-                    frame = i64s(offered)
-                    left = atomic_load(frame[FRAME.counter]) < frame[FRAME.tiles]
-                    if left and helper < frame[FRAME.helpers]:
-                        thread = i64s(i64s(frame[FRAME.helper_threads])[helper])
-                        take_tiles(frame, thread, frame[FRAME.tiles])
-                        looks = np.int64(0)
-                atomic_store(joined, np.int64(0))
-            for _ in range(20):
+        frame, thread = i64s(frame_), i64s(thread_)
+        begin(frame, thread)
+        tiles, taken, passed = frame[FRAME.tiles], np.int64(0), np.int64(0)
+        while most < 0 or taken < most:
+            tile = passed
+            if most >= 0:
+                tile = atomic_add(frame[FRAME.counter], np.int64(1))
+            passed += 1
+            if tile >= tiles:
+                break
+            state = frame[FRAME.states] + 8 * tile
+            if most >= 0 or atomic_load(state) == FREE:
+                draw_tile(frame, thread, tile)
+                if atomic_swap_if(state, FREE, WRITING):
+                    write_tile(frame, thread, tile)
+                    atomic_store(state, DONE)
+                taken += 1
+            while most < 0 and atomic_load(state) != DONE:
                 relax()
-            give_way()
-        atomic_store(mine + 8 * AWAKE, np.int64(0))
+        return taken
 
     address = types.int64
     return {
         "prepare": (prepare, types.none(address)),
         "draw": (draw, types.int64(address, address, address)),
-        "finish": (finish, types.none(address, address)),
-        "abandon": (abandon, types.none(address)),
-        "join_frames": (join_frames, types.none(address, address, address)),
     }

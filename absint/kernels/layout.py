@@ -77,7 +77,7 @@ FRAME = _places(
     # made of both by `prepare`
     "pixels_x pixels_y box_pixels top_left top_right top_top top_bottom "
     # threads
-    "counter states helpers helper_threads "
+    "counter states helpers helper_threads draw "
     # a `REGIONS` block, or 0
     "regions",
 )
@@ -90,6 +90,9 @@ THREAD = _places(
     "scratch planes factors filled strip sums stack words window column x_tables y_tables regions",
 )
 """Of a thread: addresses in its memory. `column`: the tile column that its x tables are for, -1 for none."""
+
+FREE, WRITING, DONE = range(3)
+"""States of a tile, int64. Several threads may draw a tile, one writes it."""
 
 MAILBOX = 0
 """Where in a crew's words the address of the frame that helpers may join lies, 0 for none."""

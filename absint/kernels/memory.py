@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-INLINE = {"inline": "always", "error_model": "numpy"}
+INLINE = {"forceinline": True, "error_model": "numpy"}
 """Options of helpers that are part of the kernel that calls them."""
 
 

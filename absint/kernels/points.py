@@ -1,7 +1,7 @@
 """Values of tapes at many points, and bounds on many boxes. See `point_layout` for what lies where.
 
-Points are computed in blocks: each instruction calls its operation's kernel on all rows of a block. Where it pays,
-points are first gathered in cells with shorter tapes, see `cells`.
+Points are computed in blocks: each instruction calls its operation's kernel on all rows of a block. Where it
+pays, points are first gathered in cells with shorter tapes, see `cells`.
 """
 
 from __future__ import annotations
@@ -11,22 +11,29 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from absint.kernels.cells import cell_splitter, cost, specialise, tape_bounder
+from absint.kernels.cells import (
+    cell_splitter,
+    cost,
+    is_cheaper,
+    is_promising,
+)
 from absint.kernels.memory import REALS, call4, call6, i32s, i64s
 from absint.kernels.operations import record_size, row_size
 from absint.kernels.point_layout import (
+    ALWAYS,
     CELL,
     CELL_BYTES,
-    CHILDREN,
     INSTRUCTION,
     INSTRUCTION_BYTES,
     MACHINE,
     MOST_ROWS,
+    PARTS,
     SETTLED,
     SHARED_FIRST,
     SHARED_SECOND,
     WORDS_PER_OP,
 )
+from absint.kernels.shorter_tapes import specialise, tape_bounder
 from absint.ops import vectors
 from absint.precision import Precision
 
@@ -97,8 +104,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                     out[np.int64(places[i])] = found[i]
 
     def values(machine_, most):
-        """Compute the cells that wait, last first, until none waits or about `most` instructions on rows have been
-        run. Returns how many wait.
+        """Compute the cells that wait, last first, until none waits or about `most` instructions on rows have
+        been run. Returns how many wait.
         """
         machine = i64s(machine_)
         left = np.float64(most)
@@ -118,8 +125,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         return machine[MACHINE.waiting]
 
     def begin(machine_, code, length, root, room):
-        """The tape of the first cell. It computes register `root` of code in which each instruction has a register
-        of its own. `room`: instructions that fit the memory for tapes.
+        """The tape of the first cell. It computes register `root` of code in which each instruction has a
+        register of its own. `room`: instructions that fit the memory for tapes.
         """
         machine = i64s(machine_)
         choices, wanted = i32s(machine[MACHINE.choices]), i32s(machine[MACHINE.wanted])
@@ -135,7 +142,15 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         """The mean length of the tapes of the first cell's parts; its points are the corners of a box."""
         machine = i64s(machine_)
         cell = i64s(machine[MACHINE.cells])
-        return (cell[CELL.tape] - shorten(machine, cell, machine[MACHINE.cells] + CELL_BYTES)) // CHILDREN
+        return (cell[CELL.tape] - shorten(machine, cell, machine[MACHINE.cells] + CELL_BYTES)) // PARTS
+
+    def pays(machine_):
+        """Whether the first cell should be split, if its expectations are right."""
+        machine = i64s(machine_)
+        cell = i64s(machine[MACHINE.cells])
+        if machine[MACHINE.splitting] == ALWAYS:
+            return 1
+        return np.int64(is_promising(machine, cell) and is_cheaper(machine, cell, cell[CELL.expected]))
 
     def once(machine_, code, length):
         """Run code on one row."""
@@ -144,7 +159,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     def bounds(machine_, lower_ends, upper_ends, group, end, results):
         """Bounds of the first cell's tape on boxes, sixteen at a time, from `group` up to `end`: records.
 
-        `lower_ends`, `upper_ends` int64[v]: addresses of the variables' ends, 0 for one whose record is there.
+        `lower_ends`, `upper_ends` int64[v]: addresses of the variables' ends, 0 where a record is there already.
         """
         machine = i64s(machine_)
         cell, varying = i64s(machine[MACHINE.cells]), machine[MACHINE.varying]
@@ -173,4 +188,5 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         **{one.__name__: (one, types.none(*[types.int64] * count)) for one, count in arities.items()},
         "values": (values, types.int64(types.int64, types.int64)),
         "expected": (expected, types.int64(types.int64)),
+        "pays": (pays, types.int64(types.int64)),
     }

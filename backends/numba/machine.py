@@ -13,7 +13,6 @@ from absint.graph import Graph, reachable
 from absint.kernels.point_layout import (
     BOTH_ROWS,
     CELL,
-    CHILDREN,
     COPY,
     COPY_SHARED,
     DEEPEST_CELL,
@@ -25,6 +24,7 @@ from absint.kernels.point_layout import (
     OF_MAX,
     OF_MIN,
     OF_OR,
+    PARTS,
     SETTLED,
     SHARED_FIRST,
     SHARED_SECOND,
@@ -33,7 +33,6 @@ from absint.kernels.point_layout import (
 )
 from absint.ops.table import AND, CONST, MAX, MIN, MUL, OPS, OR, SQUARE, VAR
 from absint.precision import Precision
-from absint.program import Box
 from absint.sweep import KERNEL_SOURCES, LANES, operation_kernels, record_dtype
 
 from .memory import Block, aligned
@@ -47,18 +46,25 @@ _BLOCK_BYTES = 384 << 10
 """Slots of a block of points; what was written last is in the first-level cache all the same."""
 _TAPE_ROOM = 40
 """Memory for tapes, in the length of the first."""
-_BLIND = 0.03
-"""By how much cells are expected to shorten a tape where nothing is known: so much may be risked."""
 
 Columns = Sequence[NDArray[Any]]
 """For each varying variable its values at all points, one after the other."""
 
 
+class Cells(NamedTuple):
+    """What is known of points that may be gathered in cells: half of the widths of their box, and how long the
+    tapes of the cells are expected to be.
+    """
+
+    widths: NDArray[np.float64]
+    expected: int
+
+
 class Code(NamedTuple):
     """A graph for some varying variables, each instruction with a register of its own; see `point_layout`.
 
-    `once`, `body`: int32[m, INSTRUCTION], what is the same at every point, and what is not. `constants` float64[k]
-    are the first shared registers; then come `scalars`, variables that do not vary, and the results of `once`.
+    `once`, `body`: int32[m, INSTRUCTION], what is the same at every point, and what is not. The first shared
+    registers are `constants`, float64[k]; then come `scalars`, variables that do not vary, and what `once` gives.
     """
 
     once: NDArray[np.int32]
@@ -85,7 +91,9 @@ def make_code(graph: Graph, varying: Iterable[str], compute_once: bool = True) -
     names, live, used = graph.variables, np.flatnonzero(reachable(graph)).tolist(), variables_of(graph)
     varying = sorted(used & set(varying))
     scalars = sorted(used - set(varying))
-    constants, once, body = [], [], []
+    constants: list[int] = []
+    once: list[int] = []
+    body: list[int] = []
     varies = [names.get(node) in varying for node in range(len(graph))]
     for node in live:
         code, a, b = graph.rows[node]
@@ -143,9 +151,9 @@ def _tables(code: Code, precision: Precision, kernels: native.Unit) -> tuple[NDA
 
 
 class Machine:
-    """Code with the memory of one thread. `splitting`: `BY_COST`, `NEVER` or `ALWAYS`, of `point_layout`."""
+    """Code with the memory of a thread that runs it. `splitting`: `BY_COST`, `NEVER` or `ALWAYS`."""
 
-    def __init__(self, code: Code, precision: Precision, box: Box, splitting: int) -> None:
+    def __init__(self, code: Code, precision: Precision, splitting: int) -> None:
         self._kernels = native.load("absint.kernels.points", precision.value, depends=KERNEL_SOURCES)
         self.code = code
         self._real = real = precision.dtype
@@ -153,20 +161,20 @@ class Machine:
         if not rules[code.body[:, 0]].any():
             splitting = NEVER
         shared, varying, length = code.shared, len(code.varying), len(code.body)
-        room = (1 if splitting == NEVER else _TAPE_ROOM) * length + CHILDREN
+        room = (1 if splitting == NEVER else _TAPE_ROOM) * length + PARTS
         self._numbers = aligned((shared, LANES), real)
         address = np.zeros(shared + varying + length + 1, np.int64)
         address[:shared] = self._numbers.ctypes.data + np.arange(shared) * self._numbers.strides[0]
-        self._cells = np.zeros(((DEEPEST_CELL + 2) * (CHILDREN + 1), len(CELL)), np.int64)
+        self._cells = np.zeros(((DEEPEST_CELL + 2) * (PARTS + 1), len(CELL)), np.int64)
         self._widths = aligned(varying + 1, np.float64)
         self._block = Block(
             MACHINE,
             values=values, intervals=intervals, rules=rules, shared=shared, varying=varying, address=address,
             tapes=aligned(room * INSTRUCTION, np.int32), choices=aligned(length + 1, np.int32),
             wanted=aligned(len(address), np.int32), free=aligned(length + 1, np.int32), cells=self._cells,
-            splitting=splitting, counts=aligned(CHILDREN, np.int64), parts=aligned(varying + 1, np.int64),
-            steps=aligned(varying + 1, np.int64), widths=self._widths, ends=aligned((varying + 1, ENDS), real),
-            rows=aligned((2, LANES), real),
+            splitting=splitting, counts=aligned(PARTS, np.int64), parts=aligned(varying + 1, np.int64),
+            steps=aligned(varying + 1, np.int64), widths=self._widths, rows=aligned((2, LANES), real),
+            ends=aligned((varying + 1, ENDS), real),
         )  # fmt: skip
         self._columns: dict[str, Columns] = {}
         self._kernels["begin"](self._block.address, code.body.ctypes.data, length, code.root, room)
@@ -175,8 +183,6 @@ class Machine:
         block = aligned(max(_BLOCK_BYTES, slots * LANES * real.itemsize), np.uint8)
         self._records = aligned(shared + varying + slots, record_dtype(precision))
         self._block.set(block=block, block_bytes=len(block), records=self._records)
-        self._box = box
-        self._expected: int | None = None
 
     @property
     def splits(self) -> bool:
@@ -201,45 +207,39 @@ class Machine:
         return self._numbers[self.code.root, 0]
 
     def run(
-        self,
-        columns: Columns,
-        start: int,
-        stop: int,
-        results: NDArray[Any],
-        widths: NDArray[np.float64] | None,
+        self, columns: Columns, start: int, stop: int, results: NDArray[Any], cells: Cells | None
     ) -> Iterator[None]:
-        """Compute the points from `start` up to `stop`; yields now and then. There is room for a whole last row.
+        """Compute the points from `start` up to `stop`; yields now and then.
 
-        `widths`: half of those of the points' box, if they may be gathered in cells; then all are finite.
+        `results` has room for a whole last row. `cells`: if points may be gathered in cells; all are finite then.
         """
         cell = self._first.copy()
-        cell[CELL.count], cell[CELL.expected] = stop - start, SETTLED
-        if widths is not None and self.splits:
-            cell[CELL.expected] = self._expect()
-            self._widths[: len(columns)] = widths
-            self._reserve(stop - start + LANES)
+        cell[CELL.count], cell[CELL.expected] = stop - start, cells.expected if cells else SETTLED
         self._cells[0] = cell
+        if cells:
+            self._widths[: len(columns)] = cells.widths
+            self._reserve(stop - start + LANES)
         self._point("given", [whole_rows(column[start:stop]) for column in columns])
         self._block.words[MACHINE.results] = results[start:].ctypes.data
         self._block.words[MACHINE.waiting] = 1
         while self._kernels["values"](self._block.address, _BUDGET):
             yield
 
-    def _expect(self) -> int:
-        """How long the tapes of cells will be at first, on average: as the program's box has it, else a guess."""
-        if self._expected is None:
-            code, length = self.code, int(self._first[CELL.length])
-            unbounded = (-np.inf, np.inf)
-            corners = np.array([self._box.bounds.get(name, unbounded) for name in code.varying], self._real)
-            if np.isfinite(corners).all():
-                self._widths[: len(corners)] = half_widths(corners)
-                self._cells[0] = self._first
-                self._cells[0, CELL.count] = corners.shape[1]
-                self._point("given", corners)
-                self._expected = self._kernels["expected"](self._block.address)
-            else:
-                self._expected = int((1 - _BLIND) * length)
-        return self._expected
+    def expect(self, ends: Any) -> int:
+        """How long the tapes of the cells that a box is split into are, on average. `ends`: real[v, 2], finite."""
+        with np.errstate(over="ignore"):
+            corners = np.array(ends, self._real)
+        self._cells[0] = self._first
+        self._cells[0, CELL.count] = corners.shape[1]
+        self._widths[: len(corners)] = half_widths(corners)
+        self._point("given", list(corners))
+        return int(self._kernels["expected"](self._block.address))
+
+    def pays(self, count: int, expected: int) -> bool:
+        """Whether to gather points in cells, if tapes of this length are to be expected there."""
+        self._cells[0] = self._first
+        self._cells[0, [CELL.count, CELL.expected]] = count, expected
+        return bool(self._kernels["pays"](self._block.address))
 
     def _point(self, field: str, columns: Sequence[NDArray[Any]]) -> None:
         """Put the addresses of columns in memory, and theirs in a field."""

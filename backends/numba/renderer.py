@@ -165,6 +165,7 @@ class Renderer:
         self._precision = precision
         # every precision has its own kernels, and helpers run those of the frame that they join
         self._kernels = native.load("absint.kernels.frame", precision.value, depends=KERNEL_SOURCES)
+        self._crew = native.load("absint.kernels.crew", depends=KERNEL_SOURCES)
         self._regions = None if plan.regions is None else region_block(plan.regions, precision)
         self._threads = [thread_block(plan, precision)]
         self._frame: tuple[View, Frame] | None = None
@@ -199,18 +200,18 @@ class Renderer:
             while len(self._threads) <= helpers:
                 self._threads.append(thread_block(self._plan, self._precision))
             addresses = np.array([thread.address for thread in self._threads[1:]], np.int64)
-            block.set(helper_threads=addresses, helpers=helpers)
-            offered = crews.crew.offer(block, helpers, self._kernels["join_frames"])
+            block.set(helper_threads=addresses, helpers=helpers, draw=self._kernels.address("draw"))
+            offered = crews.crew.offer(block, helpers, self._crew["join_frames"])
         try:
             start = time.perf_counter()
             made = self._take(block, tiles)
             seconds = time.perf_counter() - start
             if offered:
-                self._kernels["finish"](block.address, self._threads[0].address)
+                self._kernels["draw"](block.address, self._threads[0].address, -1)
             if made:
                 self._seconds_per_tile = seconds / made
         except BaseException:  # Ctrl-C: the image may be gone as soon as this is left
-            self._kernels["abandon"](block.address)
+            self._crew["abandon"](block.address)
             raise
         finally:
             if offered and crews.crew.withdraw(block):

@@ -1,7 +1,7 @@
 """Values at points and bounds on boxes, bit for bit those of the reference.
 
-A `Machine` runs a tape over blocks of points, many points in cells with shorter tapes. Points are taken in parts,
-which threads share. What is the same at every point is computed once.
+A `Machine` runs a tape over blocks of points, many points in cells with shorter tapes. Points are taken in
+parts, which threads share. What is the same at every point is computed once.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from absint.kernels.point_layout import ALWAYS, BY_COST, NEVER
 from absint.program import Program
 from absint.sweep import LANES
 
-from .machine import Code, Columns, Machine, half_widths, make_code, variables_of, whole_rows
+from .machine import Cells, Code, Columns, Machine, half_widths, make_code, variables_of, whole_rows
 
 _PART = 1 << 20
 """Points that are gathered in cells together. That takes 30 MB in binary32, if two variables vary."""
 _LEAST_PART = 1 << 16
 """Points that are worth a thread."""
-_WORTH_CELLS = 1024
-"""Points that are worth a thought about cells."""
+_WORTH_CELLS = 1 << 10
+_WORTH_RISK = 1 << 15
+"""Points that are worth a thought about cells, and an attempt that nothing is known of."""
 
 Scalars = Mapping[str, Any]
 """Values of the variables that do not vary."""
@@ -41,7 +42,7 @@ Scalars = Mapping[str, Any]
 class Values:
     """A program's values and bounds.
 
-    `threads`: how many may compute values. `cells`: whether points are gathered in cells; by cost if not given.
+    `threads`: how many may compute values. `cells`: whether points are gathered in cells, by cost if not given.
     """
 
     def __init__(self, program: Program, threads: int = 1, cells: bool | None = None) -> None:
@@ -50,6 +51,7 @@ class Values:
         self.threads = threads
         self._splitting = BY_COST if cells is None else ALWAYS if cells else NEVER
         self._codes: dict[tuple[str, ...] | None, Code] = {}
+        self._expected: dict[tuple[str, ...], int] = {}
         self._idle: dict[tuple[str, ...] | None, list[Machine]] = {}
 
     def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
@@ -118,30 +120,50 @@ class Values:
             raise DomainError(f"the program has no variable {surplus[0]!r}")
 
     def _evaluate(self, varying: tuple[str, ...], scalars: Scalars, columns: Columns) -> NDArray[Any]:
-        """The values at points, those that are finite in cells."""
-        with self._machine(varying) as machine:
-            splits = machine.splits
-        if not splits or (self._splitting == BY_COST and len(columns[0]) < _WORTH_CELLS):
-            return self._compute(varying, scalars, columns, None)
+        """The values at points, where it pays in cells."""
+        count, bounds = len(columns[0]), self.program.box.bounds
+        pays: bool | None = False
+        if count >= _WORTH_CELLS or self._splitting == ALWAYS:
+            box = [bounds.get(name, (-np.inf, np.inf)) for name in varying]
+            pays = self._pays(varying, scalars, count, box)
+        if pays is False or (pays is None and count < _WORTH_RISK):
+            return self._compute(varying, scalars, columns)
         ends = [(column.min(), column.max()) for column in columns]
-        if np.isfinite(ends).all():
-            return self._compute(varying, scalars, columns, half_widths(ends))
+        if not np.isfinite(ends).all():
+            return self._evaluate_apart(varying, scalars, columns)
+        if pays is None and not self._pays(varying, scalars, count, ends):
+            return self._compute(varying, scalars, columns)
+        return self._compute(varying, scalars, columns, Cells(half_widths(ends), self._expected[varying]))
+
+    def _evaluate_apart(self, varying: tuple[str, ...], scalars: Scalars, columns: Columns) -> NDArray[Any]:
+        """The values at points of which some are infinite or NaN: those never come into cells."""
         finite = np.logical_and.reduce([np.isfinite(column) for column in columns])
         results = np.empty(len(finite), self.program.precision.dtype)
-        others = [column[~finite] for column in columns]
-        results[~finite] = self._compute(varying, scalars, others, None)
+        results[~finite] = self._compute(varying, scalars, [column[~finite] for column in columns])
         if finite.any():
             results[finite] = self._evaluate(varying, scalars, [column[finite] for column in columns])
         return results
+
+    def _pays(self, varying: tuple[str, ...], scalars: Scalars, count: int, ends: Any) -> bool | None:
+        """Whether to gather points in cells; None if that is unknown and the box `ends` is infinite."""
+        with self._machine(varying) as machine:
+            if not machine.splits:
+                return False
+            if varying not in self._expected:
+                if not np.isfinite(ends).all():
+                    return None
+                machine.share(scalars)
+                self._expected[varying] = machine.expect(ends)
+            return machine.pays(count, self._expected[varying])
 
     def _compute(
         self,
         varying: tuple[str, ...],
         scalars: Scalars,
         columns: Columns,
-        widths: NDArray[np.float64] | None,
+        cells: Cells | None = None,
     ) -> NDArray[Any]:
-        """The values at points, by as many threads as there are parts for. `widths`: see `Machine.run`."""
+        """The values at points, by as many threads as there are parts for. `cells`: see `Machine.run`."""
         count = len(columns[0])
         results = np.empty(count + LANES, self.program.precision.dtype)
         share = count if self.threads == 1 else max(count // (4 * self.threads), _LEAST_PART)
@@ -153,7 +175,7 @@ class Values:
             with self._machine(varying) as machine:
                 machine.share(scalars)
                 while (start := _taken(starts)) is not None:
-                    for _ in machine.run(columns, start, min(start + size, count), results, widths):
+                    for _ in machine.run(columns, start, min(start + size, count), results, cells):
                         if stop.is_set():
                             return
 
@@ -174,7 +196,7 @@ class Values:
 
     @contextmanager
     def _machine(self, varying: tuple[str, ...] | None) -> Iterator[Machine]:
-        """A machine for some varying variables, nobody else's meanwhile. None: for bounds, of any variables."""
+        """A machine for some varying variables, nobody else's meanwhile. None: for bounds."""
         idle = self._idle.setdefault(varying, [])
         machine = _taken(idle)
         if machine is None:
@@ -186,7 +208,7 @@ class Values:
                     else make_code(graph, varying)
                 )
             splitting = NEVER if varying is None else self._splitting
-            machine = Machine(self._codes[varying], self.program.precision, self.program.box, splitting)
+            machine = Machine(self._codes[varying], self.program.precision, splitting)
         try:
             yield machine
         finally:

@@ -1,7 +1,8 @@
 """What each pass makes of small programs: `tests/golden/passes/NAME/CASE.vm` becomes `CASE.out.vm`.
 
 The first line of a case names the region, in the words of `--region`. The output begins with what it holds
-for and the rewrites that were counted. `pytest --update-golden` writes the outputs: read what it wrote.
+for and the rewrites that were counted. A pass of the lowering is given what those before it made of the case,
+and its output is a dump. `pytest --update-golden` writes the outputs: read what it wrote.
 """
 
 from __future__ import annotations
@@ -12,21 +13,24 @@ from pathlib import Path
 import pytest
 
 from absint.analysis import Analyses
-from absint.manager import parse_pipeline, pass_names
+from absint.manager import LEVELS, PassManager, parse_pipeline, pass_names, takes_lowered
 from absint.precision import Precision
 from absint.program import Box, Program, describe
 from absint.promise import check_promise, sample_points
-from absint.vm import parse_vm, write_vm
+from absint.vm import dump_vm, parse_vm
 
 FOLDER = Path(__file__).parents[1] / "golden" / "passes"
+LOWERING = [pass_.name for pass_ in parse_pipeline(LEVELS[3]) if takes_lowered(pass_)]
 CASES = sorted(path for path in FOLDER.glob("*/*.vm") if not path.name.endswith(".out.vm"))
 
 
 def read_case(path: Path) -> Program:
-    """The program of a case, on its region."""
+    """The program of a case, on its region, lowered as far as its pass wants it."""
     text = path.read_text(encoding="utf-8")
     region = text.partition("\n")[0].removeprefix("# region ")
-    return Program(parse_vm(text, path.name), Precision.F32, Box.parse(region))
+    program = Program(parse_vm(text, path.name), Precision.F32, Box.parse(region))
+    before = LOWERING[: LOWERING.index(path.parent.name)] if path.parent.name in LOWERING else []
+    return PassManager(parse_pipeline(",".join(before))).run(program)[0]
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -36,7 +40,7 @@ def test_output_is_as_recorded(path: Path, golden: Callable[[str | Path, str], N
     counts = [f"{rule.rule} ({rule.mode.value}): {count}" for rule, count in sorted(rewrites.items())]
     golden(
         path.relative_to(FOLDER.parent).with_suffix(".out.vm"),
-        write_vm(after.graph, [describe(after), *counts]),
+        dump_vm(after.graph, [describe(after), *counts]),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from absint.analysis import Analyses
@@ -16,9 +18,12 @@ from absint.instruments import PrintAfter, VerifyEach
 from absint.manager import LEVELS, Pass, PassManager, PassResult, parse_pipeline
 from absint.ops.demand import Demand
 from absint.passes.rewriting import rewrite_until_stable
-from absint.program import Box, Program, Promise
+from absint.precision import Precision
+from absint.program import Box, Program, Promise, describe
+from absint.promise import band_ends, check_promise, sample_points
 from absint.rules import Mode, Rewrite, Rule, RuleSet
 from absint.vm import parse_vm, write_vm
+from tests.lowered import lowered, lowered_program
 
 
 def run(pass_: Pass, text: str, promise: Promise = Promise.BITS, box: Box | None = None) -> Program:
@@ -187,7 +192,7 @@ def test_what_is_printed_parses_back() -> None:
 
 def test_print_after_an_unknown_pass() -> None:
     with pytest.raises(
-        PipelineError, match="--print-after 'foldd': expected all, changed or one of cse, dce"
+        PipelineError, match="--print-after 'foldd': expected all, changed or one of bands, contract, cse"
     ):
         PrintAfter("foldd", io.StringIO())
 
@@ -196,3 +201,110 @@ def test_verifying_a_program_without_variables() -> None:
     start = Program(parse_vm("z const 0\nn neg z\n"))
     after, _ = PassManager(parse_pipeline("fold"), instruments=[VerifyEach()]).run(start)
     assert write_vm(after.graph).endswith("const -0.0\n")
+
+
+# Lowered programs
+
+BAND_OF_X = "x var-x; b band x -inf -0.25"
+
+
+def test_print_after_dumps_lowered_programs() -> None:
+    stream = io.StringIO()
+    start = Program(parse_vm("x var-x\ny var-y\nh const 0.5\na sub x h\nb max a y\n"), box=Box.default())
+    PassManager(parse_pipeline("cse,predicates"), instruments=[PrintAfter("predicates", stream)]).run(start)
+    heading, holds, *lines = stream.getvalue().splitlines()
+    assert (heading, holds) == ("# after predicates", f"# {describe(start).replace('bits', 'sign')}")
+    assert lines == [
+        "x var-x",
+        "y var-y",
+        "_0 band x -inf 0.4999999701976776",
+        "_1 band y -inf -1.401298464324817e-45",
+        "_2 all _0 _1",
+    ]
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """A pass that replaces the whole program by a lowered one."""
+
+    graph: Graph
+    promise: Promise = Promise.SIGN
+    name: ClassVar[str] = "lowering"
+    lowers: ClassVar[bool] = True
+
+    def run(self, program: Program, analyses: Analyses) -> PassResult:
+        return PassResult(program.with_graph(self.graph).with_promise(self.promise), Counter())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        # one float too far, either way; found at the ends of the bands
+        ("x var-x\nh const 0.25\na add x h\n", "x var-x; b band x -inf -0.24999998509883880", "got True"),
+        ("x var-x\nh const 0.25\na add x h\n", "x var-x; b band x -inf -0.25", "got True"),
+        ("x var-x\nh const 0.25\na add x h\n", "x var-x; b band x -inf -0.2500000596046448", "got False"),
+        # NaN is outside
+        ("x var-x\ns sqrt x\nn neg s\no const -1\nm min n o\n", "t true", "expected nan, got True"),
+    ],
+)
+def test_a_wrong_lowering_is_caught(before: str, after: str, found: str) -> None:
+    with pytest.raises(
+        VerificationError, match=rf"(?s)pass lowering.* broke its promise: sign differ at .*{found}"
+    ):
+        run(Lowering(lowered(after)), before)
+
+
+def test_a_right_lowering_passes() -> None:
+    below = "x var-x; b band x -inf -0.2500000298023224"
+    after = run(Lowering(lowered(below)), "x var-x\nh const 0.25\na add x h\n")
+    assert after.graph.lowered
+    run(Lowering(lowered("t false")), "x var-x\na abs x\n")
+
+
+def test_between_lowered_programs_truth_is_compared() -> None:
+    start = lowered_program(BAND_OF_X)
+    same = lowered("x var-x; a band x -inf 0; b band x -2 -0.25; c all a b")
+    manager = PassManager([Lowering(same, Promise.BITS)], instruments=[VerifyEach()])
+    with pytest.raises(VerificationError, match="left a lowered program that promises its bits"):
+        manager.run(start)
+    assert PassManager([Lowering(same)], instruments=[VerifyEach()]).run(start)[0].graph is same
+    other = lowered("x var-x; b band x -inf -0.25000002980232239")
+    with pytest.raises(VerificationError, match="expected True, got False"):
+        PassManager([Lowering(other)], instruments=[VerifyEach()]).run(start)
+
+
+def test_a_lowered_program_does_not_become_real_again() -> None:
+    @dataclass(frozen=True)
+    class Raising:
+        name: ClassVar[str] = "raising"
+        promise: ClassVar[Promise] = Promise.SIGN
+        lowers: ClassVar[bool] = True
+
+        def run(self, program: Program, analyses: Analyses) -> PassResult:
+            return PassResult(program.with_graph(parse_vm("x var-x\n")), Counter())
+
+    with pytest.raises(VerificationError, match="made a real program of a lowered one"):
+        PassManager([Raising()], instruments=[VerifyEach()]).run(lowered_program(BAND_OF_X))
+
+
+def test_either_promise_compares_answers_where_a_program_is_lowered() -> None:
+    real = Program(parse_vm("x var-x\nh const 0.25\na add x h\n"), box=Box.default())
+    right = lowered_program("x var-x; b band x -inf -0.2500000298023224")
+    points = sample_points(["x"], real.box, real.precision, 500, special=band_ends(right.graph))
+    for promise in Promise:
+        assert check_promise(real, right, points, promise) is None
+        found = check_promise(right, lowered_program("t true"), points, promise)
+        assert found is not None and (found.expected, found.got) == (False, True)
+
+
+def test_sample_points_come_to_the_ends_of_bands() -> None:
+    """And to the floats beside them, in the box."""
+    graph = lowered(
+        "x var-x; y var-y; s add x y; a band x 0.125 0.5; b band x -inf 3; c band s 0 1; d all a b c"
+    )
+    assert band_ends(graph) == {"x": [-math.inf, 0.125, 0.5, 3.0]}
+    points = sample_points("xy", Box.default(), Precision.F32, 400, special=band_ends(graph))
+    for end in (0.125, 0.5):
+        beside = {np.nextafter(np.float32(end), np.float32(far)) for far in (-9, 9)}
+        assert beside | {np.float32(end)} <= set(points["x"])
+    assert points["x"].max() == 1 and set(points) == {"x", "y"}

@@ -14,10 +14,21 @@ from hypothesis import strategies as st
 
 from absint.analysis import Analyses
 from absint.errors import PipelineError, UsageError
-from absint.manager import LEVELS, PassManager, format_pipeline, parse_pipeline, pass_names
+from absint.manager import (
+    LEVELS,
+    PassManager,
+    format_pipeline,
+    lowers,
+    parse_pipeline,
+    pass_names,
+    takes_lowered,
+)
+from absint.passes.bands import Bands
 from absint.passes.bounds import BoundsAnalysis, bounds_of
 from absint.passes.demand import demand_of
+from absint.passes.flatten import Flatten
 from absint.passes.minmax import MinMax
+from absint.passes.predicates import PredicatesPass
 from absint.passes.simplify import Simplify
 from absint.program import Box, Program, Promise
 from absint.registry import find, names
@@ -43,9 +54,10 @@ def program(promise: Promise = Promise.BITS) -> Program:
 
 @st.composite
 def pipelines(draw: st.DrawFn) -> str:
-    """Canonical texts: options in the order of the fields, none that has its default."""
+    """Canonical texts: options in the order of the fields, none that has its default; the lowering last."""
     parts = []
-    for name in draw(st.lists(st.sampled_from(pass_names()), max_size=5)):
+    chosen = draw(st.lists(st.sampled_from(pass_names()), max_size=5))
+    for name in sorted(chosen, key=lambda name: takes_lowered(find("passes", name))):
         given = []
         for option in fields(find("passes", name)):
             value = draw(st.integers(0, 99))
@@ -66,10 +78,12 @@ def test_levels_round_trip(level: int) -> None:
 
 
 def test_levels_promise_what_they_say() -> None:
-    """None; bits; sign. Every level holds what the one below it holds."""
+    """None; bits; sign; sign. Every level holds what the one below it holds, and the last one lowers."""
     promises = {level: {p.promise for p in parse_pipeline(text)} for level, text in LEVELS.items()}
-    assert promises == {0: set(), 1: {Promise.BITS}, 2: {Promise.BITS, Promise.SIGN}}
-    assert set(LEVELS[1].split(",")) < set(LEVELS[2].split(","))
+    both = {Promise.BITS, Promise.SIGN}
+    assert promises == {0: set(), 1: {Promise.BITS}, 2: both, 3: both}
+    assert set(LEVELS[1].split(",")) < set(LEVELS[2].split(",")) < set(LEVELS[3].split(","))
+    assert [level for level, text in LEVELS.items() if lowers(parse_pipeline(text))] == [3]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +96,7 @@ def test_levels_promise_what_they_say() -> None:
         ("minmax{}", [MinMax()]),
         ("minmax{rounds=8}", [MinMax()]),
         ("simplify,simplify", [Simplify(), Simplify()]),
+        ("flatten,simplify,predicates,bands", [Flatten(), Simplify(), PredicatesPass(), Bands()]),
     ],
 )
 def test_reading(text: str, passes: list[Any]) -> None:
@@ -94,7 +109,7 @@ def test_reading(text: str, passes: list[Any]) -> None:
         ("minmaxx", r"unknown pass 'minmaxx' \(did you mean 'minmax'\?\)"),
         ("fold,nothinglike", r"unknown pass 'nothinglike': known are .*fold"),
         ("rewriting", r"unknown pass 'rewriting'"),  # a module of helpers
-        ("liveness", r"'liveness' is an analysis; a pipeline names rewrites: cse, dce"),
+        ("liveness", r"'liveness' is an analysis; a pipeline names rewrites: bands, contract, cse, dce"),
         ("minmax{round=2}", r"pass 'minmax' has no option 'round=2'; its options: rounds"),
         ("minmax{rounds}", r"pass 'minmax' has no option 'rounds'"),
         ("cse{rounds=2}", r"pass 'cse' has no option 'rounds=2'; its options: none"),
@@ -108,6 +123,8 @@ def test_reading(text: str, passes: list[Any]) -> None:
         (",fold", r"expected a pass at column 1"),
         ("fold dce", r"expected ',' and a pass at column 6"),
         ("Fold", r"expected a pass at column 1"),
+        ("predicates,fold", r"pass 'fold' works on real programs: put it before 'predicates'"),
+        ("cse,predicates,bands,dce", r"pass 'dce' works on real programs: put it before 'predicates'"),
     ],
 )
 def test_mistakes_are_named(text: str, message: str) -> None:
