@@ -110,7 +110,7 @@ def optimize(model: Model, **options: Any) -> Program:
     return run_pipeline(load(model), **options)[0]
 
 
-_kept: OrderedDict[tuple[Graph, str, Precision], Executable] = OrderedDict()
+_kept: OrderedDict[tuple[Graph, str, Precision, int | None], Executable] = OrderedDict()
 """The last programs rendered, by the graph that they were made from."""
 
 _MOST_KEPT = 16
@@ -120,14 +120,16 @@ def render(
     model: Model,
     view: View | int = 512,
     *,
-    backend: str = "reference",
+    backend: str = "numba",
     precision: Precision | str | None = None,
+    threads: int | None = None,
 ) -> NDArray[np.uint8]:
     """uint8[height, width]: the picture of a model, 255 where `f < 0`.
 
-    `view`: a `View`, or n for n by n samples of the square from -1 to 1. The model is optimised for the
-    view's box; the last few results are kept, for views that stay inside their boxes. Raises `DomainError`
-    for a view on which the model does not hold, or a model of other variables than x, y and z.
+    `view`: a `View`, or n for n by n samples of the square from -1 to 1. `threads`: how many may draw, all
+    cores if not given. The model is optimised for the view's box; the last few results are kept, for views
+    that stay inside their boxes. Raises `DomainError` for a view on which the model does not hold, or a model
+    of other variables than x, y and z, `UsageError` for less than one thread.
     """
     program = load(model)
     view = view if isinstance(view, View) else View.square(_whole(view))
@@ -139,11 +141,14 @@ def render(
             stacklevel=2,
         )
     box = view.box(precision)
-    key = (program.restricted(box, precision, Promise.SIGN).graph, backend, precision)
+    if threads is not None and _whole(threads) < 1:
+        raise UsageError(f"threads {threads!r}: expected at least 1")
+    key = (program.restricted(box, precision, Promise.SIGN).graph, backend, precision, threads)
     executable = _kept.pop(key, None)
     if executable is None or not executable.program.box.contains(box):
-        optimised, _ = run_pipeline(program, region=box, precision=precision)
-        executable = find_backend(backend).compile(optimised)
+        maker = find_backend(backend)
+        optimised, _ = run_pipeline(program, passes=maker.rendering, region=box, precision=precision)
+        executable = maker.compile(optimised, threads)
     _kept[key] = executable  # now the youngest
     while len(_kept) > _MOST_KEPT:
         _kept.popitem(last=False)
@@ -154,7 +159,7 @@ def _whole(size: int) -> int:
     try:
         return operator.index(size)
     except TypeError:
-        raise UsageError(f"view {size!r}: expected a View or a whole number of samples") from None
+        raise UsageError(f"{size!r}: expected a whole number") from None
 
 
 def evaluate(

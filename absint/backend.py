@@ -62,12 +62,14 @@ class Backend(Protocol):
     """Makes programs executable."""
 
     name: ClassVar[str]
+    rendering: ClassVar[str]
+    """The pipeline that a program goes through before it is drawn."""
 
     def probe(self) -> Availability:
         """Whether it can be used here."""
 
-    def compile(self, program: Program) -> Executable:
-        """Prepare a program."""
+    def compile(self, program: Program, threads: int | None = None) -> Executable:
+        """Prepare a program. `threads`: how many may work on it, all cores if not given; some use only one."""
 
 
 def find_backend(name: str) -> Backend:

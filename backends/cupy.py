@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from absint.backend import Availability, Executable
+from absint.manager import LEVELS
 from absint.program import Program
 
 from .arrays import ArrayExecutable
@@ -19,6 +20,7 @@ class Cupy:
     """CuPy, array at a time."""
 
     name: ClassVar[str] = "cupy"
+    rendering: ClassVar[str] = LEVELS[2]
 
     def probe(self) -> Availability:
         """CuPy must be installed and find a device."""
@@ -32,7 +34,7 @@ class Cupy:
             return Availability(False, f"CuPy finds no CUDA device: {error}")
         return Availability(count > 0, "" if count else "CuPy finds no CUDA device")
 
-    def compile(self, program: Program) -> Executable:
+    def compile(self, program: Program, threads: int | None = None) -> Executable:
         """Lower the program to a tape that runs on the current device."""
         import cupy
 

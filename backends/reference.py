@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from absint.backend import Availability, Executable
+from absint.manager import LEVELS
 from absint.program import Program
 
 from .arrays import ArrayExecutable
@@ -19,11 +20,12 @@ class Reference:
     """Simple, never clever."""
 
     name: ClassVar[str] = "reference"
+    rendering: ClassVar[str] = LEVELS[2]
 
     def probe(self) -> Availability:
         """NumPy is always there."""
         return Availability(True)
 
-    def compile(self, program: Program) -> Executable:
+    def compile(self, program: Program, threads: int | None = None) -> Executable:
         """Lower the program to a tape."""
         return ArrayExecutable(program, np, CHUNK)

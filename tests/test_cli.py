@@ -23,7 +23,6 @@ from absint.rules import Mode
 from absint.view import Grid, View
 from absint.vm import parse_vm
 from tests.command import DISC, ROOT, one_line
-from tests.lowered import lowered
 
 PROSPERO_AT_1024 = "961054c84fd919ad"  # SHA-256 of the packed bits begins so
 
@@ -166,33 +165,6 @@ def test_every_bundled_model_optimises_at_every_level(run: Run, model: str) -> N
         status, out, err = run("optimize", model, f"-O{level}", "--verify-each")
         assert (status, err) == (0, "")
         assert (out == "") if level == 3 else len(parse_vm(out)) > 0
-
-
-def test_a_lowered_program_is_watched_and_not_written(run: Run, disc: str) -> None:
-    status, out, err = run("optimize", disc, "-O3", "--print-after", "contract")
-    assert (status, out) == (0, "")
-    assert lowered(err).lowered
-    status, out, err = run("optimize", disc, "-O3", "--report", "--format", "json")
-    assert (status, err) == (0, "")
-    assert json.loads(out)["lowering"]["atoms"] > 0
-    for words in (["--stats"], ["--time-passes"], ["--passes", "cse,predicates", "--stats"]):
-        level = [] if "--passes" in words else ["-O3"]
-        status, out, err = run("optimize", disc, *level, *words)
-        assert (status, out) == (0, "") and "predicates" in err
-
-
-@pytest.mark.parametrize("words", [[], ["-o", "-"], ["-o", "out.vm"], ["-o", "out.vm", "--report"]])
-def test_a_lowered_program_has_no_vm_form(run: Run, tmp_path: Path, words: list[str]) -> None:
-    """Said before anything is read, with what to do instead."""
-    words = [str(tmp_path / word) if word == "out.vm" else word for word in words]
-    for how, first in ((["-O3"], "-O3"), (["--passes", "cse,predicates,bands"], "'predicates'")):
-        status, out, err = run("optimize", "no such model", *how, *words)
-        assert (status, out) == (2, "")
-        assert one_line(err) == (
-            f"absint: {first} makes a lowered program, which has no .vm form: see it by --report or "
-            "--print-after all, or write the program of -O2"
-        )
-    assert not list(tmp_path.iterdir())
 
 
 # render

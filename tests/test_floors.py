@@ -67,8 +67,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "absint.cli",
         "absint.commands",
         "absint.listing",
+        "absint.lowering_facts",
         "absint.models",
         "absint.report",
+        "absint.report_tables",
         "absint.terminal",
     ),
 }

@@ -6,6 +6,7 @@ import io
 import math
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from absint import models
 from absint.errors import GraphError, UsageError, VmError
 from absint.graph import Graph, GraphBuilder
 from absint.ops.table import BY_NAME, OPS, REFUSED, VAR
-from absint.vm import decode, parse_vm, read_vm, write_vm
+from absint.vm import decode, dump_vm, parse_vm, read_vm, write_vm
 from tests.graphs import graphs, words
+from tests.lowered import lowered
 
 
 def bits(value: float) -> bytes | str:
@@ -349,3 +351,38 @@ def test_a_graph_whose_variable_is_no_word_is_not_written(name: str) -> None:
     builder.variable(name)
     with pytest.raises(GraphError, match="cannot name a variable"):
         write_vm(builder.build())
+
+
+# Dumps of lowered programs
+
+
+def test_a_lowered_program_is_dumped_and_not_written() -> None:
+    text = (
+        "x var-x; c const -0.0; s add x c; a band x -inf -0.25; b band s -0.1 inf; t true; f false; "
+        "p all a b; q any t p f"
+    )
+    lines = text.split("; ")
+    graph = lowered(text)
+    assert dump_vm(graph, ["two", "lines"]) == "\n".join(["# two", "# lines", *lines]) + "\n"
+    with pytest.raises(UsageError, match=r"a lowered program has no \.vm form"):
+        write_vm(graph)
+    for number, name in enumerate(["band", "band", "true", "false", "all", "any"], 4):
+        with pytest.raises(VmError, match=f"<text>:{number}:[0-9]+: unknown opcode '{name}'"):
+            parse_vm("\n".join([*lines[:3], *["#"] * (number - 4), *lines[number - 1 :]]))
+
+
+@given(graphs())
+def test_a_dump_of_a_real_program_is_its_text(graph: Graph) -> None:
+    assert dump_vm(graph) == write_vm(graph)
+
+
+def test_names_of_predicates_are_free_ones() -> None:
+    made = replace(
+        lowered("_0 var-x; a band _0 0 1; b band _0 2 3; p any a b"), names=("_0", None, None, None)
+    )
+    assert dump_vm(made).splitlines() == [
+        "_0 var-x",
+        "_1 band _0 0.0 1.0",
+        "_2 band _0 2.0 3.0",
+        "_3 any _1 _2",
+    ]

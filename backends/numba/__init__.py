@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -24,12 +24,12 @@ from absint.program import Program, Promise
 from absint.view import View
 
 
-@dataclass
 class Numba:
-    """`threads`: how many threads may draw a picture; all cores if not given."""
+    """Explicit vectors, regions and threads."""
 
     name: ClassVar[str] = "numba"
-    threads: int | None = None
+    rendering: ClassVar[str] = "cse,predicates,flatten,bands,contract"
+    """The lowering alone: what the passes before it find in the source, it finds in the thresholds."""
 
     def probe(self) -> Availability:
         """Numba compiles the kernels, llvmlite loads them."""
@@ -38,10 +38,10 @@ class Numba:
                 return Availability(False, f"{package} is not installed: pip install numba")
         return Availability(True)
 
-    def compile(self, program: Program) -> NumbaExecutable:
+    def compile(self, program: Program, threads: int | None = None) -> NumbaExecutable:
         """Nothing is compiled yet: plans and tapes are made when they are needed."""
         check_gradual_underflow()
-        return NumbaExecutable(program, self.threads)
+        return NumbaExecutable(program, threads)
 
 
 class NumbaExecutable:

@@ -20,10 +20,11 @@ from absint.backends.arrays import ArrayExecutable
 from absint.errors import BackendError
 from absint.ops.table import OPS, SPICY
 from absint.precision import Precision
-from absint.program import Program
+from absint.program import Box, Program
 from absint.view import View
 from absint.vm import parse_vm
 from tests.domains.containment import random_graph
+from tests.lowered import lowered_program
 
 _NAMES = (
     "abs arange array asarray asnumpy broadcast_to ceil concatenate copysign empty empty_like float32 float64"
@@ -142,6 +143,14 @@ def test_every_operation_with_the_functions_that_cupy_has(op: str, precision: Pr
 def test_programs(seed: int) -> None:
     program = Program(random_graph(Random(seed), 40))
     view = View(17, 11)
+    assert_same(ArrayExecutable(program, FAKE, 50).image(view), ArrayExecutable(program, np, 50).image(view))
+
+
+@pytest.mark.parametrize(
+    "text", ["p true", "x var-x; y var-y; s add x y; a band s 0 1; b band x 0 1; p all a b"]
+)
+def test_lowered_programs(text: str) -> None:
+    program, view = lowered_program(text, Box()), View(17, 11)
     assert_same(ArrayExecutable(program, FAKE, 50).image(view), ArrayExecutable(program, np, 50).image(view))
 
 

@@ -42,7 +42,7 @@ def executable(
 ) -> NumbaExecutable:
     start = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
     program, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
-    return Numba(threads).compile(program)
+    return Numba().compile(program, threads)
 
 
 def expected(graph: Graph, view: View, precision: Precision = F32) -> NDArray[np.uint8]:
@@ -151,11 +151,11 @@ def test_pictures_asked_for_by_many_threads() -> None:
     graph = parse_vm(models.text("gear"))
     views = [View.square(n) for n in (90, 200, 333)]
     wants = [expected(graph, view) for view in views]
-    shared = Numba(2).compile(Program(graph))
+    shared = Numba().compile(Program(graph), 2)
     wrong: list[int] = []
 
     def draw(number: int) -> None:
-        mine = shared if number % 2 else Numba(2).compile(Program(graph))
+        mine = shared if number % 2 else Numba().compile(Program(graph), 2)
         for i in range(12):
             which = (number + i) % len(views)
             if not np.array_equal(mine.image(views[which]), wants[which]):
@@ -206,7 +206,7 @@ def test_numba_is_not_imported_when_the_kernels_are_there() -> None:
         import sys, absint
         from absint.backends.numba import Numba
         from absint.view import View
-        Numba(2).compile(absint.load("gear")).image(View.square(200))
+        Numba().compile(absint.load("gear"), 2).image(View.square(200))
         print("numba" in sys.modules)
     """
     run_python(text).communicate()  # compiles what is not there yet
@@ -225,7 +225,7 @@ def test_control_c_stops_a_picture_and_the_engine_goes_on() -> None:
         wave = X
         for i in range(60):
             wave = sin(wave * 3.0 + Y * i)
-        drawer = Numba(2).compile(absint.load(wave))
+        drawer = Numba().compile(absint.load(wave), 2)
         small = drawer.image(View.square(50))
         print("ready", flush=True)
         try:
@@ -250,7 +250,7 @@ def test_a_forked_child_draws_too() -> None:
         import os, absint, numpy as np
         from absint.backends.numba import Numba
         from absint.view import View
-        drawer = Numba(2).compile(absint.load("gear"))
+        drawer = Numba().compile(absint.load("gear"), 2)
         view = View.square(400)
         want = drawer.image(view)
         same = np.array_equal(drawer.image(view), want)
