@@ -64,6 +64,8 @@ class Backend(Protocol):
     name: ClassVar[str]
     rendering: ClassVar[str]
     """The pipeline that a program goes through before it is drawn."""
+    threaded: ClassVar[bool]
+    """Whether several threads may work on a picture."""
 
     def probe(self) -> Availability:
         """Whether it can be used here."""

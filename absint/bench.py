@@ -2,7 +2,7 @@
 
 The baseline is what the Prospero Challenge's own script does, plus liveness: the unoptimised program, one
 NumPy call per operation on arrays of the whole image, each array dropped at its last use. Beside it run all
-chosen backends, on the program as it is (`-O0`) and at the highest level.
+chosen backends, on the program as it is (`-O0`) and as `render` draws it.
 
 Which picture is right? That of the reference at `-O0`, not the baseline's: `numpy.minimum` and
 `numpy.maximum` keep NaN as the contract does, but on a tie of +0 with -0 they return either one. `f < 0`
@@ -44,7 +44,11 @@ Image = NDArray[np.uint8]
 Draw = Callable[[], Image]
 
 BASELINE = "numpy"
-_ORACLE = ("reference", 0)
+
+_ORACLE = ("reference", True)
+
+TURN = 0.02
+"""Seconds of a turn; a frame that takes longer is a turn by itself."""
 
 _CALLS: dict[str, Callable[..., Any]] = {
     "add": np.add,
@@ -55,8 +59,24 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "max": np.maximum,
     "neg": np.negative,
     "sqrt": np.sqrt,
+    "abs": np.absolute,
+    "div": np.divide,
+    "recip": np.reciprocal,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "exp": np.exp,
+    "ln": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "atan2": np.arctan2,
 }
-"""What the challenge's script calls; it knows no other opcodes, so those take the op table's array form."""
+"""What a script in the manner of the challenge's calls: NumPy's own functions, whose last bits differ between
+its builds. Other opcodes take the op table's array form.
+"""
 
 
 class Baseline:
@@ -108,14 +128,16 @@ class Baseline:
 
 @dataclass
 class Timing:
-    """One contender's times, in seconds. `level`: None for the baseline.
+    """One contender's times, in seconds. `plain`: on the program as it is. `threads`: None for those of which
+    there is no choice.
 
     `setup`: optimising and compiling. `first`: the first frame, with all that is put off until then.
     `samples`: the frames after it. `differing`: pixels unlike those of the reference at `-O0`.
     """
 
     contender: str
-    level: int | None
+    plain: bool
+    threads: int | None
     draw: Draw
     setup: float
     first: float
@@ -125,12 +147,17 @@ class Timing:
     @property
     def label(self) -> str:
         """As it is called in the table."""
-        return self.contender if self.level is None else f"{self.contender} -O{self.level}"
+        words = [self.contender]
+        if self.plain and self.contender != BASELINE:
+            words.append("-O0")
+        if self.threads is not None:
+            words.append(f"{self.threads} thread{'s' * (self.threads > 1)}")
+        return " ".join(words)
 
     @property
     def wrong(self) -> bool:
         """A backend has drawn another picture than it should."""
-        return self.level is not None and self.differing > 0
+        return self.contender != BASELINE and self.differing > 0
 
 
 @dataclass(frozen=True)
@@ -155,34 +182,58 @@ def measure(
     precision: Precision,
     runs: int,
     progress: Callable[[str], None],
+    threads: Sequence[int] = (),
 ) -> Result:
-    """Time all contenders on `size` by `size` pixels.
+    """Time all contenders on `size` by `size` pixels; those that use threads, on each number of `threads`, all
+    cores if there is none.
 
-    They take turns frame by frame, so that what disturbs the machine disturbs all of them alike.
+    They take turns, so that what disturbs the machine disturbs all of them alike. A turn is a frame, or as
+    many as fit into `TURN`. The first and the last frame of each are compared.
     """
     view = View.square(size)
     _check_memory(source, size, precision)
     parse_pipeline(LEVELS[HIGHEST_LEVEL])  # imports the passes, which is no part of anybody's set-up
-    levels: list[tuple[str, int | None]] = [
-        (name, level) for name in backends for level in (0, HIGHEST_LEVEL)
-    ]
-    timings, pictures = [], {}
-    for contender, level in [(BASELINE, None), *levels]:
-        progress(f"{model} at {size}: {contender}, first frame")
-        timing, pictures[contender, level] = _start(source, view, precision, contender, level)
+    timings, pictures = [], []
+    for contender in _contenders(backends, threads):
+        progress(f"{model} at {size}: {contender[0]}, first frame")
+        timing, picture = _start(source, view, precision, *contender)
         timings.append(timing)
-    right = pictures.get(_ORACLE)
-    if right is None:
-        _, right = _start(source, view, precision, *_ORACLE)
-    for timing in timings:
-        timing.differing = int(np.count_nonzero(pictures[timing.contender, timing.level] != right))
+        pictures.append(picture)
+    names = [(timing.contender, timing.plain) for timing in timings]
+    if _ORACLE in names:
+        right = pictures[names.index(_ORACLE)]
+    else:
+        _, right = _start(source, view, precision, *_ORACLE, None)
+    for timing, picture in zip(timings, pictures, strict=True):
+        timing.differing = int(np.count_nonzero(picture != right))
     for run in range(runs):
         for timing in timings:
             progress(f"{model} at {size}: {timing.label}, run {run + 1} of {runs}")
-            start = time.perf_counter()
-            timing.draw()
-            timing.samples.append(time.perf_counter() - start)
+            picture = _take_turn(timing)
+            if run == runs - 1:
+                timing.differing = max(timing.differing, int(np.count_nonzero(picture != right)))
     return Result(model, size, timings)
+
+
+def _contenders(backends: Sequence[str], threads: Sequence[int]) -> list[tuple[str, bool, int | None]]:
+    """All contenders: name, whether on the program as it is, and threads."""
+    contenders: list[tuple[str, bool, int | None]] = [(BASELINE, True, None)]
+    for name in backends:
+        counts: Sequence[int | None] = (threads if find_backend(name).threaded else ()) or (None,)
+        contenders += [(name, plain, count) for plain in (True, False) for count in counts]
+    return contenders
+
+
+def _take_turn(timing: Timing) -> Image:
+    """Time frames for one turn; the last of them."""
+    begin = time.perf_counter()
+    while True:
+        start = time.perf_counter()
+        picture = timing.draw()
+        end = time.perf_counter()
+        timing.samples.append(end - start)
+        if end - begin > TURN:
+            return picture
 
 
 def _check_memory(source: Program, size: int, precision: Precision) -> None:
@@ -201,19 +252,23 @@ def _check_memory(source: Program, size: int, precision: Precision) -> None:
 
 
 def _start(
-    source: Program, view: View, precision: Precision, contender: str, level: int | None
+    source: Program, view: View, precision: Precision, contender: str, plain: bool, threads: int | None
 ) -> tuple[Timing, Image]:
     """Set a contender up and let it draw its first frame."""
     start = time.perf_counter()
-    draw = _prepare(source, view, precision, contender, level)
+    draw = _prepare(source, view, precision, contender, plain, threads)
     ready = time.perf_counter()
     image = draw()
-    return Timing(contender, level, draw, ready - start, time.perf_counter() - ready), image
+    return Timing(contender, plain, threads, draw, ready - start, time.perf_counter() - ready), image
 
 
-def _prepare(source: Program, view: View, precision: Precision, contender: str, level: int | None) -> Draw:
-    program, _ = run_pipeline(source, level=level or 0, region=view.box(precision), precision=precision)
-    executable = Baseline(program) if level is None else find_backend(contender).compile(program)
+def _prepare(
+    source: Program, view: View, precision: Precision, contender: str, plain: bool, threads: int | None
+) -> Draw:
+    backend = None if contender == BASELINE else find_backend(contender)
+    pipeline = "" if plain or backend is None else backend.rendering
+    program, _ = run_pipeline(source, passes=pipeline, region=view.box(precision), precision=precision)
+    executable = Baseline(program) if backend is None else backend.compile(program, threads)
     return lambda: executable.image(view)
 
 
@@ -230,8 +285,8 @@ def table(results: Sequence[Result], precision: Precision) -> Table:
                 result.model,
                 str(result.size),
                 timing.label,
-                *(f"{1e3 * seconds:.2f}" for seconds in times),
-                f"{result.speedup(timing):.2f}×",
+                *(f"{1e3 * seconds:.3f}" for seconds in times),
+                f"{result.speedup(timing):,.2f}×",
                 str(timing.differing),
                 style="bold red" if timing.wrong else None,
             )
@@ -254,7 +309,8 @@ def as_json(results: Sequence[Result], precision: Precision) -> dict[str, Any]:
                 "model": result.model,
                 "size": result.size,
                 "evaluator": timing.contender,
-                "level": timing.level,
+                "level": 0 if timing.plain else None,
+                "threads": timing.threads,
                 "setup_ms": 1e3 * timing.setup,
                 "first_ms": 1e3 * timing.first,
                 "samples_ms": [1e3 * seconds for seconds in timing.samples],

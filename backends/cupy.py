@@ -21,6 +21,7 @@ class Cupy:
 
     name: ClassVar[str] = "cupy"
     rendering: ClassVar[str] = LEVELS[2]
+    threaded: ClassVar[bool] = False
 
     def probe(self) -> Availability:
         """CuPy must be installed and find a device."""

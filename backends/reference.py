@@ -21,6 +21,7 @@ class Reference:
 
     name: ClassVar[str] = "reference"
     rendering: ClassVar[str] = LEVELS[2]
+    threaded: ClassVar[bool] = False
 
     def probe(self) -> Availability:
         """NumPy is always there."""

@@ -30,6 +30,7 @@ class Numba:
     name: ClassVar[str] = "numba"
     rendering: ClassVar[str] = "cse,predicates,flatten,bands,contract"
     """The lowering alone: what the passes before it find in the source, it finds in the thresholds."""
+    threaded: ClassVar[bool] = True
 
     def probe(self) -> Availability:
         """Numba compiles the kernels, llvmlite loads them."""

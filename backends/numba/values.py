@@ -122,11 +122,12 @@ class Values:
     def _evaluate(self, varying: tuple[str, ...], scalars: Scalars, columns: Columns) -> NDArray[Any]:
         """The values at points, where it pays in cells."""
         count, bounds = len(columns[0]), self.program.box.bounds
+        forced = self._splitting == ALWAYS
         pays: bool | None = False
-        if count >= _WORTH_CELLS or self._splitting == ALWAYS:
+        if count >= _WORTH_CELLS or forced:
             box = [bounds.get(name, (-np.inf, np.inf)) for name in varying]
             pays = self._pays(varying, scalars, count, box)
-        if pays is False or (pays is None and count < _WORTH_RISK):
+        if pays is False or (pays is None and count < _WORTH_RISK and not forced):
             return self._compute(varying, scalars, columns)
         ends = [(column.min(), column.max()) for column in columns]
         if not np.isfinite(ends).all():
