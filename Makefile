@@ -13,11 +13,11 @@ help: ## List the targets (default)
 	while IFS='|' read -r target text; do printf 'make %-8s %s\n' "$$target" "$$text"; done
 	@echo 'PYTHON=python3.12 chooses the interpreter of .venv (3.11 to 3.13).'
 
-demo: $(VENV)/.runtime ## Optimise a bundled model with a report and render it to out/gear.png
+demo: $(VENV)/.runtime ## Optimise part of a bundled model with a report, render it all to out/tempest.png
 	@mkdir -p out
-	$(BIN)/absint optimize gear --report
-	$(BIN)/absint render gear -o out/gear.png
-	@echo 'The picture is out/gear.png. More models: $(BIN)/absint list models'
+	$(BIN)/absint optimize tempest --region=-1:-0.5,0:0.5 --report
+	$(BIN)/absint render tempest -o out/tempest.png -n 1024
+	@echo 'The picture is out/tempest.png. More models: $(BIN)/absint list models'
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k parser": more arguments for pytest)
 	$(BIN)/python -m pytest -n auto $(ARGS)
@@ -38,7 +38,7 @@ bench: $(VENV)/.runtime ## Time the bundled models, and those in ABSINT_MODELS (
 
 figures: $(VENV)/.runtime ## Draw README's picture again
 	@mkdir -p docs
-	$(BIN)/absint render gear -o docs/gear.png -n 320
+	$(BIN)/absint render tempest -o docs/tempest.png -n 512
 
 models: ## Say where to get the third-party models; check those in ABSINT_MODELS
 	@echo 'The third-party models are part of Fidget (MPL-2.0), not of absint. Put them into a folder'
