@@ -65,7 +65,9 @@ class VerifyEach:
             return
         graphs = (before.graph, after.graph)
         variables = {name for graph in graphs for name in graph.variables.values()}
-        points = sample_points(variables, before.box, before.precision, self.count, special=band_ends(*graphs))
+        points = sample_points(
+            variables, before.box, before.precision, self.count, special=band_ends(*graphs)
+        )
         # a pass may keep more than the program still promises, but never less
         found = check_promise(before, after, points, after.promise)
         if found is not None:

@@ -156,7 +156,9 @@ def check_order(passes: Sequence[Pass], lowered: bool = False) -> None:
         if takes_lowered(pass_):
             continue
         if lowered:
-            raise PipelineError(f"pass {pass_.name!r} works on real programs, and this one is lowered already")
+            raise PipelineError(
+                f"pass {pass_.name!r} works on real programs, and this one is lowered already"
+            )
         if lowers(passes[:position]):
             raise PipelineError(f"pass {pass_.name!r} works on real programs: put it before {LOWERING!r}")
 

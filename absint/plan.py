@@ -9,9 +9,11 @@ A plan holds floats, never pixels: it is good for every view inside the program'
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,28 +22,29 @@ from absint.kernels.layout import (
     ALL_ROWS,
     AT_MOST,
     BETWEEN,
-    EITHER,
-    END,
-    END_EITHER,
+    CODE,
+    DEEPEST_TERM,
     PACKED_ROWS,
-    SUM,
-    TAPE,
-    TERM,
     TILE_COLUMNS,
     Y_PITCH,
 )  # fmt: skip
 from absint.lowering import Predicates
+from absint.native_arrays import call
 from absint.ops.table import ANY, FALSE
+from absint.precision import Precision
 from absint.program import Program
 from absint.region_plan import RegionProgram, region_program
-from absint.tape_code import BLOCK, COLUMN, FIXED, ROW, Memory, Place, TapeCode, instruction_array
-from absint.terms import SIMPLE_SUMS, Sum, Term, TermBuilder, TooLargeError, products
+from absint.sweep import lowering_kernels
+from absint.tape_code import BLOCK, COLUMN, FIXED, ROW, Memory, Place, TapeCode, instruction_array, linked
 
 MOST_TABLES = 64
 """Tables per axis; a sum whose base has none is run as a tape."""
 
 LOOSE = 1 / 32
 """A term with other values than sums is left to the regions if its box is a larger part of the program's."""
+
+MOST_ENTRIES = 4096
+"""The kernel's constant of that name: what a term of more is left to the regions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +54,8 @@ class Plan:
     `thresholds_x`, `thresholds_y`: the distinct ends of boxes in the precision, each such that a box contains
     the samples from one threshold up to, and without, another. `boxes` int32[·, 4]: the thresholds of each
     box. `z`: where z lies in a thread's scratch memory. `scratch_bytes`: how much scratch memory a thread
-    needs. `constants`: offsets in it and the values there.
+    needs. `constants`: offsets in it and the values there. `unlinked`: the instructions of all tapes, with
+    the numbers of kernels. `regions`: what is no term.
     """
 
     code: NDArray[np.int32]
@@ -62,7 +66,8 @@ class Plan:
     thresholds_y: NDArray[np.float64]
     sums: NDArray[np.int32]
     sum_numbers: NDArray[np.float64]
-    instructions: NDArray[np.int64]
+    precision: Precision
+    unlinked: NDArray[np.int64]
     prologue: tuple[int, int]
     x_tape: tuple[int, int]
     y_tape: tuple[int, int]
@@ -76,122 +81,213 @@ class Plan:
     constants: tuple[NDArray[np.int64], NDArray[np.float64]]
     regions: RegionProgram | None
 
+    @cached_property
+    def instructions(self) -> NDArray[np.int64]:
+        """int64[m, INSTRUCTION]: the instructions of all tapes, good in this process."""
+        return linked(self.unlinked, self.precision)
+
+
+class _Terms(NamedTuple):
+    """Predicates written as terms, see `absint.kernels.terms`."""
+
+    code: NDArray[np.int32]
+    boxes: NDArray[np.float64]
+    sum_value: NDArray[np.int32]
+    sum_ends: NDArray[np.float64]
+    tapes: list[list[int]]
+    tape_ends: NDArray[np.float64]
+    first: NDArray[np.int32]
+    box: NDArray[np.int32]
+    sums: NDArray[np.int32]
+    bands: NDArray[np.int32]
+    alternatives: NDArray[np.int32]
+    others: NDArray[np.int32]
+
+
+class _Forms(NamedTuple):
+    """Values that are sums `u(x) + v(y)`, see `absint.kernels.terms`."""
+
+    is_sum: NDArray[np.uint8]
+    places: NDArray[np.int32]
+    numbers: NDArray[np.float64]
+
+
+class _Tables(NamedTuple):
+    """Tables of an axis: the number of each base's, -1 for none, the tape that fills them, and where they
+    lie.
+    """
+
+    number: NDArray[np.int32]
+    tape: tuple[int, int]
+    begin: int
+
+
+class _Items(NamedTuple):
+    """What is written: predicates, or in place of one some of the simple terms `products`, -1 for itself."""
+
+    predicate: NDArray[np.int32]
+    product: NDArray[np.int32]
+    products: NDArray[np.float64]
+
+    def some(self, places: NDArray[Any]) -> _Items:
+        """Those at some places."""
+        return _Items(self.predicate[places], self.product[places], self.products)
+
 
 def make_plan(program: Program) -> Plan:
     """The plan of a lowered program."""
-    graph = program.graph
-    rows = list(Predicates.of(graph).rows())
-    root = rows[-1]
-    operands = root.items if root.code == ANY.code else () if root.code == FALSE.code else (len(rows) - 1,)
-    memory = Memory(program.precision)
-    code = TapeCode(graph, memory)
-    builder = TermBuilder(code, rows)
-    terms, rest = [], []
-    for operand in operands:
-        try:
-            term = builder.root_term(operand)
-        except TooLargeError:
-            rest.append(operand)
-            continue
-        if _loose(term, program):
-            rest.append(operand)
-        else:
-            terms += products(term)
-    return _Writer(code, terms, region_program(code, rows, rest)).plan()
-
-
-def _loose(term: Term, program: Program) -> bool:
-    """Whether a term is better left to the regions."""
-    if not any(inner.bands for inner in term.walk()):
-        return False
-    share = 1.0
-    for (lower, upper), name in zip((term.box[:2], term.box[2:]), ("x", "y"), strict=True):
-        low, high = program.box.bounds.get(name, (-math.inf, math.inf))
-        width, whole = min(upper, high) - max(lower, low), high - low
-        share *= 0.0 if width <= 0 else width / whole if 0 < whole < math.inf else 1.0
-    return share > LOOSE
+    predicates = Predicates.of(program.graph)
+    writer = _Writer(program, predicates)
+    last = len(predicates) - 1
+    if predicates.code[last] == ANY.code:
+        return writer.plan(np.sort(predicates.items[predicates.starts[last] :]))
+    return writer.plan(np.full(int(predicates.code[last] != FALSE.code), last, np.int32))
 
 
 class _Writer:
-    """Writes terms as arrays."""
+    """Writes a plan."""
 
-    def __init__(self, code: TapeCode, terms: list[Term], regions: RegionProgram | None) -> None:
-        self._code = code
-        self._memory = code.memory
-        self._real = code.memory.precision.real
-        self._terms = sorted(terms, key=lambda t: (bool(t.either), len(t.bands), len(t.sums), -t.box[3]))
-        self._regions = regions
-        self._entries: list[tuple[int, int, int, int]] = []
-        self._boxes: list[tuple[int, int, int, int]] = []
-        self._thresholds: tuple[dict[float, int], dict[float, int]] = ({}, {})
-        self._sums: list[tuple[int, ...]] = []
-        self._sum_numbers: list[tuple[float, ...]] = []
-        self._tapes: list[tuple[int, int, int, int]] = []
-        self._bands: list[tuple[int, int, int, int]] = []
-        self._ends: list[tuple[float, float]] = []
+    def __init__(self, program: Program, predicates: Predicates) -> None:
+        self._program = program
+        self._graph = program.graph
+        self._predicates = predicates
+        self._kernels = lowering_kernels()
+        self._memory = Memory(program.precision)
+        self._code = TapeCode(program.graph, self._memory)
+        self._forms = self._find_forms()
+        self._axis = np.full(len(program.graph), 2, np.uint8)
+        for node, name in program.graph.variables.items():
+            self._axis[node] = {"x": 0, "y": 1}.get(name, 2)
 
-    def plan(self) -> Plan:
-        """Everything."""
-        x_index, x_tape, x_tables = self._tables(0)
-        y_index, y_tape, y_tables = self._tables(1)
-        self._index = x_index, y_index
-        starts, top_boxes = [], []
-        for term in self._terms:
-            starts.append(len(self._entries))
-            top_boxes.append(len(self._boxes))
-            self._write(term)
-        code = self._code
-        prologue = len(code.instructions), len(code.instructions) + len(code.prologue)
-        constants = self._memory.constants
+    def plan(self, operands: NDArray[np.int32]) -> Plan:
+        """Everything; the program holds where one of the operands does."""
+        code, memory, forms = self._code, self._memory, self._forms
+        terms, rest = self._drawn(operands, forms.is_sum)
+        x, y = (self._tables(axis, forms.places[terms.sum_value, 2 * axis]) for axis in (0, 1))
+        tabulated = forms.is_sum & (x.number[forms.places[:, 0]] >= 0) & (y.number[forms.places[:, 2]] >= 0)
+        if not tabulated[terms.sum_value].all():
+            terms, rest = self._drawn(operands, tabulated)
+        tapes, bands = self._tapes(terms)
+        regions = region_program(code, list(self._predicates.rows()), rest.tolist()) if len(rest) else None
+        thresholds_x, left_right = self._thresholds(terms.boxes[:, :2])
+        thresholds_y, bottom_top = self._thresholds(terms.boxes[:, 2:])
+        sums, sum_numbers = self._sums(terms, x, y)
+        offsets = [place.offset for place in memory.constants.values()]
         return Plan(
-            code=np.array(self._entries, np.int32).reshape(-1, 4),
-            starts=np.array(starts, np.int32),
-            top_boxes=np.array(top_boxes, np.int32),
-            boxes=np.array(self._boxes, np.int32).reshape(-1, 4),
-            thresholds_x=np.array(list(self._thresholds[0]), np.float64),
-            thresholds_y=np.array(list(self._thresholds[1]), np.float64),
-            sums=np.array(self._sums, np.int32).reshape(-1, 6),
-            sum_numbers=np.array(self._sum_numbers, np.float64).reshape(-1, 8),
-            instructions=instruction_array(code.instructions + code.prologue),
-            prologue=prologue,
-            x_tape=x_tape,
-            y_tape=y_tape,
-            x_tables=x_tables,
-            y_tables=y_tables,
-            z=self._memory.z.offset,
-            tapes=np.array(self._tapes, np.int64).reshape(-1, 4),
-            tape_bands=np.array(self._bands, np.int64).reshape(-1, 4),
-            tape_ends=np.array(self._ends, np.float64).reshape(-1, 2),
-            scratch_bytes=self._memory.end,
-            constants=(
-                np.array([place.offset for place in constants.values()], np.int64),
-                np.array([np.frombuffer(k, np.float64)[0] if isinstance(k, bytes) else k for k in constants]),
-            ),
-            regions=self._regions,
+            code=terms.code,
+            starts=terms.first,
+            top_boxes=terms.box,
+            boxes=np.concatenate([left_right, bottom_top], axis=1),
+            thresholds_x=thresholds_x,
+            thresholds_y=thresholds_y,
+            sums=sums,
+            sum_numbers=sum_numbers,
+            precision=memory.precision,
+            unlinked=instruction_array(code.instructions + code.prologue),
+            prologue=(len(code.instructions), len(code.instructions) + len(code.prologue)),
+            x_tape=x.tape,
+            y_tape=y.tape,
+            x_tables=x.begin,
+            y_tables=y.begin,
+            z=memory.z.offset,
+            tapes=tapes,
+            tape_bands=bands,
+            tape_ends=terms.tape_ends,
+            scratch_bytes=memory.end,
+            constants=(np.array(offsets, np.int64), np.frombuffer(b"".join(memory.constants), np.float64)),
+            regions=regions,
         )
 
-    def _tables(self, axis: int) -> tuple[dict[int, int], tuple[int, int], int]:
-        """The table of each base of an axis, the tape that fills them, and where they lie. Table 0 holds the
-        samples.
-        """
-        graph, memory, code = self._code.graph, self._memory, self._code
-        used = Counter(
-            (one.x, one.y)[axis].base
-            for term in self._terms
-            for inner in term.walk()
-            for one in inner.sums
-        )
+    def _drawn(
+        self, operands: NDArray[np.int32], is_sum: NDArray[np.uint8]
+    ) -> tuple[_Terms, NDArray[np.int32]]:
+        """Some predicates as terms, bands of some values as those of sums; and those left to the regions."""
+        items = self._items(operands, is_sum)
+        terms = self._terms(items, is_sum)
+        drawn = (terms.first >= 0) & ~self._loose(terms)
+        tops = terms.boxes[terms.box[drawn], 3]
+        keys = -tops, terms.sums[drawn], terms.bands[drawn], terms.alternatives[drawn] > 0
+        order = np.flatnonzero(drawn)[np.lexsort(keys)]  # alike follow each other; from above
+        return self._terms(items.some(order), is_sum), items.predicate[~drawn]
+
+    def _items(self, operands: NDArray[np.int32], is_sum: NDArray[np.uint8]) -> _Items:
+        """Some predicates, multiplied out where that makes few terms."""
+        count = len(self._predicates)
+        room = 4 * count + 1024
+        products, first, length = np.empty((room, 10)), np.empty(count, np.int32), np.empty(count, np.int32)
+        call(
+            self._kernels["multiply"], count, self._predicates.table, self._axis, is_sum,
+            room, products, first, length,
+        )  # fmt: skip
+        times = np.where(length[operands] < 0, 1, length[operands])
+        behind = np.cumsum(times)
+        place = np.arange(behind[-1] if len(behind) else 0) - np.repeat(behind - times, times)
+        predicate = np.repeat(operands, times)
+        product = np.where(length[predicate] < 0, -1, first[predicate] + place).astype(np.int32)
+        return _Items(predicate, product, products)
+
+    def _find_forms(self) -> _Forms:
+        n, real = len(self._graph), self._memory.precision.dtype
+        forms = _Forms(np.empty(n, np.uint8), np.zeros((n, 4), np.int32), np.empty((n, 4)))
+        with np.errstate(over="ignore"):
+            constants = self._graph.constants.astype(real).astype(np.float64)
+        a, b = (np.ascontiguousarray(self._graph.args[:, column]) for column in (0, 1))
+        classes = np.array(self._code.classes, np.uint8)
+        call(self._kernels["forms"], n, self._graph.op, a, b, classes, constants, *forms)
+        return forms
+
+    def _terms(self, items: _Items, is_sum: NDArray[np.uint8]) -> _Terms:
+        """What some items are written as."""
+        count, predicates = len(items.predicate), self._predicates
+        room = 2 * (len(predicates) + len(predicates.items)) + 2 * MOST_ENTRIES
+        while True:
+            code, boxes = np.empty((room, CODE), np.int32), np.empty((room, 4))
+            sum_value, sum_ends = np.empty(room, np.int32), np.empty((room, 2))
+            tape_starts, tape_value = np.empty(room + 1, np.int32), np.empty(room, np.int32)
+            tape_ends = np.empty((room, 2))
+            size, of_terms = np.zeros(6, np.int64), np.zeros((6, count), np.int32)
+            done = call(
+                self._kernels["write"], count, *items, predicates.table, self._axis, is_sum,
+                np.empty(MOST_ENTRIES + 8, np.int32), np.empty((DEEPEST_TERM, 8), np.int64), room,
+                code, boxes, sum_value, sum_ends, tape_starts, tape_value, tape_ends, size, *of_terms,
+            )  # fmt: skip
+            if done >= 0:
+                break
+            room *= 2
+        entries, box_count, sums, tapes, tape_bands, _ = size.tolist()
+        values, starts = tape_value[:tape_bands].tolist(), tape_starts[: tapes + 1].tolist()
+        return _Terms(
+            code[:entries].copy(), boxes[:box_count], sum_value[:sums], sum_ends[:sums],
+            [values[first:last] for first, last in itertools.pairwise(starts)],
+            tape_ends[:tape_bands].copy(), *of_terms,
+        )  # fmt: skip
+
+    def _loose(self, terms: _Terms) -> NDArray[np.bool_]:
+        """bool[terms]: whether a term is better left to the regions."""
+        share = np.ones(len(terms.box))
+        for axis, name in enumerate("xy"):
+            low, high = self._program.box.bounds.get(name, (-math.inf, math.inf))
+            if 0 < high - low < math.inf:
+                lower, upper = terms.boxes[terms.box, 2 * axis : 2 * axis + 2].T
+                share *= np.maximum(np.minimum(upper, high) - np.maximum(lower, low), 0) / (high - low)
+        return (terms.others > 0) & (share > LOOSE)
+
+    def _tables(self, axis: int, used: NDArray[np.int32]) -> _Tables:
+        """The tables of the bases that sums use, the most frequent first. Table 0 holds the samples."""
+        graph, memory, code = self._graph, self._memory, self._code
         name = "xy"[axis]
-        wanted = [base for base, _ in used.most_common() if graph.variables.get(base) != name]
-        bases = wanted[: MOST_TABLES - 1]
+        bases, times = np.unique(used, return_counts=True)
+        ordered = bases[np.argsort(-times, kind="stable")].tolist()
+        wanted = [base for base in ordered if graph.variables.get(base) != name][: MOST_TABLES - 1]
         kind, length = ((ROW, TILE_COLUMNS), (COLUMN, Y_PITCH))[axis]
         begin = memory.end
-        memory.end += (1 + len(bases)) * length * memory.size
-        places = {base: Place(begin + i * length * memory.size, kind) for i, base in enumerate(bases, 1)}
-        index = {base: i for i, base in enumerate(bases, 1)}
-        index.update({node: 0 for node, variable in graph.variables.items() if variable == name})
+        memory.end += (1 + len(wanted)) * length * memory.size
+        places = {base: Place(begin + i * length * memory.size, kind) for i, base in enumerate(wanted, 1)}
+        number = np.full(len(graph), -1, np.int32)
+        number[wanted] = np.arange(1, len(wanted) + 1)
+        number[[node for node, variable in graph.variables.items() if variable == name]] = 0
         first = len(code.instructions)
-        for node in code.cone(bases):
+        for node in code.cone(wanted):
             if code.classes[node] == FIXED:
                 places[node] = code.fixed_place(node)
             elif graph.variables.get(node) == name:
@@ -200,70 +296,38 @@ class _Writer:
                 if node not in places:
                     places[node] = Place(memory.end, kind)
                     memory.end += length * memory.size
-                sources = [places[operand] for operand in graph.operands(node)]
+                sources = [places[operand] for operand in code.operands(node)]
                 rows = ALL_ROWS if kind == ROW else PACKED_ROWS
                 code.instructions.append(code.instruction(node, places[node], sources, rows, every=1))
-        return index, (first, len(code.instructions)), begin
+        return _Tables(number, (first, len(code.instructions)), begin)
 
-    def _write(self, term: Term) -> None:
-        """The code of a term."""
-        here = len(self._entries)
-        box = len(self._boxes)
-        self._boxes.append(self._box(term.box))
-        sums, bands = [], list(term.bands)
-        for one in term.sums:
-            if one.x.base in self._index[0] and one.y.base in self._index[1]:
-                sums.append(one)
-            else:
-                bands.append((one.node, one.lower, one.upper))
-        factors = len(sums) + bool(bands) + len(term.either)
-        simple = factors == len(sums) <= SIMPLE_SUMS
-        self._entries.append((TERM, box, factors if simple else -1, 0))
-        position = 0
+    def _sums(self, terms: _Terms, x: _Tables, y: _Tables) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The sums as the layout has them."""
+        x_base, x_squared, y_base, y_squared = self._forms.places[terms.sum_value].T
+        kind = np.where(terms.sum_ends[:, 0] == -math.inf, AT_MOST, BETWEEN)
+        none = np.zeros_like(kind)
+        sums = np.stack([x.number[x_base], x_squared, y.number[y_base], y_squared, kind, none], axis=1)
+        numbers = np.zeros((len(sums), 8))
+        numbers[:, :4] = self._forms.numbers[terms.sum_value]
+        numbers[:, 4:6] = terms.sum_ends
+        return sums.astype(np.int32), numbers
 
-        def flags() -> int:
-            nonlocal position
-            position += 1
-            return (position == 1) | (position == factors) << 1
-
-        for one in sums:
-            self._entries.append((SUM, self._sum(one), flags(), 0))
-        if bands:
-            self._entries.append((TAPE, self._tape(bands), flags(), 0))
-        for terms in term.either:
-            self._entries.append((EITHER, 0, 0, 0))
-            for inner in terms:
-                self._write(inner)
-            self._entries.append((END_EITHER, 0, flags(), 0))
-        self._entries.append((END, 0, 0, 0))
-        self._entries[here] = (*self._entries[here][:3], len(self._entries))
-
-    def _box(self, box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
-        """The thresholds of a box: samples from the first up to the second of each axis."""
-        left, right, bottom, top = box
-        ends = (left, self._above(right), bottom, self._above(top))
-        x, y = self._thresholds
-        a, b = (x.setdefault(end + 0.0, len(x)) for end in ends[:2])
-        c, d = (y.setdefault(end + 0.0, len(y)) for end in ends[2:])
-        return a, b, c, d
-
-    def _above(self, value: float) -> float:
-        return float(np.nextafter(self._real(value), self._real(math.inf)))
-
-    def _sum(self, one: Sum) -> int:
-        x, y = one.x, one.y
-        kind = AT_MOST if one.lower == -math.inf else BETWEEN
-        index = self._index[0][x.base], self._index[1][y.base]
-        self._sums.append((index[0], int(x.squared), index[1], int(y.squared), kind, 0))
-        self._sum_numbers.append((x.offset, x.sign, y.offset, y.sign, one.lower, one.upper, 0.0, 0.0))
-        return len(self._sums) - 1
-
-    def _tape(self, bands: list[tuple[int, float, float]]) -> int:
-        first, last, places = self._code.append(value for value, _, _ in bands)
-        first_band = len(self._bands)
+    def _tapes(self, terms: _Terms) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The tapes and their bands as the layout has them."""
         steps = {FIXED: 0, ROW: 0, COLUMN: self._memory.size, BLOCK: self._memory.row}
-        for place, (_, lower, upper) in zip(places, bands, strict=True):
-            self._bands.append((place.offset, steps[place.kind], len(self._ends), 0))
-            self._ends.append((lower, upper))
-        self._tapes.append((first, last, first_band, len(self._bands)))
-        return len(self._tapes) - 1
+        tapes: list[tuple[int, ...]] = []
+        bands: list[tuple[int, ...]] = []
+        for values in terms.tapes:
+            first, last, places = self._code.append(values)
+            tapes.append((first, last, len(bands), len(bands) + len(values)))
+            for place in places:
+                bands.append((place.offset, steps[place.kind], len(bands), 0))
+        return np.array(tapes, np.int64).reshape(-1, 4), np.array(bands, np.int64).reshape(-1, 4)
+
+    def _thresholds(self, ends: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """The distinct thresholds of sides, and the two of each side."""
+        real = self._memory.precision.real
+        behind = np.nextafter(ends[:, 1].astype(real), real(math.inf)).astype(np.float64)
+        sides = np.stack([ends[:, 0], behind], axis=1) + 0.0  # one zero
+        thresholds, places = np.unique(sides.ravel(), return_inverse=True)
+        return thresholds, places.reshape(-1, 2).astype(np.int32)

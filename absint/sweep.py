@@ -1,7 +1,7 @@
 """Interval bounds of all nodes of a graph on sixteen boxes at once, native.
 
-The same bits as the interval domain gives node by node: every operation is the op table's interval rule, which
-`absint.kernels` compiles over sixteen lanes.
+The same bits as the interval domain gives node by node: every operation is the op table's interval rule,
+which `absint.kernels` compiles over sixteen lanes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,12 @@ def operation_kernels(name: str, precision: Precision) -> native.Unit:
     return native.load("absint.kernels.operations", name, precision.value, depends=KERNEL_SOURCES)
 
 
+def lowering_kernels(precision: Precision | None = None) -> native.Unit:
+    """The kernels of what lowers programs: those for a precision, or those that serve both."""
+    arguments = () if precision is None else (precision.value,)
+    return native.load("absint.kernels.lowering", *arguments, depends=KERNEL_SOURCES)
+
+
 def record_dtype(precision: Precision) -> np.dtype[Any]:
     """A record of sixteen intervals, as kernels lay it out."""
     real, lanes = precision.dtype, LANES
@@ -45,7 +51,9 @@ def record_dtype(precision: Precision) -> np.dtype[Any]:
 
 
 class Bounds(NamedTuple):
-    """Of n nodes: `lower` and `upper` real[n, 16], `may_nan` int64[n], bit i for lane i. Predicates have none."""
+    """Of n nodes: `lower` and `upper` real[n, 16], `may_nan` int64[n], bit i for lane i. Predicates have
+    none.
+    """
 
     lower: NDArray[Any]
     upper: NDArray[Any]
@@ -60,7 +68,7 @@ class IntervalSweep:
         self._dtype = record_dtype(precision)
         self._a, self._b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
         self._kernel = _interval_kernels(graph, precision)
-        self._sweep = native.load("absint.kernels.sweep", depends=KERNEL_SOURCES)["sweep"]
+        self._sweep = lowering_kernels()["sweep"]
         self._constants = graph.op == CONST.code
         with np.errstate(over="ignore"):
             self._values = graph.constants[self._constants].astype(precision.dtype)[:, None]
@@ -76,9 +84,9 @@ class IntervalSweep:
         records["upper"][self._constants] = np.where(nan, -math.inf, self._values)
         records["may_nan"][self._constants] = np.where(nan[:, 0], 0xFFFF, 0)
         for node, name in self.graph.variables.items():
-            lower, upper, may_nan = variables.get(name, Interval(-math.inf, math.inf, True))
-            records["lower"][node], records["upper"][node] = lower, upper
-            lanes = np.broadcast_to(np.asarray(may_nan), (LANES,))
+            interval = variables.get(name, Interval(-math.inf, math.inf, True))
+            records["lower"][node], records["upper"][node] = interval.lower, interval.upper
+            lanes = np.broadcast_to(np.asarray(interval.may_nan), (LANES,))
             records["may_nan"][node] = (lanes.astype(np.int64) << np.arange(LANES)).sum()
         self._sweep(
             0, n, *(x.ctypes.data for x in (self._kernel, self._a, self._b, records)), self._dtype.itemsize

@@ -7,20 +7,25 @@ say where operands lie and how far apart their rows are, so that one kernel serv
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.graph import FIRST_PREDICATE, Graph
+from absint.graph import Graph
 from absint.kernels.layout import ALL_ROWS, INSTRUCTION, ONE_ROW, PACKED_ROWS, TILE_ROWS, Y_PITCH
+from absint.native_arrays import call
 from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
 from absint.precision import Precision
-from absint.sweep import LANES, operation_kernels
+from absint.sweep import LANES, lowering_kernels, operation_kernels
 
 FIXED, ROW, COLUMN, BLOCK = range(4)
 """The classes of nodes; the union of two is their bitwise or."""
+
+SHAPES = ("v", "vv", "vs", "sv")
+"""How operations read their operands, see `absint.kernels.operations`."""
 
 ROWS_OF_CLASS = (ONE_ROW, ONE_ROW, PACKED_ROWS, ALL_ROWS)
 
@@ -43,7 +48,8 @@ class Memory:
         self.y = Place(self.row, COLUMN)
         self.z = Place(self.row + Y_PITCH * self.size, FIXED)
         self.end = self.z.offset + self.row
-        self.constants: dict[float, Place] = {}
+        self.constants: dict[bytes, Place] = {}
+        """By their bits in binary64."""
         self._bytes = (self.row, self.row, Y_PITCH * self.size, TILE_ROWS * self.row)
 
     def take(self, kind: int) -> Place:
@@ -54,29 +60,26 @@ class Memory:
 
     def constant(self, value: float) -> Place:
         """A constant, in all lanes of a row."""
-        key = value if value == value and value != 0 else np.float64(value).tobytes()  # one for each zero
-        if key not in self.constants:
-            self.constants[key] = self.take(FIXED)  # type: ignore[index]
-        return self.constants[key]  # type: ignore[index]
+        bits = struct.pack("=d", value)  # the zeros differ
+        if bits not in self.constants:
+            self.constants[bits] = self.take(FIXED)
+        return self.constants[bits]
 
 
 def classes_of(graph: Graph) -> list[int]:
     """The class of each real node."""
-    kinds = []
-    variables = graph.variables
-    for node, (code, a, b) in enumerate(graph.rows):
-        if code >= FIRST_PREDICATE:
-            kinds.append(FIXED)
-        elif a >= 0:
-            kinds.append(kinds[a] | kinds[b] if b >= 0 else kinds[a])
-        else:
-            kinds.append({"x": ROW, "y": COLUMN}.get(variables.get(node, ""), FIXED))
-    return kinds
+    n = len(graph)
+    classes = np.zeros(n, np.int64)
+    for node, name in graph.variables.items():
+        classes[node] = {"x": ROW, "y": COLUMN}.get(name, FIXED)
+    a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
+    call(lowering_kernels()["classes"], n, a, b, classes, np.empty(n, np.uint8))
+    return classes.tolist()
 
 
 def operand_step(operand: Place, kind: int, memory: Memory, every: int = 0) -> tuple[str, int]:
-    """How an operation of class `kind` reads an operand: `v` for rows or `s` for one number a row, and the step
-    from row to row in bytes. `every`: the step of rows that follow each other, for tables.
+    """How an operation of class `kind` reads an operand: `v` for rows or `s` for one number a row, and the
+    step from row to row in bytes. `every`: the step of rows that follow each other, for tables.
     """
     if kind == FIXED:
         return "v", 0
@@ -97,27 +100,30 @@ class TapeCode:
         self.graph = graph
         self.memory = memory
         self.classes = classes_of(graph)
+        self._op = graph.op.tolist()
+        self._first, self._second = graph.args[:, 0].tolist(), graph.args[:, 1].tolist()
         self.instructions: list[tuple[int, ...]] = []
         self.prologue: list[tuple[int, ...]] = []
         self._fixed: dict[int, Place] = {}
         self._pools: dict[int, list[Place]] = {ROW: [], COLUMN: [], BLOCK: []}
-        self._kernels: dict[tuple[int, str], int] = {}
 
     def append(self, values: Iterable[int]) -> tuple[int, int, list[Place]]:
-        """A tape for some real nodes: its first instruction, the one behind its last, and where the values are.
+        """A tape for some real nodes: its first instruction, the one behind its last, and where the values
+        are.
 
         Tapes share their room: a value is lost when another tape runs.
         """
         values = list(values)
         cone = self.cone(values)
-        last = {operand: i for i, node in enumerate(cone) for operand in self.graph.operands(node)}
+        operands_of = {node: self.operands(node) for node in cone}
+        last = {operand: i for i, node in enumerate(cone) for operand in operands_of[node]}
         last.update(dict.fromkeys(values, len(cone)))
         free = {kind: list(pool) for kind, pool in self._pools.items()}
         places: dict[int, Place] = {}
         first = len(self.instructions)
         for i, node in enumerate(cone):
             kind = self.classes[node]
-            operands = self.graph.operands(node)
+            operands = operands_of[node]
             if kind == FIXED:
                 places[node] = self.fixed_place(node)
                 continue
@@ -126,7 +132,7 @@ class TapeCode:
                 continue
             sources = [places[operand] for operand in operands]
             for operand in set(operands):
-                if last[operand] == i and self.graph.operands(operand) and self.classes[operand] == kind:
+                if last[operand] == i and operands_of[operand] and self.classes[operand] == kind:
                     free[kind].append(places[operand])
             if not free[kind]:
                 free[kind].append(self.memory.take(kind))
@@ -143,21 +149,26 @@ class TapeCode:
             node = stack.pop()
             if node not in seen:
                 seen.add(node)
-                stack += self.graph.operands(node)
+                stack += self.operands(node)
         return sorted(seen)
+
+    def operands(self, node: int) -> tuple[int, ...]:
+        """The operands of a real node."""
+        a, b = self._first[node], self._second[node]
+        return (a, b) if b >= 0 else (a,) if a >= 0 else ()
 
     def fixed_place(self, node: int) -> Place:
         """Where a node that is fixed for a frame lies; operands come first."""
         place = self._fixed.get(node)
         if place is None:
-            code, _, _ = self.graph.rows[node]
+            code = self._op[node]
             if code == CONST.code:
                 place = self.memory.constant(self.memory.precision.round(self.graph.values[node]))
             elif code == VAR.code:
                 place = self.memory.z
             else:
                 place = self.memory.take(FIXED)
-                sources = [self.fixed_place(operand) for operand in self.graph.operands(node)]
+                sources = [self.fixed_place(operand) for operand in self.operands(node)]
                 self.prologue.append(self.instruction(node, place, sources))
             self._fixed[node] = place
         return place
@@ -166,21 +177,34 @@ class TapeCode:
         self, node: int, place: Place, sources: list[Place], rows: int | None = None, every: int = 0
     ) -> tuple[int, ...]:
         """The instruction of one node; `rows` and `every` for tables, see `operand_step`."""
-        code, a, b = self.graph.rows[node]
-        if code == MUL.code and a == b:
+        code = self._op[node]
+        if code == MUL.code and self._first[node] == self._second[node]:
             code, sources = SQUARE.code, sources[:1]
         kind = self.classes[node]
         reads = [operand_step(source, kind, self.memory, every) for source in sources]
         shape = "".join(how for how, _ in reads)
-        if (code, shape) not in self._kernels:
-            unit = operation_kernels(OPS[code].name, self.memory.precision)
-            self._kernels[code, shape] = unit.address(shape)
         (offset, _), *more = sources
         second = (more[0].offset, reads[1][1]) if more else (0, -1)
         rows = ROWS_OF_CLASS[kind] if rows is None else rows
-        return self._kernels[code, shape], place.offset, offset, reads[0][1], *second, rows, 0
+        return kernel_number(code, shape), place.offset, offset, reads[0][1], *second, rows, 0
 
 
 def instruction_array(instructions: list[tuple[int, ...]]) -> NDArray[np.int64]:
-    """int64[m, INSTRUCTION]."""
+    """int64[m, INSTRUCTION]; kernels are called by their numbers."""
     return np.array(instructions, np.int64).reshape(-1, INSTRUCTION)
+
+
+def kernel_number(code: int, shape: str) -> int:
+    """What instructions that are not linked call the kernel of an operation for operands of a shape."""
+    return code * len(SHAPES) + SHAPES.index(shape)
+
+
+def linked(instructions: NDArray[np.int64], precision: Precision) -> NDArray[np.int64]:
+    """Instructions with the addresses of their kernels, which are good in this process only."""
+    addresses = np.zeros(len(OPS) * len(SHAPES), np.int64)
+    for number in np.unique(instructions[:, 0]).tolist():
+        code, shape = divmod(number, len(SHAPES))
+        addresses[number] = operation_kernels(OPS[code].name, precision).address(SHAPES[shape])
+    made = instructions.copy()
+    made[:, 0] = addresses[instructions[:, 0]]
+    return made

@@ -1,9 +1,9 @@
 """Contract: each operand of an `any` gets a box outside of which it is false, written as bands of variables.
 
-The box of an operand is found by forward-backward propagation (see `absint.kernels.contraction`), beginning with
-the box around it: the program's, or that of the operand that it is a part of. An operand that is false on all
-of its box is dropped. The root is treated like an operand. Bands of variables that were there before are
-replaced by those of the box, which is inside of them.
+The box of an operand is found by forward-backward propagation (see `absint.kernels.contraction`), beginning
+with the box around it: the program's, or that of the operand that it is a part of. An operand that is false
+on all of its box is dropped. The root is treated like an operand. Bands of variables that were there before
+are replaced by those of the box, which is inside of them.
 """
 
 from __future__ import annotations
@@ -11,31 +11,28 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import native
 from absint.analysis import Analyses
-from absint.graph import Graph
-from absint.lowering import PredicateBuilder, Predicates, Row, assembled
+from absint.lowering import Draft, Predicates
 from absint.manager import PassResult
-from absint.ops.table import ALL, ANY, BAND
+from absint.native_arrays import call
+from absint.ops.table import ANY, BAND
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
+from absint.sweep import lowering_kernels
 
-from .native_arrays import call
-from .ranges import ranges_of
+from .lowered import with_predicates
+from .ranges import Ranges, ranges_of
 
-BOXED = Rewrite("boxed", Mode.BITS)
-EMPTY = Rewrite("proved-empty", Mode.BITS)
+RULES = (Rewrite("boxed", Mode.BITS), Rewrite("proved-empty", Mode.BITS))
+"""In the order in which the kernel counts them."""
 
 DEEPEST = 32
 """The kernel's constant of that name."""
-
-_Key = tuple[int, int]
-"""An operand of an `any`: the two predicates. The root is the operand of -1."""
 
 
 @dataclass(frozen=True)
@@ -50,183 +47,118 @@ class Contract:
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Contract a lowered program; a real one stays as it is."""
         rewrites: Counter[Rewrite] = Counter()
-        if not program.graph.lowered:
+        if not program.graph.lowered or not program.graph.variables:
             return PassResult(program, rewrites)
         for _ in range(self.rounds):
-            found = _contracted(program, analyses)
-            if found is None:
+            predicates, found = _Sweep(program).result(ranges_of(program, analyses))
+            if not found:
                 break
-            predicates, new = found
-            program = program.with_graph(assembled(program.graph, predicates))
-            rewrites += new
+            program = with_predicates(program, predicates, analyses)
+            rewrites += found
         return PassResult(program, rewrites)
 
 
-def _contracted(program: Program, analyses: Analyses) -> tuple[Predicates, Counter[Rewrite]] | None:
-    """The predicates after one sweep, or None if it changes none."""
-    graph = program.graph
-    variables = _variables(graph)
-    if not variables:
-        return None
-    predicates = Predicates.of(graph)
-    rows = list(predicates.rows())
-    jobs, around = _jobs(rows)
-    boxes, held = _boxes(program, analyses, predicates, list(variables), jobs, around)
-    rewriter = _Rewriter(program, rows, variables)
-    for number, job in enumerate(jobs):
-        rewriter.put(job, boxes[number + 1] if held[number + 1] else None, boxes[around[number]])
-    return rewriter.result()
-
-
-def _variables(graph: Graph) -> dict[str, int]:
-    """A node of each variable."""
-    return {name: node for node, name in reversed(graph.variables.items())}
-
-
-def _jobs(rows: list[Row]) -> tuple[list[_Key], list[int]]:
-    """The operands of every `any`, outer ones first, and the number of the box around each: 0 for the program's,
-    else that of a job plus one.
+class _Jobs(NamedTuple):
+    """Operands that get a box: `item`, the predicate, and `outer`, the number of the box around it, 0 for the
+    program's, else that of a job plus one. `first`: of each `any`, the job of its first operand.
     """
-    users = [0] * len(rows)
-    for row in rows:
-        for item in row.items:
-            users[item] += 1
-    jobs: list[_Key] = []
-    around: list[int] = []
-    box_of = [0] * len(rows)  # the box around each predicate that has one user
 
-    def add(parent: int, item: int, box: int) -> None:
-        jobs.append((parent, item))
-        around.append(box)
-        if users[item] <= 1:
-            box_of[item] = len(jobs)
+    item: NDArray[np.int32]
+    outer: NDArray[np.int32]
+    first: NDArray[np.int32]
 
-    root = len(rows) - 1
-    if rows[root].code in (ALL.code, BAND.code):
-        add(-1, root, 0)
-    for predicate in range(root, -1, -1):
-        row = rows[predicate]
-        for item in row.items:
-            if row.code == ANY.code:
-                add(predicate, item, box_of[predicate])
-            elif users[item] == 1:
-                box_of[item] = box_of[predicate]
-    return jobs, around
+    def __len__(self) -> int:
+        return len(self.item)
 
 
-def _boxes(
-    program: Program,
-    analyses: Analyses,
-    predicates: Predicates,
-    variables: list[str],
-    jobs: list[_Key],
-    around: list[int],
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """float64[jobs + 1, variables, 2], the boxes of the jobs behind the program's own; and which hold a point."""
-    graph, dtype = program.graph, program.precision.dtype
-    kernels = native.load(
-        "absint.kernels.contraction", program.precision.value, depends=("absint.kernels", "absint.ops")
-    )
-    n = len(graph)
-    a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
-    variable = np.full(n, -1, np.int32)
-    for node, name in graph.variables.items():
-        variable[node] = variables.index(name)
-    ranges = ranges_of(program, analyses)
-    wanted = np.zeros(n, np.uint8)
-    wanted[predicates.value[predicates.code == BAND.code]] = 1
-    seen, stack, cone_starts = (
-        np.full(n, -1, np.int32),
-        np.empty(2 * n + 2, np.int32),
-        np.empty(n + 1, np.int32),
-    )
-    capacity = 16 * n + 1024
-    while True:
-        cones = np.empty(capacity, np.int32)
-        if call(kernels["cones"], n, graph.op, a, b, wanted, seen, stack, cone_starts, cones, capacity) >= 0:
-            break
-        capacity *= 2
-        seen[:] = -1
-    boxes = np.empty((len(jobs) + 1, len(variables), 2), dtype)
-    for place, name in enumerate(variables):
-        boxes[0, place] = program.box.bounds.get(name, (-math.inf, math.inf))
-    held = np.ones(len(jobs) + 1, np.uint8)
-    job_predicates = np.array([item for _, item in jobs], np.int32)
-    known_low, known_high = ranges.lower.astype(dtype), ranges.upper.astype(dtype)
-    frames = np.empty((DEEPEST, 2), np.int32)
-    scratch = np.empty((DEEPEST + 1, 2, len(variables), 2), dtype)
-    call(
-        kernels["contract"], len(jobs), job_predicates, np.array(around, np.int32), held, boxes, len(variables),
-        graph.op, a, b, variable, known_low, known_high, np.empty(n, dtype), np.empty(n, dtype),
-        cone_starts, cones, predicates.code, predicates.value, predicates.bands, predicates.starts,
-        predicates.items, frames, scratch,
-    )  # fmt: skip
-    return boxes.astype(np.float64), held.astype(bool)
+class _Sweep:
+    """One sweep over all operands."""
 
+    def __init__(self, program: Program) -> None:
+        graph = program.graph
+        self._program = program
+        self._dtype = program.precision.dtype
+        self._kernels = lowering_kernels(program.precision)
+        self._predicates = Predicates.of(graph)
+        self._names = list(dict.fromkeys(graph.variables.values()))
+        """The dimensions of boxes."""
+        place = {name: i for i, name in enumerate(self._names)}
+        self._variable = np.full(len(graph), -1, np.int32)
+        self._node = np.empty(len(place), np.int32)
+        for node, name in reversed(list(graph.variables.items())):
+            self._variable[node] = place[name]
+            self._node[place[name]] = node
 
-class _Rewriter:
-    """Writes boxes into predicates."""
+    def result(self, ranges: Ranges) -> tuple[Predicates, Counter[Rewrite]]:
+        """The predicates with boxes, and what was done; none if they are as before."""
+        jobs = self._jobs()
+        ends, held = self._boxes(jobs, ranges)
+        old, dimensions = self._predicates, len(self._names)
+        p, m = len(old), len(old.items)
+        operands = int(np.maximum(np.diff(old.starts)[jobs.item], 1).sum()) + len(jobs) * dimensions
+        draft = Draft(p + len(jobs) * (1 + dimensions), m + operands)
+        counts = np.zeros(len(RULES), np.int64)
+        bounded = np.array([name in self._program.box.bounds for name in self._names], np.uint8)
+        made = call(
+            self._kernels["boxed"], p, old.table, draft.table, jobs.first, np.empty(p, np.int32),
+            np.empty(m, np.int32), int(old.code[-1] != ANY.code and len(jobs) > 0), ends, held, jobs.outer,
+            dimensions, self._node, bounded, np.full(dimensions, -1, np.int32), self._variable, counts,
+        )  # fmt: skip
+        assert made > 0, "room for every operand and every end of a box"
+        return draft.result(made), +Counter(dict(zip(RULES, counts.tolist(), strict=True)))
 
-    def __init__(self, program: Program, rows: list[Row], variables: dict[str, int]) -> None:
-        self._rows = rows
-        self._variables = variables
-        self._bounded = {  # whose bands say nothing about NaN, so that a box can stand for them
-            node for node, name in program.graph.variables.items() if name in program.box.bounds
-        }
-        self._boxes: dict[_Key, list[tuple[int, float, float]] | None] = {}
+    def _jobs(self) -> _Jobs:
+        """The operands of every `any`, outer ones first."""
+        p, most = len(self._predicates), len(self._predicates.items) + 1
+        item, outer, first = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(p, np.int32)
+        count = call(
+            lowering_kernels()["jobs"],
+            p,
+            self._predicates.table,
+            *np.empty((3, p), np.int32),
+            first,
+            item,
+            outer,
+        )
+        return _Jobs(item[:count], outer[:count], first)
 
-    def put(self, job: _Key, box: NDArray[np.float64] | None, around: NDArray[np.float64]) -> None:
-        """The box of an operand, None for an empty one, and the box around it."""
-        if box is None:
-            self._boxes[job] = None
-            return
-        self._boxes[job] = [
-            (node, lower if lower > outer_lower else -math.inf, upper if upper < outer_upper else math.inf)
-            for node, (lower, upper), (outer_lower, outer_upper) in zip(
-                self._variables.values(), box.tolist(), around.tolist(), strict=True
+    def _boxes(self, jobs: _Jobs, ranges: Ranges) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """real[jobs + 1, variables, 2], the boxes of the jobs behind the program's own; and which hold a
+        point.
+        """
+        graph, predicates, dtype = self._program.graph, self._predicates, self._dtype
+        n, dimensions = len(graph), len(self._names)
+        a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
+        cone_starts, cones = self._cones(a, b)
+        boxes = np.empty((len(jobs) + 1, dimensions, 2), dtype)
+        for place, name in enumerate(self._names):
+            boxes[0, place] = self._program.box.bounds.get(name, (-math.inf, math.inf))
+        held = np.ones(len(jobs) + 1, np.uint8)
+        known_low, known_high = ranges.lower.astype(dtype), ranges.upper.astype(dtype)
+        frames = np.empty((DEEPEST, 2), np.int32)
+        scratch = np.empty((DEEPEST + 1, 2, dimensions, 2), dtype)
+        call(
+            self._kernels["contract"], len(jobs), jobs.item, jobs.outer, held, boxes, dimensions,
+            graph.op, a, b, self._variable, known_low, known_high, np.empty(n, dtype), np.empty(n, dtype),
+            cone_starts, cones, predicates.code, predicates.value, predicates.bands, predicates.starts,
+            predicates.items, frames, scratch,
+        )  # fmt: skip
+        return boxes, held
+
+    def _cones(
+        self, a: NDArray[np.int32], b: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The operations below each value of a band, see the kernel."""
+        op, n = self._program.graph.op, len(self._program.graph)
+        wanted = np.zeros(n, np.uint8)
+        wanted[self._predicates.value[self._predicates.code == BAND.code]] = 1
+        stack, starts = np.empty(2 * n + 2, np.int32), np.empty(n + 1, np.int32)
+        capacity = 16 * n + 1024
+        while True:
+            seen, cones = np.full(n, -1, np.int32), np.empty(capacity, np.int32)
+            count = call(
+                lowering_kernels()["cones"], n, op, a, b, wanted, seen, stack, starts, cones, capacity
             )
-            if lower > outer_lower or upper < outer_upper
-        ]
-
-    def result(self) -> tuple[Predicates, Counter[Rewrite]] | None:
-        """The rewritten predicates, or None if they are as before."""
-        builder = PredicateBuilder()
-        rewrites: Counter[Rewrite] = Counter()
-        made: list[int] = []
-        for predicate, row in enumerate(self._rows):
-            if row.code == ANY.code:
-                items = [self._operand(builder, rewrites, (predicate, item), made) for item in row.items]
-                made.append(builder.join(ANY.code, items, row.line))
-            elif row.items:
-                made.append(builder.join(ALL.code, (made[item] for item in row.items), row.line))
-            else:
-                made.append(builder.leaf(*row[:4], row.line))
-        root = len(self._rows) - 1
-        last = self._operand(builder, rewrites, (-1, root), made) if (-1, root) in self._boxes else made[-1]
-        return (builder.build(last), rewrites) if rewrites else None
-
-    def _operand(
-        self, builder: PredicateBuilder, rewrites: Counter[Rewrite], job: _Key, made: list[int]
-    ) -> int:
-        """An operand with its box."""
-        item = job[1]
-        row, box = self._rows[item], self._boxes[job]
-        if box is None:
-            rewrites[EMPTY] += 1
-            return builder.false
-        parts = row.items if row.code == ALL.code else (item,)
-        replaced = {
-            (part.value, part.lower, part.upper)
-            for part in map(self._rows.__getitem__, parts)
-            if part.code == BAND.code and part.value in self._bounded
-        }
-        if replaced == set(box):
-            return made[item]
-        rewrites[BOXED] += 1
-        kept = [
-            made[part]
-            for part in parts
-            if self._rows[part].code != BAND.code or self._rows[part].value not in self._bounded
-        ]
-        kept += (builder.band(*ends, row.line) for ends in box)
-        return builder.join(ALL.code, kept, row.line)
+            if count >= 0:
+                return starts, cones
+            capacity *= 2

@@ -6,14 +6,19 @@ commutative operations are taken in either order, which is exact in bits.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from absint.analysis import Analyses
-from absint.graph import GraphBuilder, constant_key
+from absint.graph import Graph
 from absint.manager import PassResult
 from absint.ops.table import CONST, OPS, VAR
+from absint.precision import Precision
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
 
@@ -31,29 +36,65 @@ class Cse:
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Merge equal nodes; the first of them, with its name, stays."""
-        graph, precision = program.graph, program.precision
-        commutative = [op.commutative for op in OPS]
-        builder = GraphBuilder()
-        rewrites: Counter[Rewrite] = Counter()
-        seen: dict[object, int] = {}
-        new: list[int] = []
-        for node, (code, a, b) in enumerate(graph.rows):
-            key: object
-            rewrite = OPERATION
-            if code == CONST.code:
-                key, rewrite = constant_key(precision.round(graph.values[node])), CONSTANT
-            elif code == VAR.code:
-                key, rewrite = ("var", graph.variables[node]), VARIABLE
-            else:
-                a = new[a]
-                b = new[b] if b >= 0 else -1
-                key = (code, b, a) if commutative[code] and b < a else (code, a, b)
-            same = seen.get(key)
-            if same is None:
-                same = seen[key] = builder.copy(graph, node, a, b)
-            else:
-                rewrites[rewrite] += 1
-            new.append(same)
-        if not rewrites:
-            return PassResult(program, rewrites)
-        return PassResult(analyses.rebuilt(program, builder, new[-1]), rewrites)
+        graph = program.graph
+        first = np.array(_numbered(graph, program.precision), np.int32)
+        merged = graph.op[first != np.arange(len(graph))]
+        if not len(merged):
+            return PassResult(program, Counter())
+        constants, variables = int((merged == CONST.code).sum()), int((merged == VAR.code).sum())
+        rewrites = Counter(
+            {CONSTANT: constants, VARIABLE: variables, OPERATION: len(merged) - constants - variables}
+        )
+        unique, origins = _without_copies(graph, first)
+        made = program.with_graph(unique)
+        analyses.succeed(made, program, origins)
+        return PassResult(made, +rewrites)
+
+
+def _numbered(graph: Graph, precision: Precision) -> list[int]:
+    """For each node, the first that is equal to it."""
+    leaves: dict[int, object] = dict(graph.variables)
+    constants = np.flatnonzero(graph.op == CONST.code)
+    leaves.update(zip(constants.tolist(), _bits(graph.constants[constants], precision), strict=True))
+    commutative = [op.commutative for op in OPS]
+    seen: dict[object, int] = {}
+    first: list[int] = []
+    columns = graph.op.tolist(), graph.args[:, 0].tolist(), graph.args[:, 1].tolist()
+    for node, (code, a, b) in enumerate(zip(*columns, strict=True)):
+        key: object
+        if a < 0:
+            key = leaves[node]
+        elif b < 0:
+            key = code, first[a]
+        else:
+            a, b = first[a], first[b]
+            key = (code, b, a) if b < a and commutative[code] else (code, a, b)
+        first.append(seen.setdefault(key, node))
+    return first
+
+
+def _bits(values: NDArray[np.float64], precision: Precision) -> list[int]:
+    """The bits of numbers when they are rounded, in binary64; there is one NaN."""
+    with np.errstate(over="ignore"):
+        rounded = values.astype(precision.dtype).astype(np.float64)
+    rounded[np.isnan(rounded)] = np.nan
+    return rounded.view(np.int64).tolist()  # type: ignore[no-any-return]  # NumPy types tolist() as Any
+
+
+def _without_copies(graph: Graph, first: NDArray[np.int32]) -> tuple[Graph, list[int]]:
+    """The graph of the nodes that stay up to the root, and what each is a copy of."""
+    stays = (first == np.arange(len(graph))) & (first <= first[-1])
+    keep = np.flatnonzero(stays)
+    number = np.full(len(graph) + 1, -1, np.int32)  # the last entry stands for the operand -1
+    number[keep] = np.arange(len(keep), dtype=np.int32)
+    made = Graph(
+        op=graph.op[keep],
+        args=number[np.append(first, np.int32(len(graph)))[graph.args[keep]]],
+        constants=graph.constants[keep],
+        variables={int(number[node]): name for node, name in graph.variables.items() if stays[node]},
+        names=tuple(itertools.compress(graph.names, stays.tolist())),
+        lines=graph.lines[keep],
+    )
+    for array in (made.op, made.args, made.constants, made.lines):
+        array.flags.writeable = False
+    return made, keep.tolist()

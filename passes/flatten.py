@@ -1,7 +1,7 @@
 """Flatten: an `all` below an `all`, and an `any` below an `any`, give their operands to the upper one.
 
-A predicate of the other's kind is dissolved where it has one user; one with more users stays shared, unless it
-is short, for then the copies cost less than a node of its own.
+A list in another of its kind is dissolved where it is in no other; one that is in several stays shared,
+unless it is short, for then the copies cost less than a node of its own.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from typing import ClassVar
 import numpy as np
 
 from absint.analysis import Analyses
-from absint.lowering import PredicateBuilder, Predicates, assembled
+from absint.lowering import Draft, Predicates
 from absint.manager import PassResult
-from absint.ops.table import ALL, ANY
+from absint.native_arrays import call
+from absint.ops.table import ALL, ANY, RECORDS
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
+from absint.sweep import lowering_kernels
 
-INLINED = {ALL.code: Rewrite("all-of-all", Mode.BITS), ANY.code: Rewrite("any-of-any", Mode.BITS)}
+from .lowered import with_predicates
+
+INLINED = {ALL: Rewrite("all-of-all", Mode.BITS), ANY: Rewrite("any-of-any", Mode.BITS)}
 
 
 @dataclass(frozen=True)
@@ -33,37 +37,31 @@ class Flatten:
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Flatten a lowered program; a real one stays as it is."""
-        graph = program.graph
-        if not graph.lowered:
-            return PassResult(program, Counter())
         rewrites: Counter[Rewrite] = Counter()
-        predicates = Predicates.of(graph)
-        while True:
-            predicates, found = self._flat(predicates)
+        if not program.graph.lowered:
+            return PassResult(program, rewrites)
+        predicates = Predicates.of(program.graph)
+        while True:  # a list that has lost users may be ready for another sweep
+            flat, found = self._flat(predicates)
             if not found:
                 break
+            predicates = flat
             rewrites += found
         if not rewrites:
             return PassResult(program, rewrites)
-        return PassResult(program.with_graph(assembled(graph, predicates)), rewrites)
+        return PassResult(with_predicates(program, predicates, analyses), rewrites)
 
     def _flat(self, predicates: Predicates) -> tuple[Predicates, Counter[Rewrite]]:
-        """One sweep; a list that has lost users to it may be ready for another."""
-        users = np.bincount(predicates.items, minlength=len(predicates)).tolist()
-        rewrites: Counter[Rewrite] = Counter()
-        builder = PredicateBuilder()
-        made: list[int] = []
-        for code, value, lower, upper, items, line in predicates.rows():
-            if code in INLINED:
-                flat: list[int] = []
-                for item in items:
-                    inner = builder.row(made[item])
-                    if inner.code == code and (users[item] == 1 or len(inner.items) <= self.copies):
-                        flat += inner.items
-                        rewrites[INLINED[code]] += 1
-                    else:
-                        flat.append(made[item])
-                made.append(builder.join(code, flat, line))
-            else:
-                made.append(builder.leaf(code, value, lower, upper, line))
-        return builder.build(made[-1]), rewrites
+        """One sweep."""
+        count, items = len(predicates), 2 * len(predicates.items) + 64
+        while True:
+            draft, inlined = Draft(count, items), np.zeros(len(RECORDS), np.int64)
+            made = call(
+                lowering_kernels()["flatten"], count, predicates.table, draft.table,
+                *np.empty((4, count), np.int32), self.copies, inlined,
+            )  # fmt: skip
+            if made >= 0:
+                break
+            items *= 2
+        rewrites = {rewrite: int(inlined[kind.code]) for kind, rewrite in INLINED.items()}
+        return draft.result(made), +Counter(rewrites)

@@ -17,19 +17,25 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import native
 from absint.analysis import Analyses
-from absint.lowering import Predicates, assembled
+from absint.lowering import Predicates
 from absint.manager import PassResult
+from absint.native_arrays import call
 from absint.ops.table import ALL, ANY, BAND, OPS
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
+from absint.sweep import lowering_kernels
 
-from .native_arrays import call
+from .lowered import with_predicates
 from .ranges import Ranges, ranges_of
 
 ATOM_KIND, _, _, _, ANY_KIND, ALL_KIND = range(6)
 """How the kernel calls what a demand has become."""
+
+DEMANDS_PER_NODE, FEWEST_DEMANDS = 4, 1024
+"""How many demands are pushed at most; what is asked beyond stays an atom. Thresholds may double from node to
+node, as in a chain of abs(v - c).
+"""
 
 ALWAYS = Rewrite("always-true", Mode.SIGN)
 NEVER = Rewrite("never-true", Mode.SIGN)
@@ -49,39 +55,26 @@ class PredicatesPass:
         if program.graph.lowered:
             return PassResult(program, Counter())
         predicates, rewrites = _pushed(program, ranges_of(program, analyses))
-        graph = assembled(program.graph, predicates)
-        return PassResult(program.with_graph(graph).with_promise(Promise.SIGN), rewrites)
+        return PassResult(with_predicates(program, predicates, analyses), rewrites)
 
 
 def _pushed(program: Program, ranges: Ranges) -> tuple[Predicates, Counter[Rewrite]]:
     """The predicates that stand for `f < 0`, and how many steps were taken through each operation."""
     graph = program.graph
-    kernels = native.load(
-        "absint.kernels.thresholds", program.precision.value, depends=("absint.kernels", "absint.ops")
-    )
+    push, settle = lowering_kernels(program.precision)["push"], lowering_kernels()["settle"]
     n = len(graph)
     a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
     counts = np.zeros(len(OPS), np.int64)
-    capacity = 2 * n + 64
-    while True:
-        demands = _Demands(capacity)
-        counts[:] = 0
-        count = call(
-            kernels["push"], graph.root, graph.op, a, b, *ranges, capacity, *demands.arrays,
-            len(demands.slots) - 1, counts,
-        )  # fmt: skip
-        if count >= 0:
-            break
-        capacity *= 2
-    nodes, kinds = demands.nodes[:count], demands.kinds[:count]
-    lows, highs = demands.lows[:count], demands.highs[:count]
-    # operands first: demands on a node lead to its operands, or from both ends of a band to one of them
-    order = np.lexsort(((lows > -np.inf) & (highs < np.inf), nodes)).astype(np.int32)
-    results, made, answer = np.zeros(count, np.int32), np.zeros(count, np.int32), np.zeros(1, np.int32)
-    chosen, live = np.zeros(count, np.uint8), np.zeros(n, np.uint8)
+    demands = _Demands(DEMANDS_PER_NODE * n + FEWEST_DEMANDS)
+    count = call(
+        push, graph.root, graph.op, a, b, *ranges, len(demands.nodes), *demands.arrays, len(demands.slots) -
+        1, counts,
+    )  # fmt: skip
+    nodes, lows, highs, kinds = (array[:count] for array in demands.arrays[:4])
+    made, answer = np.empty(count, np.int32), np.empty(1, np.int32)
     needed = call(
-        kernels["settle"], n, a, b, count, order, demands.nodes, demands.kinds, demands.first, demands.second,
-        results, chosen, live, made, answer,
+        settle, n, count, nodes, lows, highs, kinds, demands.first, demands.second,
+        np.empty(n + 2, np.int32), *np.empty((2, count), np.int32), np.zeros(count, np.uint8), made, answer,
     )  # fmt: skip
     rewrites = Counter(
         {

@@ -6,25 +6,25 @@ The same facts as `bounds`, in the interval domain, when that is the only domain
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import native
 from absint.analysis import DEFAULT_DOMAINS, Analyses
+from absint.graph import FIRST_PREDICATE, Graph
 from absint.interpret import box_intervals
+from absint.native_arrays import call
 from absint.program import Program
-from absint.sweep import KERNEL_SOURCES, IntervalSweep
+from absint.sweep import IntervalSweep, lowering_kernels
 
 from .bounds import bounds_of
-from .native_arrays import call
 from .variability import variability_of
 
 
 class Ranges(NamedTuple):
-    """Of n nodes: `lower` and `upper` float64[n], which hold numbers of the precision, `may_nan` uint8[n], and
-    `variables` uint8[n], on how many variables each depends, 2 standing for more than one.
+    """Of n nodes: `lower` and `upper` float64[n], which hold numbers of the precision, `may_nan` uint8[n],
+    and `variables` uint8[n], on how many variables each depends, 2 standing for more than one.
     """
 
     lower: NDArray[np.float64]
@@ -42,6 +42,12 @@ class RangesAnalysis:
 
     def run(self, program: Program, analyses: Analyses) -> Ranges:
         """Bounds as arrays."""
+        inherited = analyses.inherited(program)
+        facts = inherited.facts.get(self) if inherited is not None else None
+        if inherited is not None and isinstance(facts, Ranges):
+            origins = np.array(inherited.origins, np.int32)
+            if _repeats(program.graph, inherited.graph, origins):
+                return Ranges(*(_taken(fact, origins) for fact in facts))
         if self.domains == DEFAULT_DOMAINS:
             return _swept(program)
         bounds = np.array(bounds_of(program, analyses).bounds, dtype=np.float64)
@@ -54,17 +60,33 @@ class RangesAnalysis:
         )
 
 
+def _taken(fact: NDArray[Any], origins: NDArray[np.int32]) -> NDArray[Any]:
+    """A fact of the nodes that others are copies of, 0 for those that are none."""
+    taken = fact[origins]
+    taken[origins < 0] = 0
+    return taken
+
+
+def _repeats(graph: Graph, older: Graph, origins: NDArray[np.int32]) -> bool:
+    """Whether all real nodes are copies of some of an older graph, with the same operands."""
+    real = graph.op < FIRST_PREDICATE
+    origin, args = origins[real], graph.args[real]
+    if (origin < 0).any():
+        return False
+    return np.array_equal(np.where(args >= 0, origins[args], -1), older.args[origin])
+
+
 def _swept(program: Program) -> Ranges:
     """The same in the interval domain alone, native."""
-    graph = program.graph
-    swept = IntervalSweep(graph, program.precision).run(box_intervals(program))
+    graph, precision = program.graph, program.precision
+    swept = IntervalSweep(graph, precision).run(box_intervals(program))
     n = len(graph)
     bit = {name: 1 << place for place, name in enumerate(sorted(set(graph.variables.values())))}
     variables, counts = np.zeros(n, np.int64), np.zeros(n, np.uint8)
     for node, name in graph.variables.items():
         variables[node] = bit[name] if bit[name] < 1 << 62 else 3 << 62
     a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
-    call(native.load("absint.kernels.sweep", depends=KERNEL_SOURCES)["classes"], n, a, b, variables, counts)
+    call(lowering_kernels()["classes"], n, a, b, variables, counts)
     lower, upper = (np.ascontiguousarray(ends[:, 0].astype(np.float64)) for ends in swept[:2])
     return Ranges(lower, upper, (swept.may_nan & 1).astype(np.uint8), counts)
 

@@ -1,8 +1,8 @@
 """Cells: points that lie together, with a tape that is shorter because bounds decide operations there.
 
-A cell is split into sixteen parts: its box is cut along the variables in which it is widest, and for each of the
-sixteen boxes the tape is shortened (`shorter_tapes`). Then the points are moved so that those of a part lie
-together. After Duff (1992) and Keeter (2020).
+A cell is split into sixteen parts: its box is cut along the variables in which it is widest, and for each of
+the sixteen boxes the tape is shortened (`shorter_tapes`). Then the points are moved so that those of a part
+lie together. After Duff (1992) and Keeter (2020).
 
 Which part a point is in is found by comparing it with the ends of the boxes, so no rounding can put it into a
 wrong one. All points are finite.
@@ -42,9 +42,11 @@ HALVINGS = 4
 CALL = 10.0
 ATTEMPT = 55.0
 MOVE = 1.6
-"""What things cost, in the time of one instruction on a row of points: to call it, on however many rows; to bound
-it on sixteen boxes and specialise it for each; to move a number of a point.
+"""What things cost, in the time of one instruction on a row of points: to call it, on however many rows; to
+bound it on sixteen boxes and specialise it for each; to move a number of a point.
 """
+RISK = 0.1
+"""Only so much of the first cell's cost is risked, for the points may lie where bounds decide nothing."""
 PAYS = 0.9
 """A cell is split if all that follows costs less than this part of running its tape."""
 FORCED_DEPTH = 3
@@ -76,8 +78,10 @@ def is_promising(machine, cell):
         return False
     if splitting == ALWAYS:
         return cell[CELL.depth] < FORCED_DEPTH
-    saved = cost(length - expected, cell[CELL.count])
-    return cell[CELL.depth] < DEEPEST_CELL and ATTEMPT * length < saved
+    saved = 1.0 - expected / length
+    if cell[CELL.depth] == 0:
+        saved = min(saved, RISK)
+    return cell[CELL.depth] < DEEPEST_CELL and ATTEMPT * length < saved * cost(length, cell[CELL.count])
 
 
 @njit(**INLINE)

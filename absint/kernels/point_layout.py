@@ -46,8 +46,8 @@ MACHINE = places(
     "address block block_bytes "
     # bounds: a record for each register
     "records "
-    # int64[v] addresses each: of the points as given, and of two copies in which cells lie together; int32 for
-    # each point of these: which of those given it is (nothing for the points given); where the results go
+    # int64[v] addresses each: of the points as given, and of two copies in which cells lie together; int32
+    # each: which of the points given those are (nothing for the points given); where the results go
     "given copy_1 copy_2 places_given places_1 places_2 results "
     # tapes: memory, filled from its end; int32s for each instruction, for each register, and for free slots
     "tapes choices wanted free "
@@ -63,8 +63,8 @@ BY_COST, NEVER, ALWAYS = range(3)
 """Whether cells are split. `ALWAYS`, for tests, splits what no cost would justify, but not for ever."""
 
 CELL = places("Cell", "tape length slots copy start count expected depth")
-"""A part of the points: its tape (number of its first instruction, instructions, slots); its points, `start` up
-to `start + count` of a copy (0: as given); how long the tapes of its parts are expected to be; how deep it is.
+"""A part of the points: its tape (number of its first instruction, instructions, slots); its points, those of
+a copy (0: as given) from `start` up to `start + count`; how long to expect the tapes of its parts; its depth.
 """
 CELL_BYTES = 8 * len(CELL)
 SETTLED = -1

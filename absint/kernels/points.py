@@ -159,7 +159,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     def bounds(machine_, lower_ends, upper_ends, group, end, results):
         """Bounds of the first cell's tape on boxes, sixteen at a time, from `group` up to `end`: records.
 
-        `lower_ends`, `upper_ends` int64[v]: addresses of the variables' ends, 0 where a record is there already.
+        `lower_ends`, `upper_ends` int64[v]: addresses of the variables' ends, 0 where the record is there.
         """
         machine = i64s(machine_)
         cell, varying = i64s(machine[MACHINE.cells]), machine[MACHINE.varying]

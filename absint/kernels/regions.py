@@ -333,5 +333,3 @@ def region_drawers(precision: Precision) -> Any:
             i64s(thread[REGION_THREAD.specials] + i * region[REGIONS.record_bytes] + nan_flags)[0] = 0
 
     return begin_regions, draw_regions
-
-

@@ -1,8 +1,8 @@
 """Shorter tapes for smaller boxes: what bounds decide is left out, with all that only it needed.
 
-A tape is bounded on sixteen boxes at once, one in each lane, which tells for each operation in which lanes its
-result is surely one of its operands. The operand then stands for the result, only where it has the same bits: the
-tape that is left computes the same, bit for bit, at every point of the box.
+A tape is bounded on sixteen boxes at once, one in each lane, which tells for each operation in which lanes
+its result is surely one of its operands, in bits. The operand then stands for the result: the tape that is
+left computes the same, bit for bit, at every point of the box.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def want(register, leaves, wanted, free, freed, slots):
 
 @njit(error_model="numpy")
 def specialise(machine, tape, length, root, lane, end):
-    """Write the tape that computes register `root` of a tape, with the choices of a lane, so that it ends where
-    instruction `end` of the memory for tapes begins. Returns how many instructions and slots it has.
+    """Write the tape that computes register `root` of a tape, with the choices of a lane, so that it ends
+    where instruction `end` of the memory for tapes begins. Returns how many instructions and slots it has.
 
     From the last instruction to the first: `wanted[r]` is the register of the new tape that should hold what
     register r of the old one holds there, -1 if nobody wants it.

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import types
 
 from absint.kernels.memory import call2, call3, i32s, i64s, u8s
-
-
-def kernels() -> dict[str, tuple[Any, Any]]:
-    """`sweep` and `classes`, see there."""
-    address = types.int64
-    return {
-        "sweep": (sweep, types.none(*[address] * 7)),
-        "classes": (classes, types.none(*[address] * 5)),
-    }
 
 
 def sweep(first, end, kernel_, a_, b_, records, size):
@@ -39,8 +28,8 @@ def sweep(first, end, kernel_, a_, b_, records, size):
 def classes(n, a_, b_, variables_, counts_):
     """Which variables each node depends on.
 
-    `variables` i64[n]: before, the bit of the variable at variable nodes, else 0; after, the union of all below.
-    `counts` u8[n]: how many variables there are, 2 for more than one.
+    `variables` i64[n]: before, the bit of the variable at variable nodes, else 0; after, the union of all
+    below. `counts` u8[n]: how many variables there are, 2 for more than one.
     """
     a, b, variables, counts = i32s(a_), i32s(b_), i64s(variables_), u8s(counts_)
     for node in range(n):
@@ -51,3 +40,10 @@ def classes(n, a_, b_, variables_, counts_):
             union |= variables[np.int64(b[node])]
         variables[node] = union
         counts[node] = 0 if union == 0 else 1 if union & (union - 1) == 0 else 2
+
+
+SHARED = {
+    "sweep": (sweep, types.none(*[types.int64] * 7)),
+    "classes": (classes, types.none(*[types.int64] * 5)),
+}
+"""The kernels; they serve both precisions."""

@@ -64,4 +64,3 @@ def band_tester(precision: Precision) -> Any:
                 bits[r] = mask_bits((v >= lows) & (v <= highs))
 
     return test_band
-

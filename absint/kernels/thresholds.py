@@ -1,9 +1,9 @@
 """Demands on real nodes pushed down to bands of simpler nodes: the inner loop of the pass `predicates`.
 
-A demand asks `lo <= v <= hi` of a real node v (false on NaN). Every demand is resolved to one of `KINDS`, where
-children are demands on operands. A step through an operation with one varying operand is exact: rounding is
-monotone, so the floats v with `lo <= fl(g(v)) <= hi` are a run of consecutive floats, whose ends are searched
-among the ordered floats. No algebra is done on thresholds.
+A demand asks `lo <= v <= hi` of a real node v (false on NaN). Every demand is resolved to one of `KINDS`,
+where children are demands on operands. A step through an operation with one varying operand is exact:
+rounding is monotone, so the floats v with `lo <= fl(g(v)) <= hi` are a run of consecutive floats, whose ends
+are searched among the ordered floats. No algebra is done on thresholds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from absint.kernels.memory import REALS, at_key, f64s, i32s, i64s, key, u8s
+from absint.kernels.memory import at_key, f64s, i32s, i64s, key, u8s
+from absint.ops import numba_primitives
 from absint.ops.table import (
     ABS,
     ADD,
@@ -36,14 +37,14 @@ from absint.precision import Precision
 KINDS = ("atom", "false", "true", "same", "any", "all")
 ATOM, FALSE, TRUE, SAME, ANY, ALL = range(len(KINDS))
 
-OVERFLOW = -1
-"""What `push` returns when the demands do not fit."""
-
 _ABS, _ADD, _CEIL, _DIV, _FLOOR, _MAX, _MIN, _MUL, _NEG, _RECIP, _ROUND, _SQRT, _SQUARE, _SUB = (
     op.code for op in (ABS, ADD, CEIL, DIV, FLOOR, MAX, MIN, MUL, NEG, RECIP, ROUND, SQRT, SQUARE, SUB)
 )
-_RSUB, _RDIV = 100, 101
-"""`c - v` and `c / v`: steps, not operations."""
+_NONE, _RSUB, _RDIV = -1, 100, 101
+"""No operation, and the steps `c - v` and `c / v`, which are none either."""
+
+FAR = 1 << 16
+"""Places that the inverse's value may be off before it counts for nothing."""
 
 INF = np.inf
 
@@ -51,7 +52,6 @@ INF = np.inf
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     """`push` for the precision, see there."""
     precision = Precision(precision_name)
-    reals = REALS[precision_name]
     bodies = [numba_form(op.body(precision), precision) for op in (ADD, SUB, MUL, DIV, SQRT, SQUARE, FLOOR)]
     add, sub, mul, div, sqrt, square, floor = bodies
     ceil, round_, recip = (numba_form(op.body(precision), precision) for op in (CEIL, ROUND, RECIP))
@@ -88,20 +88,28 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     def first(op, c, falling, strict, target, low, high):
         """The first place from `low` to `high` where the step has passed the target, else `high + 1`.
 
-        Passed: at or above it, above if `strict`; for a `falling` step at or below, below if `strict`.
+        Passed: at or above it, above if `strict`; for a `falling` step at or below, below if `strict`. Looks
+        near the inverse's value, then farther and farther from it, then between two places.
         """
-        high = high + 1
-        while low < high:
-            middle = (low >> 1) + (high >> 1) + (low & high & 1)
-            value = step(op, at_key(middle, real(0)), c)
+        begin, end = low, high + 1
+        place = key(real(inverse(op, np.float64(target), np.float64(c))))
+        stride = 1
+        while low < end:
+            place = min(max(place, low), end - 1)
+            value = step(op, at_key(place, real(0)), c)
             if falling:
                 passed = value < target or (not strict and value == target)
             else:
                 passed = value > target or (not strict and value == target)
             if passed:
-                high = middle
+                end = place
             else:
-                low = middle + 1
+                low = place + 1
+            if (low > begin and end <= high) or stride > FAR:
+                place = (low >> 1) + (end >> 1) + (low & end & 1)
+            else:
+                place += -stride if passed else stride
+                stride *= 2
         return low
 
     @njit(error_model="numpy")
@@ -136,11 +144,11 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     ):  # fmt: skip
         """Resolve the demand `value < 0` of the root and all that come of it; returns how many there are.
 
-        Of n nodes: `op` u8, `a` and `b` i32, `lower`, `upper` (f64) and `nan` (u8) their bounds,
-        `variables` (u8) how many variables they depend on, 2 for more than one. Of `capacity` demands:
-        `nodes` i32, `los` and `his` f64, `kinds` u8, `first` and `second` i32, their children. `slots`: a hash
-        table of mask+1 entries, all -1. `counts`: i64 per operation, how many steps were taken through it.
-        Returns OVERFLOW when the demands may not fit. Demands 0 and 1 are false and true.
+        Of n nodes: `op` u8, `a` and `b` i32, `lower`, `upper` (f64) and `nan` (u8) their bounds, `variables`
+        (u8) how many variables they depend on, 2 for more than one. Of `capacity` demands: `nodes` i32, `los`
+        and `his` f64, `kinds` u8, `first` and `second` i32, their children. `slots`: a hash table of mask+1
+        entries, all -1. `counts`: i64 per operation, how many steps were taken through it. Where there
+        is no room for more demands those that are left become atoms. Demands 0 and 1 are false and true.
         """
         op, a, b = u8s(op_), i32s(a_), i32s(b_)
         lower, upper, nan, variables = f64s(lower_), f64s(upper_), u8s(nan_), u8s(variables_)
@@ -158,10 +166,10 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             return 3
         current = 2
         while current < count:
-            if count + 4 > capacity:
-                return OVERFLOW
             node, lo, hi = np.int64(nodes[current]), los[current], his[current]
             code, v, w = np.int64(op[node]), np.int64(a[node]), np.int64(b[node])
+            if count + 4 > capacity:
+                code = np.int64(_NONE)
             kind = ATOM
             x = y = np.int64(-1)
             if code == _MIN or code == _MAX:
@@ -181,7 +189,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 kind = SAME
                 x, count = ask(v, -hi, -lo, lower, upper, nan, nodes, los, his, slots, mask, count)
             elif code == _ABS or code == _SQUARE or (code == _MUL and v == w):
-                # a step of the magnitude; its two signs are two bands, which only bands of one variable afford
+                # a step of the magnitude; its two signs are two bands, which only one variable affords
                 p, q = max(lo, 0.0), hi
                 if code != _ABS:
                     far = real(max(-lower[v], upper[v]))
@@ -199,28 +207,30 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                     x, count = ask(v, p, q, lower, upper, nan, nodes, los, his, slots, mask, count)
                     y, count = ask(v, -q, -p, lower, upper, nan, nodes, los, his, slots, mask, count)
             else:
-                how, falling = np.int64(-1), False
+                how, falling = np.int64(_NONE), False
                 c = 0.0
                 if code == _SQRT or code == _FLOOR or code == _CEIL or code == _ROUND:
                     how = code
                 elif code == _RECIP:
                     how, c = code, 1.0
                 elif code == _ADD or code == _SUB or code == _MUL or code == _DIV:
-                    # a fixed operand; if it is a zero its sign is open, which no band can see behind these steps
+                    # a fixed operand; if it is a zero its sign is open, which no band sees behind these steps
                     if lower[w] == upper[w] and not nan[w]:
                         how, c = code, lower[w]
                     elif lower[v] == upper[v] and not nan[v]:
                         how, c = code, lower[v]
-                        how = _RSUB if code == _SUB else _RDIV if code == _DIV else code
+                        how = np.int64(_RSUB if code == _SUB else _RDIV if code == _DIV else code)
                         v = w
                     falling = how == _RSUB or ((how == _MUL or how == _DIV) and c < 0)
                     if not (c > -INF and c < INF) or (c == 0 and (code == _MUL or code == _DIV)):
-                        how = -1  # might make NaN of a number, or loses it
-                low, high = lower[v], upper[v]
+                        how = np.int64(_NONE)  # might make NaN of a number, or loses it
+                low = high = 0.0
+                if how >= 0:
+                    low, high = lower[v], upper[v]
                 if how == _RDIV or how == _RECIP:
                     falling = c > 0
                     if not (low > 0 or high < 0):
-                        how = -1
+                        how = np.int64(_NONE)
                 elif how == _SQRT:
                     low = max(low, 0.0)
                 if how >= 0:
@@ -241,28 +251,76 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             current += 1
         return count
 
-    address = types.int64
-    return {
-        "push": (push, types.int64(*[address] * 18)),
-        "settle": (settle, types.int64(*[address] * 14)),
-    }
+    return {"push": (push, types.int64(*[types.int64] * 18))}
+
+
+@njit(error_model="numpy")
+def inverse(op, value, c):
+    """About where a step takes a value, in binary64."""
+    if op == _ADD:
+        return value - c
+    if op == _SUB:
+        return value + c
+    if op == _RSUB:
+        return c - value
+    if op == _MUL:
+        return value / c
+    if op == _DIV:
+        return value * c
+    if op == _RDIV or op == _RECIP:
+        return c / value
+    if op == _SQRT:
+        return value * value
+    if op == _SQUARE:
+        return numba_primitives.sqrt(value)
+    return value
+
+
+@njit(error_model="numpy")
+def put_in_order(n, count, nodes, lows, highs, starts, order):
+    """Order demands by node, those with both ends last, for they lead to others on the same node."""
+    for node in range(n + 2):
+        starts[node] = 0
+    for demand in range(count):
+        starts[nodes[demand] + 2] += 1  # the first two demands are on no node, -1
+    for node in range(n + 1):
+        starts[node + 1] += starts[node]
+    for two_ends in (False, True):
+        for demand in range(count):
+            if (lows[demand] > -INF and highs[demand] < INF) == two_ends:
+                place = starts[nodes[demand] + 1]
+                starts[nodes[demand] + 1] += 1
+                order[place] = demand
 
 
 def settle(
-    n, a_, b_, count, order_, nodes_, kinds_, first_, second_,
-    results_, chosen_, live_, made_, answer_,
-):  # fmt: skip
-    """Resolve demands bottom up and say which predicates and real nodes the root needs.
+    n,
+    count,
+    nodes_,
+    lows_,
+    highs_,
+    kinds_,
+    first_,
+    second_,
+    starts_,
+    order_,
+    results_,
+    chosen_,
+    made_,
+    answer_,
+):
+    """Resolve demands bottom up and say which the root needs; returns how many those are.
 
-    `order` i32[count]: the demands, children first. `results` i32[count]: for each demand 0 (false), 1 (true)
-    or the demand that stands for it, one of kind atom, any or all, of which `left` and `right` are rewritten to
-    such demands. `live` u8[n] and `chosen` u8[count], all 0 before: what the root needs. `made` i32[count]: the
-    needed demands, children first. `answer` i32[1]: what the root, the third demand, resolved to. Returns how
-    many demands are needed.
+    `n`: how many real nodes there are. `starts` i32[n + 2] and `order` i32[count]: scratch. `results`
+    i32[count]: for each demand 0 (false), 1 (true) or the demand that stands for it, one of kind atom, any or
+    all, of which `left` and `right` are rewritten to such demands. `chosen` u8[count], all 0 before: what the
+    root needs. `made` i32[count]: the same as a list, children first. `answer` i32[1]: what the root, the
+    third demand, resolved to.
     """
-    a, b, order, nodes, kinds = i32s(a_), i32s(b_), i32s(order_), i32s(nodes_), u8s(kinds_)
+    nodes, lows, highs, kinds, order = i32s(nodes_), f64s(lows_), f64s(highs_), u8s(kinds_), i32s(order_)
     left, right, results, chosen = i32s(first_), i32s(second_), i32s(results_), u8s(chosen_)
-    live, made, answer = u8s(live_), i32s(made_), i32s(answer_)
+    made, answer = i32s(made_), i32s(answer_)
+    put_in_order(n, count, nodes, lows, highs, i32s(starts_), order)
     results[0] = 0
     results[1] = 1
     for i in range(count):
@@ -297,9 +355,7 @@ def settle(
         if not chosen[demand]:
             continue
         needed += 1
-        if kinds[demand] == ATOM:
-            live[nodes[demand]] = 1
-        else:
+        if kinds[demand] != ATOM:
             chosen[left[demand]] = 1
             chosen[right[demand]] = 1
     position = 0
@@ -307,10 +363,8 @@ def settle(
         if chosen[order[i]]:
             made[position] = order[i]
             position += 1
-    for node in range(n - 1, -1, -1):
-        if live[node]:
-            if a[node] >= 0:
-                live[a[node]] = 1
-            if b[node] >= 0:
-                live[b[node]] = 1
     return needed
+
+
+SHARED = {"settle": (settle, types.int64(*[types.int64] * 14))}
+"""The kernels that serve both precisions."""

@@ -52,8 +52,8 @@ Columns = Sequence[NDArray[Any]]
 
 
 class Cells(NamedTuple):
-    """What is known of points that may be gathered in cells: half of the widths of their box, and how long the
-    tapes of the cells are expected to be.
+    """What is known of points that may be gathered in cells: half of the widths of their box, and how long
+    the tapes of the cells are expected to be.
     """
 
     widths: NDArray[np.float64]
@@ -64,7 +64,8 @@ class Code(NamedTuple):
     """A graph for some varying variables, each instruction with a register of its own; see `point_layout`.
 
     `once`, `body`: int32[m, INSTRUCTION], what is the same at every point, and what is not. The first shared
-    registers are `constants`, float64[k]; then come `scalars`, variables that do not vary, and what `once` gives.
+    registers are `constants`, float64[k]; then come `scalars`, variables that do not vary, then what `once`
+    computes.
     """
 
     once: NDArray[np.int32]
@@ -190,13 +191,17 @@ class Machine:
         return bool(self._block.words[MACHINE.splitting] != NEVER)
 
     def share(self, scalars: Mapping[str, Any]) -> None:
-        """Fill the shared registers, and their records."""
+        """Fill the shared registers."""
         code, numbers = self.code, self._numbers
         with np.errstate(over="ignore"):
             numbers[: len(code.constants)] = code.constants[:, None]
         for i, name in enumerate(code.scalars, len(code.constants)):
             numbers[i] = scalars[name]
         self._kernels["once"](self._block.address, code.once.ctypes.data, len(code.once))
+
+    def _share_records(self) -> None:
+        """The records of the shared registers."""
+        numbers = self._numbers[:, :1]
         records, nan = self._records[: len(numbers)], np.isnan(numbers)
         records["lower"], records["upper"] = np.where(nan, np.inf, numbers), np.where(nan, -np.inf, numbers)
         records["may_nan"] = np.where(nan[:, 0], 0xFFFF, 0)
@@ -211,7 +216,7 @@ class Machine:
     ) -> Iterator[None]:
         """Compute the points from `start` up to `stop`; yields now and then.
 
-        `results` has room for a whole last row. `cells`: if points may be gathered in cells; all are finite then.
+        `results` has room for a whole last row. `cells`: if points may be gathered in cells; all are finite.
         """
         cell = self._first.copy()
         cell[CELL.count], cell[CELL.expected] = stop - start, cells.expected if cells else SETTLED
@@ -219,6 +224,7 @@ class Machine:
         if cells:
             self._widths[: len(columns)] = cells.widths
             self._reserve(stop - start + LANES)
+            self._share_records()
         self._point("given", [whole_rows(column[start:stop]) for column in columns])
         self._block.words[MACHINE.results] = results[start:].ctypes.data
         self._block.words[MACHINE.waiting] = 1
@@ -226,13 +232,14 @@ class Machine:
             yield
 
     def expect(self, ends: Any) -> int:
-        """How long the tapes of the cells that a box is split into are, on average. `ends`: real[v, 2], finite."""
+        """The mean length of the tapes of the cells that a box is split into. `ends`: real[v, 2], finite."""
         with np.errstate(over="ignore"):
             corners = np.array(ends, self._real)
         self._cells[0] = self._first
         self._cells[0, CELL.count] = corners.shape[1]
         self._widths[: len(corners)] = half_widths(corners)
         self._point("given", list(corners))
+        self._share_records()
         return int(self._kernels["expected"](self._block.address))
 
     def pays(self, count: int, expected: int) -> bool:
@@ -271,6 +278,7 @@ class Machine:
 
         `lower`, `upper`: ends of the varying variables, whole rows; one that is left out may be anything.
         """
+        self._share_records()
         varying, records = self.code.varying, self._records[self.code.shared :]
         records["lower"][: len(varying)], records["upper"][: len(varying)] = -np.inf, np.inf
         records["may_nan"][: len(varying)] = [0 if name in lower else 0xFFFF for name in varying]

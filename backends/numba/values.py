@@ -42,7 +42,7 @@ Scalars = Mapping[str, Any]
 class Values:
     """A program's values and bounds.
 
-    `threads`: how many may compute values. `cells`: whether points are gathered in cells, by cost if not given.
+    `threads`: how many may compute values. `cells`: whether points are gathered in cells; None: by cost.
     """
 
     def __init__(self, program: Program, threads: int = 1, cells: bool | None = None) -> None:

@@ -84,10 +84,11 @@ def test_inner_operands_say_only_what_the_outer_box_does_not() -> None:
     ("text", "region", "expected"),
     [
         # a box that is hardly smaller than the one around it is not written, but what was there stays
-        ("a band x -0.99 0.99; p mul x y; b band p -inf 0.01; r all a b", "-1:1,-1:1", "x -0.99 0.99"),
+        ("a band x -0.984375 0.984375; p mul x y; b band p -inf 0.01; r all a b", "-1:1,-1:1",
+         "x -0.984375 0.984375"),
         ("a band x -inf <0.0; p mul x y; b band p -inf 0.01; r all a b", "-inf:inf,-1:1", "x -inf <0.0"),
-        ("p add x y; a band p -inf 0; b band y -0.99 inf; c band x 0.5 1; q all a b; r any c q", "-1:1,-1:1",
-         "y -0.99 inf"),
+        ("p add x y; a band p -inf 0; b band y -0.984375 inf; c band x 0.5 1; q all a b; r any c q",
+         "-1:1,-1:1", "y -0.984375 inf"),
         # also of a variable that may be NaN
         ("a band x -inf inf; p mul y y; b band p -inf 0.01; r all a b", "all", "x -inf inf"),
         ("a band x -0.5 0.5; p mul y y; b band p -inf 0.01; r all a b", "all", "x -0.5 0.5"),
@@ -101,6 +102,30 @@ def test_no_band_is_lost(text: str, region: str, expected: str) -> None:
     assert (answers(start, points) == answers(after, points)).all()
     assert expected in shape(after)
     assert settled("contract", after)
+
+
+def test_a_program_that_loses_its_variables() -> None:
+    """The first sweep drops the only operand with a variable; the second finds no axis to shrink."""
+    for ends, truth in (("-0.5 0.5", True), ("0 0.5", False)):
+        start = lowered_program(f"x var-x; k const -0.5; a band k {ends}; b band x 1.5 2; p any a b")
+        after = applied("contract", start)
+        assert answers(after, {"x": np.zeros(1, np.float32)}).tolist() == [truth]
+        assert settled("contract", after)
+
+
+def test_shared_lists_do_not_multiply() -> None:
+    """Each level has two users of the one below it, so that the tree of 40 levels is endless."""
+    lines = ["x var-x; y var-y; v add x y; bx band x 0 0.5; b band v -inf 0; p0 any bx b"]
+    for level in range(1, 40):
+        lines += [
+            f"s{level} band v {-level} {level}; t{level} band y {-level} inf; u{level} band x {-level} 0"
+        ]
+        lines += [f"q{level} all p{level - 1} s{level}; r{level} all p{level - 1} t{level}"]
+        lines += [f"p{level} any q{level} r{level} u{level}"]
+    start = lowered_program("; ".join(lines))
+    after = applied("contract", start)
+    points = points_around(np.random.default_rng(2), start, start.graph, count=1000)
+    assert (answers(start, points) == answers(after, points)).all()
 
 
 def test_no_band_is_lost_behind_very_many() -> None:
@@ -221,9 +246,8 @@ def around(rng: np.random.Generator, value: np.floating) -> tuple[float, float]:
     return min(first, second, float(value)), max(first, second, float(value))
 
 
-@pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
-def test_random_programs(precision: Precision) -> None:
-    for seed in range(scaled(150)):
+def test_random_programs() -> None:
+    for seed in range(scaled(300)):
         rng = np.random.default_rng((9, seed))
         start, witness = random_lowered(rng)
         after = applied("contract", start)

@@ -1,10 +1,11 @@
-"""How passes hand arrays to native kernels."""
+"""How native kernels are given arrays."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def call(kernel: Any, *arguments: Any) -> Any:
@@ -17,3 +18,9 @@ def call(kernel: Any, *arguments: Any) -> Any:
         else:
             given.append(argument)
     return kernel(*given)  # `arguments` keeps the arrays alive
+
+
+def addresses(*arrays: NDArray[Any]) -> NDArray[np.int64]:
+    """The addresses of contiguous arrays, for kernels that take many; whoever holds it must hold them too."""
+    assert all(array.flags.c_contiguous for array in arrays), "a kernel takes contiguous arrays"
+    return np.array([array.ctypes.data for array in arrays], np.int64)

@@ -1,0 +1,21 @@
+"""The kernels of the lowering passes and of `absint.plan` in two units, for few files are mapped faster than
+many.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from absint.kernels import bands, boxes, contraction, flatten, predicates, sweep, terms, thresholds, vm_scan
+
+
+def kernels(precision_name: str | None = None) -> dict[str, tuple[Any, Any]]:
+    """Those for a precision, or those that serve both."""
+    found: dict[str, tuple[Any, Any]] = {}
+    if precision_name is None:
+        for module in (boxes, contraction, flatten, predicates, sweep, terms, thresholds, vm_scan):
+            found |= module.SHARED
+    else:
+        for maker in (bands, boxes, contraction, thresholds):
+            found |= maker.kernels(precision_name)
+    return found
