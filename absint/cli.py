@@ -214,8 +214,14 @@ def _render_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--backend",
         metavar="NAME",
-        default="reference",
-        help="see `absint list backends` (default: reference)",
+        default="numba",
+        help="see `absint list backends` (default: numba)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=_count,
+        metavar="N",
+        help="how many may draw, for a backend that uses several (default: all cores)",
     )
     _precision_argument(parser)
 
@@ -232,6 +238,10 @@ def _bench_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--runs", type=_count, metavar="N", default=5, help="timed frames of each (default: 5)"
     )
+    parser.add_argument(
+        "--threads", type=_sizes, metavar="N,…", default=[],
+        help="numbers of threads, for backends that use several (default: all cores)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print all samples as JSON")
 
 
@@ -270,7 +280,7 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
         "time the evaluators against NumPy, and check that they draw the same picture",
         """\
   absint bench gear
-  absint bench gear model.vm --sizes 256,1024 --backends reference --runs 9
+  absint bench gear model.vm --sizes 256,1024 --backends numba --threads 1,2 --runs 9
   absint bench gear --json""",
         _bench_arguments,
     ),

@@ -139,7 +139,11 @@ def render(arguments: argparse.Namespace) -> int:
     with Progress(f"rendering {arguments.model}"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         image = api.render(
-            api.load(arguments.model), view, backend=arguments.backend, precision=arguments.precision
+            api.load(arguments.model),
+            view,
+            backend=arguments.backend,
+            precision=arguments.precision,
+            threads=arguments.threads,
         )
     milliseconds = 1e3 * (time.perf_counter() - start)
     for warning in caught:
@@ -168,7 +172,7 @@ def bench(arguments: argparse.Namespace) -> int:
         results = [
             bench.measure(
                 name, source, size, backends=backends, precision=precision, runs=arguments.runs,
-                progress=progress.update,
+                progress=progress.update, threads=arguments.threads,
             )
             for name, source in sources
             for size in arguments.sizes

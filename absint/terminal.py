@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from absint import native
 from absint.errors import UsageError
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def plain_table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table
 
 
 class Progress:
-    """Says on standard error what is being done, once it has taken a moment; only on a terminal.
+    """Says on standard error what is being done, once it has taken a moment; only on a terminal. That kernels
+    are being compiled, which happens once on a machine, it says instead.
 
     `hidden`: never, for work that writes there itself.
     """
@@ -136,12 +138,15 @@ class Progress:
     def __enter__(self) -> Progress:
         if not self._hidden:
             self._timer.start()
+            native.observers.append(self._compiling)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
+        if self._compiling in native.observers:
+            native.observers.remove(self._compiling)
         with self._lock:
             self._over = True
             if self._status is not None:
@@ -153,6 +158,9 @@ class Progress:
             self._text = text
             if self._status is not None:
                 self._status.update(self._styled())
+
+    def _compiling(self, kernels: str) -> None:
+        self.update(f"compiling for this machine, once: {kernels}")
 
     def _show(self) -> None:
         from rich.console import Console
