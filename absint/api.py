@@ -29,7 +29,8 @@ from absint.vm import first_comment, parse_vm, read_text
 Model = str | Path | Graph | Expr | Program
 """A bundled model's name, a path (`-`: standard input), a graph, an expression or a program."""
 
-HIGHEST_LEVEL = max(LEVELS)
+DEFAULT_LEVEL = 2
+"""The highest level whose programs have a `.vm` form."""
 
 _graphs: WeakKeyDictionary[Expr, Graph] = WeakKeyDictionary()
 """One graph for one expression, so that what is kept for the graph is found again."""
@@ -71,7 +72,7 @@ def load(model: Model) -> Program:
 def run_pipeline(
     program: Program,
     *,
-    level: int = HIGHEST_LEVEL,
+    level: int = DEFAULT_LEVEL,
     passes: str | None = None,
     region: Box | None = None,
     precision: Precision | str | None = None,
@@ -103,9 +104,9 @@ def run_pipeline(
 def optimize(model: Model, **options: Any) -> Program:
     """The optimised program of a model; options as of `run_pipeline`.
 
-    `level`: 0 nothing, 1 keeps every bit of the value, 2 (default) keeps `f < 0`. `passes`: a pipeline's text
-    instead. `region`: the `Box` on which the result shall hold. `precision`: `"f32"` or `"f64"`. `domains`:
-    names of abstract domains.
+    `level`: 0 nothing, 1 keeps every bit of the value, 2 (default) keeps `f < 0`, 3 lowers after that.
+    `passes`: a pipeline's text instead. `region`: the `Box` on which the result shall hold. `precision`:
+    `"f32"` or `"f64"`. `domains`: names of abstract domains.
     """
     return run_pipeline(load(model), **options)[0]
 

@@ -17,7 +17,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint import __version__
-from absint.api import HIGHEST_LEVEL, run_pipeline
+from absint.api import run_pipeline
 from absint.backend import check_view, find_backend
 from absint.errors import ViewError
 from absint.manager import LEVELS, parse_pipeline
@@ -105,9 +105,14 @@ class Baseline:
     def image(self, view: View) -> Image:
         """uint8[height, width]: 255 where the program is < 0, else 0."""
         check_view(self.program, view)
-        graph, precision = self.program.graph, self.program.precision
+        precision = self.program.precision
         x, y = np.meshgrid(view.xs(precision), view.ys(precision))
-        axes = {"x": x, "y": y, "z": view.height_z(precision)[0]}
+        inside = self.values({"x": x, "y": y, "z": view.height_z(precision)[0]}) < 0
+        return np.broadcast_to(inside, (view.height, view.width)).astype(np.uint8) * np.uint8(255)
+
+    def values(self, axes: Mapping[str, Any]) -> Any:
+        """The program's value for arrays of the precision, or one number if it does not vary."""
+        graph, precision = self.program.graph, self.program.precision
         values: dict[int, Any] = {}
         with np.errstate(all="ignore"):
             for node in self._needed:
@@ -122,8 +127,7 @@ class Baseline:
                     values[node] = self._calls[code](values[a], values[b])
                 for dead in self._dying[node]:
                     del values[dead]
-        inside = np.broadcast_to(values[graph.root] < 0, (view.height, view.width))
-        return inside.astype(np.uint8) * np.uint8(255)
+        return values[graph.root]
 
 
 @dataclass
@@ -184,15 +188,14 @@ def measure(
     progress: Callable[[str], None],
     threads: Sequence[int] = (),
 ) -> Result:
-    """Time all contenders on `size` by `size` pixels; those that use threads, on each number of `threads`, all
-    cores if there is none.
+    """Time all contenders on `size` by `size` pixels; those that use threads, on each number of `threads`.
 
     They take turns, so that what disturbs the machine disturbs all of them alike. A turn is a frame, or as
     many as fit into `TURN`. The first and the last frame of each are compared.
     """
     view = View.square(size)
     _check_memory(source, size, precision)
-    parse_pipeline(LEVELS[HIGHEST_LEVEL])  # imports the passes, which is no part of anybody's set-up
+    parse_pipeline(LEVELS[max(LEVELS)])  # imports the passes, which is no part of anybody's set-up
     timings, pictures = [], []
     for contender in _contenders(backends, threads):
         progress(f"{model} at {size}: {contender[0]}, first frame")

@@ -47,9 +47,11 @@ class Contract:
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Contract a lowered program; a real one stays as it is."""
         rewrites: Counter[Rewrite] = Counter()
-        if not program.graph.lowered or not program.graph.variables:
+        if not program.graph.lowered:
             return PassResult(program, rewrites)
         for _ in range(self.rounds):
+            if not program.graph.variables:
+                break
             predicates, found = _Sweep(program).result(ranges_of(program, analyses))
             if not found:
                 break
@@ -80,14 +82,14 @@ class _Sweep:
         self._dtype = program.precision.dtype
         self._kernels = lowering_kernels(program.precision)
         self._predicates = Predicates.of(graph)
-        self._names = list(dict.fromkeys(graph.variables.values()))
+        nodes = {name: node for node, name in reversed(list(graph.variables.items()))}
+        self._names = list(nodes)
         """The dimensions of boxes."""
         place = {name: i for i, name in enumerate(self._names)}
         self._variable = np.full(len(graph), -1, np.int32)
-        self._node = np.empty(len(place), np.int32)
-        for node, name in reversed(list(graph.variables.items())):
+        for node, name in graph.variables.items():
             self._variable[node] = place[name]
-            self._node[place[name]] = node
+        self._node = np.array(list(nodes.values()), np.int32)
 
     def result(self, ranges: Ranges) -> tuple[Predicates, Counter[Rewrite]]:
         """The predicates with boxes, and what was done; none if they are as before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import pytest
 
 import absint
 from absint import bench, cli, models
-from absint.api import HIGHEST_LEVEL
 from absint.errors import ViewError
 from absint.imageio import pgm
 from absint.precision import Precision
@@ -87,7 +87,7 @@ def test_the_table_has_a_row_for_each_evaluator(run: Callable[..., tuple[int, st
     assert (status, err) == (0, "")
     rows = [line.split() for line in out.splitlines()[2:] if line]
     labels = [" ".join(row[2:-6]) for row in rows if row[0] == "gear"]
-    assert labels == ["numpy", "reference -O0", f"reference -O{HIGHEST_LEVEL}"] * 2
+    assert labels == ["numpy", "reference -O0", "reference"] * 2
     assert [row[1] for row in rows if row[0] == "gear"] == ["8"] * 3 + ["12"] * 3
     assert all(row[-1] == "0" for row in rows if row[0] == "gear"), "no pixel differs"
 
@@ -102,11 +102,11 @@ def test_json_holds_every_sample(run: Callable[..., tuple[int, str, str]], tmp_p
     assert (data["precision"], data["numpy"]) == ("f64", np.__version__)
     assert {row["model"] for row in data["results"]} == {"gear", "disc"}
     for row in data["results"]:
-        assert len(row["samples_ms"]) == 3
+        assert len(row["samples_ms"]) >= 3
         assert row["min_ms"] == min(row["samples_ms"]) > 0
-        assert row["median_ms"] == sorted(row["samples_ms"])[1]
+        assert row["median_ms"] == pytest.approx(statistics.median(row["samples_ms"]))
         assert row["differing_pixels"] == 0
-        baseline = next(r for r in data["results"] if r["model"] == row["model"] and r["level"] is None)
+        baseline = next(r for r in data["results"] if r["model"] == row["model"] and r["evaluator"] == "numpy")
         assert row["speedup"] == pytest.approx(baseline["min_ms"] / row["min_ms"])
 
 
@@ -125,14 +125,14 @@ def test_a_backend_that_draws_something_else_is_something_wrong(
             picture[0, :3] ^= 255
             return picture
 
-    def compile_wrongly(self: object, program: Program) -> object:
+    def compile_wrongly(self: object, program: Program, threads: int | None = None) -> object:
         optimised = program.graph is not program.origin.graph
         return Wrong(program) if optimised else right(kind(), program)
 
     monkeypatch.setattr(kind, "compile", compile_wrongly)
     status, out, err = run("gear", "--sizes", "8", "--runs", "1", "--backends", "reference")
     assert status == 1
-    assert err == f"absint: another picture than the reference's at -O0: reference -O{HIGHEST_LEVEL}\n"
+    assert err == "absint: another picture than the reference's at -O0: reference\n"
     assert [line.split()[-1] for line in out.splitlines() if line.startswith("gear")] == ["0", "0", "3"]
 
 

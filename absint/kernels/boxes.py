@@ -64,7 +64,8 @@ class Boxes(NamedTuple):
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     """`boxed` for the precision, see there."""
-    reals = REALS[Precision(precision_name).value]
+    reals = REALS[precision_name]
+    real = types.float32 if Precision(precision_name) is Precision.F32 else types.float64
 
     @njit(error_model="numpy")
     def side(boxes, job, dimension):
@@ -98,7 +99,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             dimension = replaced(part, job, old, boxes)
             if dimension >= 0:
                 lower, upper, narrower = side(boxes, job, dimension)
-                same = old.bands[2 * part] == lower and old.bands[2 * part + 1] == upper
+                same = real(old.bands[2 * part]) == lower and real(old.bands[2 * part + 1]) == upper
                 if not (narrower and same and old.value[part] == boxes.node[dimension]):
                     return False
                 boxes.met[dimension] = job

@@ -10,7 +10,7 @@ from collections import namedtuple
 from typing import Any
 
 
-def _places(name: str, fields: str) -> Any:
+def places(name: str, fields: str) -> Any:
     kind = namedtuple(name, fields)  # type: ignore[misc]  # the fields are not literal, for mypy
     return kind(*range(len(kind._fields)))
 
@@ -66,7 +66,7 @@ TAPE_WORDS = 4
 TAPE_BAND = 4
 """A tape's band, int64s: offset of the value, its step, number of its ends, 0."""
 
-FRAME = _places(
+FRAME = places(
     "Frame",
     # the plan
     "code starts top_boxes terms sums sum_numbers instructions tapes tape_bands tape_ends "
@@ -85,7 +85,7 @@ FRAME = _places(
 number in memory; the rest as in `Plan`.
 """
 
-THREAD = _places(
+THREAD = places(
     "Thread",
     "scratch planes factors filled strip sums stack words window column x_tables y_tables regions",
 )
@@ -115,7 +115,7 @@ frame.
 UNARY, BINARY, LEAST, GREATEST, IN_BAND, ALL_OF, ANY_OF = range(7)
 """Kinds of nodes. `LEAST` and `GREATEST` are min and max, of which a region may need one operand only."""
 
-REGIONS = _places(
+REGIONS = places(
     "Regions",
     "steps count items item_count kind interval_kernels row_kernels ends fixed special_places "
     "special_classes record_bytes row_bytes",
@@ -125,7 +125,7 @@ for the shapes v or vv, vs, sv, `ends` of bands, real[·, 2]. `fixed`: how many 
 operand i, x, y and the fixed ones, lies at `special_places[i]` in scratch memory and has a class.
 """
 
-REGION_THREAD = _places(
+REGION_THREAD = places(
     "RegionThread",
     "records specials truth falsity live index steps items counts "
     "places classes last free_rows free_blocks slots masks",

@@ -63,7 +63,7 @@ class NumbaExecutable:
     def _values(self) -> Any:
         from .values import Values
 
-        return Values(self.program)
+        return Values(self.program, self.threads)
 
     def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
         """See `Executable.values`."""

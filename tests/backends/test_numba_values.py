@@ -249,6 +249,15 @@ def test_threads_and_parts(monkeypatch: pytest.MonkeyPatch) -> None:
             assert_values(program, points, threads=threads, cells=cells)
 
 
+@CELLS
+def test_the_smallest_blocks_and_calls(cells: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tape with more slots than fit, and a kernel that returns after each block, to go on when called."""
+    monkeypatch.setattr(machine, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(machine, "_BUDGET", 1)
+    x, y = np.random.default_rng(7).uniform(-1, 1, (2, 20_000))
+    assert_values(Program(disks(60), F32, ROOM), {"x": x, "y": y}, cells=cells)
+
+
 def test_callers_in_threads() -> None:
     """One object, several threads, other scalars for each."""
     values = Values(Program(SOLID))
