@@ -71,7 +71,7 @@ class Backend(Protocol):
         """Whether it can be used here."""
 
     def compile(self, program: Program, threads: int | None = None) -> Executable:
-        """Prepare a program. `threads`: how many may work on it, all cores if not given; some use only one."""
+        """Prepare a program. `threads`: how many may work on it, all cores if not given."""
 
 
 def find_backend(name: str) -> Backend:

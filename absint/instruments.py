@@ -14,7 +14,9 @@ from absint.vm import dump_vm
 
 @dataclass
 class PrintAfter:
-    """Writes the program in the manner of `.vm` text after passes: `which` is `all`, `changed` or a pass's name."""
+    """Writes the program in the manner of `.vm` text after passes: `which` is `all`, `changed` or a pass's
+    name.
+    """
 
     which: str
     stream: TextIO

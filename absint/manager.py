@@ -2,8 +2,8 @@
 
 A pass is a frozen dataclass whose fields are its options, found by name in `absint.passes`. A pipeline's text
 is `fold,cse,minmax{rounds=2},dce`; a pipeline prints as text that parses to the same passes. Passes that
-rewrite real programs stand before `predicates`, which lowers them; the others of the lowering stand behind it,
-in any order, and leave a real program as it is.
+rewrite real programs stand before `predicates`, which lowers them; the others of the lowering stand behind
+it, in any order, and leave a real program as it is.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ _PASS = re.compile(r"\s*([a-z][a-z0-9]*)\s*(?:\{([^{}]*)\})?\s*")
 
 
 def parse_pipeline(text: str) -> list[Pass]:
-    """Passes of a pipeline's text. Raises `PipelineError` naming the pass or option that does not exist, or the
-    pass that stands behind `predicates` and should not.
+    """Passes of a pipeline's text. Raises `PipelineError` naming the pass or option that does not exist, or
+    the pass that stands behind `predicates` and should not.
     """
     passes: list[Pass] = []
     position = 0

@@ -72,7 +72,7 @@ def assembly(module: str, arguments: tuple[str, ...], cpu: str | None = None) ->
 
 def _compile(module: str, arguments: tuple[str, ...]) -> tuple[dict[str, list[str]], Any, Any]:
     """All kernels of a unit in one LLVM module, with their signatures and the machine to emit it for."""
-    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # defined when Numba starts
+    if numba.config.DISABLE_JIT:
         raise KernelError("kernels cannot be compiled while NUMBA_DISABLE_JIT is set")
     kernels = importlib.import_module(module).kernels(*arguments)
     machine = _target_machine()

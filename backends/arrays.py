@@ -4,8 +4,8 @@ Every instruction is one call of the op table's array form. Values that depend o
 on y alone one column, by broadcasting. Registers are reused as the tape says, which frees a value at the
 latest when the next one takes its slot. Images are drawn in bands of rows, so memory does not grow with them.
 
-A lowered program has no tape: its predicates are evaluated one by one as the graph has them, everywhere, boxes
-or not.
+A lowered program has no tape: its predicates are evaluated one by one as the graph has them, everywhere,
+boxes or not.
 """
 
 from __future__ import annotations

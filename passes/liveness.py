@@ -20,9 +20,10 @@ from absint.tape import last_uses, slots_needed
 
 @dataclass(frozen=True)
 class Liveness:
-    """`last_use`: int64[n], the last node that reads each real node, n for the root, -1 for what is never read.
-    `live`: int64[m], values held after each of the m computed nodes. `peak`: the largest of them. `slots`:
-    how many registers a tape needs, which is the peak or one less where a result takes its operand's place.
+    """`last_use`: int64[n], the last node that reads each real node, n for the root, -1 for what is never
+    read. `live`: int64[m], values held after each of the m computed nodes. `peak`: the largest of them.
+    `slots`: how many registers a tape needs, which is the peak or one less where a result takes its operand's
+    place.
     """
 
     last_use: NDArray[np.int64]

@@ -11,6 +11,7 @@ from typing import Any
 
 
 def places(name: str, fields: str) -> Any:
+    """A tuple whose fields are their own places."""
     kind = namedtuple(name, fields)  # type: ignore[misc]  # the fields are not literal, for mypy
     return kind(*range(len(kind._fields)))
 

@@ -24,7 +24,7 @@ ROWS = 64
 _I1, _I8, _I32, _I64 = map(ir.IntType, (1, 8, 32, 64))
 
 
-class _Packed(types.Type):
+class _Packed(types.Type):  # type: ignore[misc]  # Numba's types are unknown here
     """Several numbers as one value. `lane`: Numba's type of one; `llvm`: all of them in LLVM."""
 
     def __init__(self, name: str, lane: Any, llvm: Any) -> None:
@@ -34,7 +34,7 @@ class _Packed(types.Type):
 
 
 @register_model(_Packed)
-class _PackedModel(models.PrimitiveModel):
+class _PackedModel(models.PrimitiveModel):  # type: ignore[misc]  # Numba's types are unknown here
     def __init__(self, manager: Any, packed: _Packed) -> None:
         super().__init__(manager, packed, packed.llvm)
 

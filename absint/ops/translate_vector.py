@@ -73,7 +73,7 @@ def _intrinsic(function: Function, precision: Precision) -> Body:
     result_types = tuple(_VECTOR[t] for t in function.returns)
     result_type: Any = result_types[0]
     if len(result_types) > 1:
-        result_type = types.Tuple(result_types)  # type: ignore[no-untyped-call] # Numba's
+        result_type = types.Tuple(result_types)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: _Values) -> Any:
         results = _emit(builder, function, precision, arguments)

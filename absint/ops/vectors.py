@@ -41,7 +41,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Vector(types.Type):
+class Vector(types.Type):  # type: ignore[misc]  # Numba's types are unknown here
     """Sixteen lanes. `lane`: Numba's type of one; `llvm`: the whole vector in LLVM."""
 
     def __init__(self, name: str, lane: Any, llvm: Any) -> None:
@@ -51,9 +51,9 @@ class Vector(types.Type):
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]  # Numba's types are unknown here
     def __init__(self, manager: Any, vector: Vector) -> None:
-        super().__init__(manager, vector, vector.llvm)  # type: ignore[no-untyped-call] # Numba's
+        super().__init__(manager, vector, vector.llvm)
 
 
 F32x16 = Vector("F32x16", types.float32, lanes.F32)

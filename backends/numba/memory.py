@@ -17,7 +17,7 @@ def aligned(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
     size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
     room = np.empty(size + LINE, np.uint8)
     start = -room.ctypes.data % LINE
-    return room[start : start + size].view(dtype).reshape(shape)
+    return room[start : start + size].view(dtype).reshape(shape)  # type: ignore[no-any-return]  # views are Any for NumPy
 
 
 class Block:

@@ -225,7 +225,7 @@ class Renderer:
         made = 0
         while True:
             start = time.perf_counter()
-            taken = draw(block.address, mine, most)
+            taken = int(draw(block.address, mine, most))
             made += taken
             if taken < most:
                 return made
