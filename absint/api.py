@@ -8,7 +8,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from absint import models
 from absint.analysis import DEFAULT_DOMAINS, Analyses
-from absint.backend import Executable, find_backend, hull
-from absint.errors import UsageError, ViewError, VmError
+from absint.backend import Backend, Drawing, DrawsPlans, find_backend, hull
+from absint.errors import UsageError
 from absint.expr import Expr, to_graph
 from absint.graph import Graph
+from absint.lowering_cache import VmText, lowered_plan
 from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
 from absint.precision import Precision, as_precision
-from absint.program import Box, Program, Promise, described
+from absint.program import Box, Program, Promise, described_precision
 from absint.view import View
-from absint.vm import first_comment, parse_vm, read_text
+from absint.vm import first_comment, read_text
 
 Model = str | Path | Graph | Expr | Program
 """A bundled model's name, a path (`-`: standard input), a graph, an expression or a program."""
@@ -42,6 +43,12 @@ def load(model: Model) -> Program:
     A name that is both a bundled model's and a file's means the file. Raises `VmError` for malformed text and
     `UsageError` for a file that cannot be read.
     """
+    source = _source(model)
+    return source.program() if isinstance(source, VmText) else source
+
+
+def _source(model: Model) -> VmText | Program:
+    """A model as text where it is that, so that what is known of the text need not be parsed."""
     if isinstance(model, Program):
         return model
     if not isinstance(model, str | Path | Graph | Expr):
@@ -56,17 +63,12 @@ def load(model: Model) -> Program:
         return Program(_graphs[model])
     if str(model) != "-" and not os.path.exists(str(model)):
         if str(model) in models.names():
-            return Program(parse_vm(models.text(str(model)), f"{model}.vm"))
+            return VmText(models.text(str(model)), f"{model}.vm")
         if Path(model).suffix == "" and isinstance(model, str) and "/" not in model:
             raise UsageError(
                 f"{model}: no such file, and no bundled model of that name ({', '.join(models.names())})"
             )
-    text, shown = read_text(model)
-    graph = parse_vm(text, shown)
-    try:
-        return described(graph, first_comment(text))
-    except ViewError as error:
-        raise VmError(shown, 1, 1, str(error)) from error
+    return VmText(*read_text(model))
 
 
 def run_pipeline(
@@ -111,8 +113,15 @@ def optimize(model: Model, **options: Any) -> Program:
     return run_pipeline(load(model), **options)[0]
 
 
-_kept: OrderedDict[tuple[Graph, str, Precision, int | None], Executable] = OrderedDict()
-"""The last programs rendered, by the graph that they were made from."""
+class _Kept(NamedTuple):
+    """What draws a program in a box."""
+
+    box: Box
+    drawing: Drawing
+
+
+_kept: OrderedDict[tuple[Graph | VmText, str, Precision, int | None], _Kept] = OrderedDict()
+"""The last programs rendered, by the text or graph that they were made from."""
 
 _MOST_KEPT = 16
 
@@ -129,31 +138,47 @@ def render(
 
     `view`: a `View`, or n for n by n samples of the square from -1 to 1. `threads`: how many may draw, all
     cores if not given. The model is optimised for the view's box; the last few results are kept, for views
-    that stay inside their boxes. Raises `DomainError` for a view on which the model does not hold, or a model
-    of other variables than x, y and z, `UsageError` for less than one thread.
+    that stay inside their boxes, and plans for the fast engine in the user's cache. Raises `DomainError` for a
+    view on which the model does not hold, or a model of other variables than x, y and z, `UsageError` for
+    less than one thread.
     """
-    program = load(model)
+    source = _source(model)
     view = view if isinstance(view, View) else View.square(_whole(view))
-    precision = program.precision if precision is None else as_precision(precision)
+    if precision is not None:
+        precision = as_precision(precision)
+    elif isinstance(source, VmText):
+        precision = described_precision(first_comment(source.text))
+    else:
+        precision = source.precision
     if repeated := view.duplicate_samples(precision):
         warnings.warn(
             f"{repeated} columns and rows repeat their neighbour's position: "
             f"the view is too deep for {precision.value}",
             stacklevel=2,
         )
-    box = view.box(precision)
     if threads is not None and _whole(threads) < 1:
         raise UsageError(f"threads {threads!r}: expected at least 1")
-    key = (program.restricted(box, precision, Promise.SIGN).graph, backend, precision, threads)
-    executable = _kept.pop(key, None)
-    if executable is None or not executable.program.box.contains(box):
-        maker = find_backend(backend)
-        optimised, _ = run_pipeline(program, passes=maker.rendering, region=box, precision=precision)
-        executable = maker.compile(optimised, threads)
-    _kept[key] = executable  # now the youngest
+    box = view.box(precision)
+    same = source if isinstance(source, VmText) else source.restricted(box, precision, Promise.SIGN).graph
+    key = (same, backend, precision, threads)
+    kept = _kept.pop(key, None)
+    if kept is None or not kept.box.contains(box):
+        kept = _Kept(box, _drawing(source, box, precision, find_backend(backend), threads))
+    _kept[key] = kept  # now the youngest
     while len(_kept) > _MOST_KEPT:
         _kept.popitem(last=False)
-    return executable.image(view)
+    return kept.drawing.image(view)
+
+
+def _drawing(
+    source: VmText | Program, box: Box, precision: Precision, maker: Backend, threads: int | None
+) -> Drawing:
+    """What draws a program in a box."""
+    if isinstance(maker, DrawsPlans):
+        return maker.compile_plan(lowered_plan(source, precision, box, maker.rendering), box, threads)
+    program = source.program() if isinstance(source, VmText) else source
+    optimised, _ = run_pipeline(program, passes=maker.rendering, region=box, precision=precision)
+    return maker.compile(optimised, threads)
 
 
 def _whole(size: int) -> int:

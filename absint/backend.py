@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from absint.domains.lattice import Interval
 from absint.errors import BackendError, DomainError, PromiseError
 from absint.graph import AXES
+from absint.plan import Plan
 from absint.program import Box, Program, Promise
 from absint.registry import find
 from absint.view import View
@@ -72,6 +73,21 @@ class Backend(Protocol):
 
     def compile(self, program: Program, threads: int | None = None) -> Executable:
         """Prepare a program. `threads`: how many may work on it, all cores if not given."""
+
+
+@runtime_checkable
+class DrawsPlans(Protocol):
+    """A backend that draws from a plan, so that a plan that was kept needs no program."""
+
+    def compile_plan(self, plan: Plan, box: Box, threads: int | None = None) -> Drawing:
+        """Prepare a plan that holds in a box."""
+
+
+class Drawing(Protocol):
+    """Something that draws pictures, as `Executable.image` does."""
+
+    def image(self, view: View) -> NDArray[np.uint8]:
+        """See `Executable.image`."""
 
 
 def find_backend(name: str) -> Backend:

@@ -139,7 +139,7 @@ def render(arguments: argparse.Namespace) -> int:
     with Progress(f"rendering {arguments.model}"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         image = api.render(
-            api.load(arguments.model),
+            arguments.model,
             view,
             backend=arguments.backend,
             precision=arguments.precision,

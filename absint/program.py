@@ -205,6 +205,12 @@ def describe(program: Program) -> str:
 _DESCRIPTION = re.compile(r"precision (f32|f64), box (.+), promise (bits|sign)")
 
 
+def described_precision(comment: str) -> Precision:
+    """The precision of a program whose text begins with this comment; binary32 for a source."""
+    match = _DESCRIPTION.fullmatch(comment.strip())
+    return Precision.F32 if match is None else Precision(match[1])
+
+
 def described(graph: Graph, comment: str) -> Program:
     """The program of a graph whose text begins with this comment: one that `describe` wrote, or a source.
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from absint.backend import Availability, Ranges, check_gradual_underflow, check_view
 from absint.domains.lattice import Interval
-from absint.errors import UsageError
+from absint.errors import DomainError, UsageError
 from absint.lowering import Predicates, assembled
 from absint.ops.table import BAND
-from absint.plan import make_plan
-from absint.program import Program, Promise
+from absint.plan import Plan, make_plan
+from absint.program import Box, Program, Promise
 from absint.view import View
 
 
@@ -43,6 +43,33 @@ class Numba:
         """Nothing is compiled yet: plans and tapes are made when they are needed."""
         check_gradual_underflow()
         return NumbaExecutable(program, threads)
+
+    def compile_plan(self, plan: Plan, box: Box, threads: int | None = None) -> PlanDrawing:
+        """Memory to draw in, and no more."""
+        check_gradual_underflow()
+        return PlanDrawing(plan, box, threads)
+
+
+class PlanDrawing:
+    """A plan, ready to be drawn in a box."""
+
+    def __init__(self, plan: Plan, box: Box, threads: int | None = None) -> None:
+        from .renderer import Renderer
+
+        self.box = box
+        self._threads = threads or _cores()
+        self._precision = plan.precision
+        self._renderer = Renderer(plan, plan.precision)
+        self._checked: View | None = None
+
+    def image(self, view: View) -> NDArray[np.uint8]:
+        """See `Executable.image`."""
+        if view != self._checked:
+            inside = view.box(self._precision)
+            if not self.box.contains(inside):
+                raise DomainError(f"the plan holds for {self.box}, not for {inside}")
+            self._checked = view
+        return self._renderer.image(view, self._threads)
 
 
 class NumbaExecutable:
