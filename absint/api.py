@@ -138,8 +138,8 @@ def render(
 
     `view`: a `View`, or n for n by n samples of the square from -1 to 1. `threads`: how many may draw, all
     cores if not given. The model is optimised for the view's box; the last few results are kept, for views
-    that stay inside their boxes, and plans for the fast engine in the user's cache. Raises `DomainError` for a
-    view on which the model does not hold, or a model of other variables than x, y and z, `UsageError` for
+    that stay inside their boxes, and plans for the fast engine in the user's cache. Raises `DomainError` for
+    a view on which the model does not hold, or a model of other variables than x, y and z, `UsageError` for
     less than one thread.
     """
     source = _source(model)

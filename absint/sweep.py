@@ -27,7 +27,9 @@ KERNEL_SOURCES = ("absint.kernels", "absint.ops", "absint.precision")
 
 def operation_kernels(name: str, precision: Precision) -> native.Unit:
     """The kernels of an operation on rows and intervals of sixteen lanes."""
-    return native.load("absint.kernels.operations", name, precision.value, depends=KERNEL_SOURCES)
+    return native.load(
+        "absint.kernels.operations", name, precision.value, depends=("absint.ops", "absint.precision")
+    )
 
 
 def lowering_kernels(precision: Precision | None = None) -> native.Unit:
