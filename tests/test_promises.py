@@ -17,6 +17,7 @@ from absint import models
 from absint.api import run_pipeline
 from absint.backend import find_backend
 from absint.graph import Graph
+from absint.interpret import interpret_concrete
 from absint.manager import LEVELS, PassResult
 from absint.passes.dce import Dce
 from absint.precision import Precision
@@ -35,9 +36,23 @@ REGIONS = (
 """Where each model is optimised, and on how many points of that the results are compared."""
 
 
+CHUNK = 4000
+"""Points at which a lowered program is evaluated at once: all its values are kept."""
+
+
 def values(graph: Graph, precision: Precision, points: dict[str, NDArray[Any]]) -> NDArray[Any]:
-    """A graph's value at points, as the reference backend evaluates it as a program of its own."""
-    return find_backend("reference").compile(Program(graph, precision)).values(**points)
+    """A graph's value at points, as the reference backend evaluates it as a program of its own; of a
+    lowered one -1 where it is true, else 0.
+    """
+    if not graph.lowered:
+        return find_backend("reference").compile(Program(graph, precision)).values(**points)
+    count = len(points["x"])
+    truths = np.empty(count, bool)
+    for first in range(0, count, CHUNK):
+        part = slice(first, first + CHUNK)
+        few = {name: column[part] for name, column in points.items()}
+        truths[part] = interpret_concrete(graph, precision, few)[-1]
+    return -truths.astype(precision.dtype)
 
 
 def check_model(source: Program, precision: Precision) -> None:
