@@ -124,7 +124,7 @@ def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(tmp_path: Path
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT)
     assert process.stdin is not None
     # more than a pipe holds: once it is written, the command is at work, which will take it minutes
-    lines = ["s0 var-x"] + [f"s{i + 1} sin s{i}" for i in range(20_000)]
+    lines = ["x var-x", "y var-y", "s0 mul x y"] + [f"s{i + 1} sin s{i}" for i in range(20_000)]
     process.stdin.write("\n".join(lines).encode())
     process.stdin.close()
     process.stdin = None
