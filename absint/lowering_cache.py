@@ -27,7 +27,7 @@ from absint.plan import Plan, make_plan
 from absint.precision import Precision
 from absint.program import Box, Program, Promise, describe, described
 from absint.region_plan import RegionProgram
-from absint.vm import first_comment
+from absint.vm import first_comment, parse_vm
 from absint.vm_scan import scan_vm
 
 _FORMAT = "plan 1"
@@ -70,9 +70,13 @@ class VmText:
     text: str
     path: str = "<text>"
 
-    def program(self) -> Program:
-        """What the text describes. Raises `VmError` for malformed text."""
-        graph = scan_vm(self.text, self.path)
+    def program(self, read: Callable[[str, str], Graph] = parse_vm) -> Program:
+        """What the text describes. Raises `VmError` for malformed text.
+
+        `read`: `parse_vm`, or `scan_vm` where kernels are loaded anyway; loading them takes longer than
+        parsing.
+        """
+        graph = read(self.text, self.path)
         try:
             return described(graph, first_comment(self.text))
         except ViewError as error:
@@ -99,7 +103,7 @@ def lowered_plan(source: VmText | Program, precision: Precision | None, box: Box
 
 def _made(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
     """The plan, made now."""
-    program = source.program() if isinstance(source, VmText) else source
+    program = source.program(scan_vm) if isinstance(source, VmText) else source
     start = program.restricted(box, program.precision if precision is None else precision, Promise.SIGN)
     lowered, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
     if free := sorted(set(lowered.graph.variables.values()) - set(AXES)):

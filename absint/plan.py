@@ -204,11 +204,13 @@ class _Writer:
         """Some predicates as terms, bands of some values as those of sums; and those left to the regions."""
         items = self._items(operands, is_sum)
         terms = self._terms(items, is_sum)
-        drawn = (terms.first >= 0) & ~self._loose(terms)
+        written = np.flatnonzero(terms.first >= 0)  # the others are too large
+        drawn = written[~self._loose(terms, written)]
+        rest = np.delete(items.predicate, drawn)
         tops = terms.boxes[terms.box[drawn], 3]
         keys = -tops, terms.sums[drawn], terms.bands[drawn], terms.alternatives[drawn] > 0
-        order = np.flatnonzero(drawn)[np.lexsort(keys)]  # alike follow each other; from above
-        return self._terms(items.some(order), is_sum), items.predicate[~drawn]
+        order = drawn[np.lexsort(keys)]  # alike follow each other; from above
+        return self._terms(items.some(order), is_sum), rest
 
     def _items(self, operands: NDArray[np.int32], is_sum: NDArray[np.uint8]) -> _Items:
         """Some predicates, multiplied out where that makes few terms."""
@@ -262,15 +264,15 @@ class _Writer:
             tape_ends[:tape_bands].copy(), *of_terms,
         )  # fmt: skip
 
-    def _loose(self, terms: _Terms) -> NDArray[np.bool_]:
-        """bool[terms]: whether a term is better left to the regions."""
-        share = np.ones(len(terms.box))
+    def _loose(self, terms: _Terms, some: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool[some]: whether each of some terms is better left to the regions."""
+        share = np.ones(len(some))
         for axis, name in enumerate("xy"):
             low, high = self._program.box.bounds.get(name, (-math.inf, math.inf))
             if 0 < high - low < math.inf:
-                lower, upper = terms.boxes[terms.box, 2 * axis : 2 * axis + 2].T
+                lower, upper = terms.boxes[terms.box[some], 2 * axis : 2 * axis + 2].T
                 share *= np.maximum(np.minimum(upper, high) - np.maximum(lower, low), 0) / (high - low)
-        return (terms.others > 0) & (share > LOOSE)
+        return (terms.others[some] > 0) & (share > LOOSE)
 
     def _tables(self, axis: int, used: NDArray[np.int32]) -> _Tables:
         """The tables of the bases that sums use, the most frequent first. Table 0 holds the samples."""

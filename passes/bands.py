@@ -57,17 +57,16 @@ class Bands:
 def _joined(predicates: Predicates, program: Program) -> tuple[Predicates, Counter[Rewrite]]:
     """One sweep."""
     n, p, m = len(program.graph), len(predicates), len(predicates.items)
-    draft, counts = Draft(p + m, m), np.zeros(len(RULES), np.int64)
+    draft, counts = Draft(p + 2 * m, m), np.zeros(len(RULES), np.int64)
     made = call(
         lowering_kernels(program.precision)["bands"], p, predicates.table, draft.table,
         *np.empty((4, p), np.int32),
         # the context
         np.zeros(n, np.int32), *np.empty((2, n)), *np.empty((2, m)),
         # the new bands
-        np.empty(p, np.int32), np.empty(m, np.uint8), np.empty(m, np.int32), *np.empty((2, m)),
-        np.empty(m, np.int32),
+        np.empty(m, np.uint8), *np.empty((2, m)),
         # the groups
-        np.full(n, -1, np.int32), np.empty(m, np.int32), counts,
+        np.full(n, -1, np.int32), np.empty(m, np.int32), *np.empty((2, m)), counts,
     )  # fmt: skip
-    assert made > 0, "an operand gives no more than one operand and one band"
+    assert made > 0, "an operand gives one operand, and no more than two bands"
     return draft.result(made), +Counter(dict(zip(RULES, counts.tolist(), strict=True)))

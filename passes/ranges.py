@@ -45,7 +45,7 @@ class RangesAnalysis:
         inherited = analyses.inherited(program)
         facts = inherited.facts.get(self) if inherited is not None else None
         if inherited is not None and isinstance(facts, Ranges):
-            origins = np.array(inherited.origins, np.int32)
+            origins = np.asarray(inherited.origins, np.int32)
             if _repeats(program.graph, inherited.graph, origins):
                 return Ranges(*(_taken(fact, origins) for fact in facts))
         if self.domains == DEFAULT_DOMAINS:

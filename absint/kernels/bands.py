@@ -1,7 +1,7 @@
 """Bands of one value joined with each other and with what is known around them: the inner loop of `bands`.
 
-On the way down from a predicate that stands alone, each list gets its new bands; on the way up the predicates
-are made anew with them.
+On the way down from a predicate that stands alone, bands are freed of what is known around them; on the way
+up those of one value are joined.
 """
 
 from __future__ import annotations
@@ -61,23 +61,23 @@ class Context(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """The new bands of each list from where its operands begin, `length` of them; `code` is band, true or
-    false.
-    """
+    """The bands that stand for operands, by their places in the lists; `code` is band, true or false."""
 
-    length: Any
     code: Any
-    value: Any
     lower: Any
     upper: Any
-    line: Any
 
 
 class Groups(NamedTuple):
-    """The bands of one list by value: the `first` of each real node, -1 for none, and the one after each."""
+    """The bands of one list by value: the `first` of each real node, -1 for none, and the one `after` each.
+
+    `lower` and `upper`: the ends of those of one value.
+    """
 
     first: Any
     after: Any
+    lower: Any
+    upper: Any
 
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
@@ -86,82 +86,87 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     real = types.float32 if precision is Precision.F32 else types.float64
 
     @njit(error_model="numpy")
-    def united(new, begin, end):
-        """Unite bands that overlap or have no float between them; returns where the rest ends."""
-        kept = begin
-        for i in range(begin + 1, end):
-            if new.lower[i] <= np.float64(next_up(real(new.upper[kept]))):
-                new.upper[kept] = max(new.upper[kept], new.upper[i])
+    def united(group, count):
+        """Unite bands that overlap or have no float between them; returns how many are left."""
+        kept = 0
+        for i in range(1, count):
+            if group.lower[i] <= np.float64(next_up(real(group.upper[kept]))):
+                group.upper[kept] = max(group.upper[kept], group.upper[i])
             else:
                 kept += 1
-                new.lower[kept], new.upper[kept] = new.lower[i], new.upper[i]
+                group.lower[kept], group.upper[kept] = group.lower[i], group.upper[i]
         return kept + 1
 
     @njit(error_model="numpy")
-    def joined(top, old, new, groups, context, counts):
-        """Find the new bands of a list."""
-        code = old.code[top]
-        begin, behind = np.int64(old.starts[top]), np.int64(old.starts[top + 1])
-        for i in range(behind - 1, begin - 1, -1):
-            item = np.int64(old.items[i])
-            if old.code[item] == _BAND:
-                groups.after[i] = groups.first[old.value[item]]
-                groups.first[old.value[item]] = i
-        done = begin
-        for i in range(begin, behind):
-            item = np.int64(old.items[i])
-            if old.code[item] != _BAND or groups.first[old.value[item]] < 0:
+    def join_bands(draft, code, first, end, groups, counts):
+        """Join the bands of each value in the open list of an `all` or `any`."""
+        items = draft.items
+        for last in range(end - 1, first - 1, -1):
+            item = np.int64(items[last])
+            if draft.code[item] == _BAND:
+                groups.after[last - first] = groups.first[draft.value[item]]
+                groups.first[draft.value[item]] = last - first
+        for number in range(end - first):
+            start = np.int64(number)
+            item = np.int64(items[first + start])
+            if draft.code[item] != _BAND or groups.first[draft.value[item]] != start:
                 continue
-            value = np.int64(old.value[item])
+            value = np.int64(draft.value[item])
             groups.first[value] = -1
-            first, end = done, done
-            j = np.int64(i)
-            while j >= 0:
-                other = np.int64(old.items[j])
-                new.lower[end], new.upper[end] = old.bands[2 * other], old.bands[2 * other + 1]
-                end += 1
-                j = np.int64(groups.after[j])
-            many = end - first
+            count = 0
+            place = start
+            while place >= 0:
+                other = np.int64(items[first + place])
+                groups.lower[count] = draft.bands[2 * other]
+                groups.upper[count] = draft.bands[2 * other + 1]
+                count += 1
+                place = np.int64(groups.after[place])
+            if count == 1:
+                continue
             if code == _ALL:
-                for k in range(first + 1, end):
-                    new.lower[first] = max(new.lower[first], new.lower[k])
-                    new.upper[first] = min(new.upper[first], new.upper[k])
-                done = first + 1
-                counts[COUNTS.intersected] += many - 1
+                kept = 1
+                for k in range(1, count):
+                    groups.lower[0] = max(groups.lower[0], groups.lower[k])
+                    groups.upper[0] = min(groups.upper[0], groups.upper[k])
+                counts[COUNTS.intersected] += count - 1
             else:
-                sort_bands(new, first, end)
-                done = united(new, first, end)
-                counts[COUNTS.united] += many - (done - first)
-            for k in range(first, done):
-                new.value[k] = value
-                new.line[k] = old.lines[item]
-                ask(k, new, context, counts)
-        new.length[top] = done - begin
+                sort_bands(groups, count)
+                kept = united(groups, count)
+                counts[COUNTS.united] += count - kept
+            line = draft.lines[item]
+            k = 0
+            place = start
+            while place >= 0:
+                neutral = np.int64(code == _ALL)  # false in an `any`, true in an `all`
+                items[first + place] = (
+                    band(draft, value, groups.lower[k], groups.upper[k], line) if k < kept else neutral
+                )
+                k += 1
+                place = np.int64(groups.after[place])
 
     def bands(
         count, predicates_, draft_, users_, parent_, cursor_, made_, times_, lower_, upper_, saved_lower_,
-        saved_upper_, length_, code_, value_, new_lower_, new_upper_, line_, first_, after_, counts_,
+        saved_upper_, code_, new_lower_, new_upper_, first_, after_, group_lower_, group_upper_, counts_,
     ):  # fmt: skip
         """One sweep; returns how many predicates there are after it, or `FULL`.
 
-        Of `count` predicates: `users`, `parent`, `cursor`, `made` and `length` i32, scratch. Of real nodes:
-        `times` i32, all 0, `lower` and `upper` f64, scratch, `first` i32, all -1. Of operands: scratch,
-        `code` u8, `value`, `line` and `after` i32, the others f64. `counts` i64: see `Counts`, added up.
+        Of `count` predicates: `users`, `parent`, `cursor` and `made` i32, scratch. Of real nodes: `times`
+        i32, all 0, `lower` and `upper` f64, scratch, `first` i32, all -1. Of operands: scratch, `code` u8,
+        `after` i32, the others f64. `counts` i64: see `Counts`, added up.
         """
         old, draft = predicates_at(predicates_), draft_at(draft_)
         users, parent, cursor, made = i32s(users_), i32s(parent_), i32s(cursor_), i32s(made_)
         context = Context(i32s(times_), f64s(lower_), f64s(upper_), f64s(saved_lower_), f64s(saved_upper_))
-        new = Bands(i32s(length_), u8s(code_), i32s(value_), f64s(new_lower_), f64s(new_upper_), i32s(line_))
-        groups, counts = Groups(i32s(first_), i32s(after_)), i64s(counts_)
+        new = Bands(u8s(code_), f64s(new_lower_), f64s(new_upper_))
+        groups = Groups(i32s(first_), i32s(after_), f64s(group_lower_), f64s(group_upper_))
+        counts = i64s(counts_)
         count_users(count, old, users, parent)
         for top in range(count - 1, -1, -1):
             if not is_list(old.code[top]) or users[top] == 1:
                 continue  # the circumstances of one that is in a single list are those of that list
-            depth = np.int64(0)
             current = np.int64(top)
             cursor[top] = old.starts[top]
-            joined(top, old, new, groups, context, counts)
-            depth = entered(top, old, context, depth)
+            depth = entered(current, old, new, context, np.int64(0), counts)
             while True:
                 if cursor[current] == old.starts[current + 1]:
                     depth = left(current, old, context, depth)
@@ -174,76 +179,77 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 if is_list(old.code[item]) and users[item] == 1:
                     cursor[item] = old.starts[item]
                     current = item
-                    joined(current, old, new, groups, context, counts)
-                    depth = entered(current, old, context, depth)
+                    depth = entered(current, old, new, context, depth, counts)
         for i in range(count):
             if not is_list(old.code[i]):
                 made[i] = leaf(draft, old, i, old.lines[i])
                 continue
-            begin, behind = np.int64(old.starts[i]), np.int64(old.starts[i + 1])
-            for k in range(begin, begin + new.length[i]):
-                if new.code[k] == _BAND:  # from here on `value` is a predicate
-                    new.value[k] = band(draft, new.value[k], new.lower[k], new.upper[k], new.line[k])
-                else:
-                    new.value[k] = new.code[k] == _TRUE
-            end = opened(draft)
-            for j in range(begin, behind):
+            first = end = opened(draft)
+            for j in range(old.starts[i], old.starts[i + 1]):
                 item = np.int64(old.items[j])
                 if old.code[item] != _BAND:
-                    end = added(draft, end, np.int64(made[item]))
-            for k in range(begin, begin + new.length[i]):
-                end = added(draft, end, np.int64(new.value[k]))
+                    operand = np.int64(made[item])
+                elif new.code[j] == _BAND:
+                    operand = band(draft, old.value[item], new.lower[j], new.upper[j], old.lines[item])
+                else:
+                    operand = np.int64(new.code[j] == _TRUE)
+                end = added(draft, end, operand)
+            join_bands(draft, old.code[i], first, end, groups, counts)
             made[i] = join(draft, np.int64(old.code[i]), end, old.lines[i])
             if draft.size[SIZE.full]:
                 return np.int64(FULL)
         return finished(draft, np.int64(made[count - 1]))
 
-    return {"bands": (bands, types.int64(*[types.int64] * 21))}
+    return {"bands": (bands, types.int64(*[types.int64] * 20))}
 
 
 @njit(error_model="numpy")
-def sort_bands(new, first, end):
+def sort_bands(group, count):
     """Put bands in the order of their lower ends. Shell's method."""
     gap = np.int64(1)
-    while 9 * gap < end - first:
+    while 9 * gap < count:
         gap = 3 * gap + 1
     while gap > 0:
-        for i in range(first + gap, end):
-            lower, upper = new.lower[i], new.upper[i]
+        for i in range(gap, count):
+            lower, upper = group.lower[i], group.upper[i]
             j = np.int64(i)
-            while j >= first + gap and new.lower[j - gap] > lower:
-                new.lower[j], new.upper[j] = new.lower[j - gap], new.upper[j - gap]
+            while j >= gap and group.lower[j - gap] > lower:
+                group.lower[j], group.upper[j] = group.lower[j - gap], group.upper[j - gap]
                 j -= gap
-            new.lower[j], new.upper[j] = lower, upper
+            group.lower[j], group.upper[j] = lower, upper
         gap //= 3
 
 
 @njit(error_model="numpy")
-def ask(k, new, context, counts):
-    """Leave out of a new band what is known of its value."""
-    value, lower, upper = np.int64(new.value[k]), new.lower[k], new.upper[k]
+def ask(place, item, old, new, context, counts):
+    """The band of an operand without what is known of its value."""
+    value, lower, upper = np.int64(old.value[item]), old.bands[2 * item], old.bands[2 * item + 1]
     known_lower, known_upper = context.lower[value], context.upper[value]
-    new.code[k] = _BAND if lower <= upper else _FALSE
+    new.code[place], new.lower[place], new.upper[place] = _BAND, lower, upper
     if context.times[value] == 0:
         return
     if known_lower >= lower and known_upper <= upper:
-        new.code[k] = _TRUE
+        new.code[place] = _TRUE
         counts[COUNTS.implied] += 1
     elif known_lower > upper or known_upper < lower:
-        new.code[k] = _FALSE
+        new.code[place] = _FALSE
         counts[COUNTS.implied] += 1
     else:
         if known_lower >= lower > -_INF:
-            new.lower[k] = -_INF
+            new.lower[place] = -_INF
             counts[COUNTS.implied_end] += 1
         if known_upper <= upper < _INF:
-            new.upper[k] = _INF
+            new.upper[place] = _INF
             counts[COUNTS.implied_end] += 1
 
 
 @njit(error_model="numpy")
-def entered(top, old, context, depth):
-    """Know the bands of an `all`; returns how many bands are known around what is in the list."""
+def entered(top, old, new, context, depth, counts):
+    """Ask the bands of a list, and know those of an `all`; returns how many are known inside of it."""
+    for i in range(old.starts[top], old.starts[top + 1]):
+        item = np.int64(old.items[i])
+        if old.code[item] == _BAND:
+            ask(i, item, old, new, context, counts)
     if old.code[top] == _ALL:
         for i in range(old.starts[top], old.starts[top + 1]):
             item = np.int64(old.items[i])
@@ -251,10 +257,8 @@ def entered(top, old, context, depth):
                 value = np.int64(old.value[item])
                 if context.times[value] == 0:
                     context.lower[value], context.upper[value] = -_INF, _INF
-                context.saved_lower[depth], context.saved_upper[depth] = (
-                    context.lower[value],
-                    context.upper[value],
-                )
+                context.saved_lower[depth] = context.lower[value]
+                context.saved_upper[depth] = context.upper[value]
                 depth += 1
                 context.times[value] += 1
                 context.lower[value] = max(context.lower[value], old.bands[2 * item])

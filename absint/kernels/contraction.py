@@ -25,8 +25,8 @@ DEEPEST = 32
 LARGEST = 256
 """Operations of a value that is looked into."""
 
-MOST_BANDS = 10_000
-"""Bands that one round looks at; those behind shrink nothing."""
+MOST_VISITS = 2_000
+"""Predicates that one round looks at, shared ones again and again; those behind shrink nothing."""
 
 MOST_ROUNDS = 100
 
@@ -66,7 +66,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             if kind == _BAND:
                 node = np.int64(value[current])
                 begin, end = np.int64(cone_starts[node]), np.int64(cone_starts[node + 1])
-                if holds and begin < end and looked < MOST_BANDS:
+                if holds and begin < end and looked < MOST_VISITS:
                     looked += 1
                     low, high = real(bands[2 * current]), real(bands[2 * current + 1])
                     holds = revise(
@@ -77,9 +77,10 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             elif kind == _FALSE:
                 holds = False
                 depth -= 1
-            elif kind == _TRUE or depth == DEEPEST - 1 or (not holds and position == starts[current]):
+            elif kind == _TRUE or depth == DEEPEST - 1 or (position == starts[current] and (not holds or looked >= MOST_VISITS)):
                 depth -= 1
             elif kind == _ALL:
+                looked += position == starts[current]
                 if holds and position < starts[current + 1]:
                     frames[2 * depth + 1] = position + 1
                     depth += 1
@@ -89,6 +90,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                     depth -= 1
             else:
                 if position == starts[current]:
+                    looked += 1
                     for i in range(0, size, 2):
                         boxes[saved + i], boxes[saved + i + 1] = box[i], box[i + 1]
                         boxes[union + i], boxes[union + i + 1] = inf, -inf

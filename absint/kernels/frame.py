@@ -32,6 +32,7 @@ from absint.kernels.strips import (
     repeat8,
     rows_of_strips,
     spread_bits,
+    stream_bits,
     trailing_zeros,
 )  # fmt: skip
 from absint.kernels.tapes import LANES, run_tape
@@ -191,8 +192,12 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             rows_of_strips(thread[THREAD.words] + 8 * TILE_ROWS * block, plane + 8 * TILE_ROWS * block)
         for row in range(rows):
             line = image + row * stride
-            for block in range(whole):
-                spread_bits(line + 64 * block, words[block * TILE_ROWS + row])
+            if frame[FRAME.streaming] != 0:
+                for block in range(whole):
+                    stream_bits(line + 64 * block, words[block * TILE_ROWS + row])
+            else:
+                for block in range(whole):
+                    spread_bits(line + 64 * block, words[block * TILE_ROWS + row])
             if whole < blocks:
                 pixels, rest = u8s(line + 64 * whole), words[whole * TILE_ROWS + row]
                 for column in range(columns & 63):

@@ -74,7 +74,7 @@ FRAME = places(
     "prologue_first prologue_last x_tape_first x_tape_last y_tape_first y_tape_last x_tables y_tables z "
     "boxes box_count thresholds_x count_x thresholds_y count_y "
     # the view
-    "xs ys ys_rising width height height_z image row_stride tile_rows tiles "
+    "xs ys ys_rising width height height_z image row_stride streaming tile_rows tiles "
     # made of both by `prepare`
     "pixels_x pixels_y box_pixels top_left top_right top_top top_bottom "
     # threads
@@ -83,7 +83,7 @@ FRAME = places(
     "regions",
 )
 """Of a frame. `helpers` threads may join, each with its `THREAD` block in `helper_threads`; `height_z` is a
-number in memory; the rest as in `Plan`.
+number in memory; `streaming`: whether the image is written past the caches; the rest as in `Plan`.
 """
 
 THREAD = places(

@@ -200,17 +200,26 @@ def rows_of_strips(typingctx: Any, words: Any, strips: Any) -> Any:
     return types.void(types.int64, types.int64), codegen
 
 
-@intrinsic
-def spread_bits(typingctx: Any, address: Any, word: Any) -> Any:
-    """Write 64 bits as bytes 0 or 255."""
+def _spreader(streaming: bool) -> Any:
+    @intrinsic
+    def spread(typingctx: Any, address: Any, word: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            address, word = arguments
+            pixels = builder.sext(builder.bitcast(word, ir.VectorType(_I1, 64)), ir.VectorType(_I8, 64))
+            store = builder.store(pixels, _at(builder, address, pixels.type), align=64 if streaming else 1)
+            if streaming:
+                store.set_metadata("nontemporal", builder.module.add_metadata([_I32(1)]))
+            return context.get_dummy_value()
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, word = arguments
-        pixels = builder.sext(builder.bitcast(word, ir.VectorType(_I1, 64)), ir.VectorType(_I8, 64))
-        builder.store(pixels, _at(builder, address, pixels.type), align=1)
-        return context.get_dummy_value()
+        return types.void(types.int64, types.int64), codegen
 
-    return types.void(types.int64, types.int64), codegen
+    return spread
+
+
+spread_bits, stream_bits = map(_spreader, (False, True))
+"""`spread_bits(address, word)` writes 64 bits as bytes 0 or 255. `stream_bits` writes past the caches, to an
+address that is a multiple of 64.
+"""
 
 
 def _transposed(builder: Any, strips: Any) -> Any:

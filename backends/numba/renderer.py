@@ -150,6 +150,9 @@ def _none(count: int) -> NDArray[np.float64]:
     return np.full(count, np.nan)
 
 
+STREAMED = 1 << 23
+"""Bytes of an image that is written past the caches: it would not stay in them."""
+
 SLICE = 0.05
 """Seconds that kernels run before Python may look for Ctrl-C."""
 
@@ -179,6 +182,8 @@ class Renderer:
             frame = self._frame_of(view)
             frame.block.words[FRAME.image] = image.ctypes.data
             frame.block.words[FRAME.row_stride] = image.strides[0]
+            apart = image.nbytes >= STREAMED and not (image.ctypes.data | image.strides[0]) % LINE
+            frame.block.words[FRAME.streaming] = apart
             self._draw(frame, threads)
         return image
 

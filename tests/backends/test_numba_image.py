@@ -184,6 +184,13 @@ def test_drawing_into_a_given_array() -> None:
             drawer.image(view, out=wrong)
 
 
+def test_large_pictures_are_written_past_the_caches_and_are_the_same() -> None:
+    graph, view = parse_vm(models.text("gear")), View(4096, 2112)
+    drawer = executable(graph, view, threads=2)
+    room = np.zeros((2112, 4099), np.uint8)
+    assert np.array_equal(drawer.image(view), drawer.image(view, out=room[:, 3:]))
+
+
 def test_a_view_outside_of_the_box_is_refused() -> None:
     drawer = executable(to_graph(DISC), View.square(10))
     with pytest.raises(DomainError):
