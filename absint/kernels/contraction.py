@@ -77,8 +77,10 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             elif kind == _FALSE:
                 holds = False
                 depth -= 1
-            elif kind == _TRUE or depth == DEEPEST - 1 or (position == starts[current] and (not holds or looked >= MOST_VISITS)):
+            elif kind == _TRUE or depth == DEEPEST - 1:
                 depth -= 1
+            elif not (position != starts[current] or (holds and looked < MOST_VISITS)):
+                depth -= 1  # nothing is looked at below
             elif kind == _ALL:
                 looked += position == starts[current]
                 if holds and position < starts[current + 1]:

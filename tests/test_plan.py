@@ -1,0 +1,154 @@
+"""Plans say what the program says: their pictures are the reference's, whatever form the terms take."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from absint.backend import find_backend
+from absint.kernels.layout import DEEPEST_TERM
+from absint.lowering_cache import VmText
+from absint.manager import PassManager, parse_pipeline
+from absint.plan import LOOSE, MOST_TABLES, Plan, make_plan
+from absint.precision import Precision
+from absint.program import Program, Promise
+from absint.view import View
+
+VIEW = View(90, 70, (0.05, -0.1), 0.9)
+
+
+def planned(text: str, precision: Precision = Precision.F32) -> Plan:
+    """The plan of a program, of which the picture is compared with the reference's."""
+    source = VmText(text).program().restricted(VIEW.box(precision), precision, Promise.SIGN)
+    lowered, _ = PassManager(parse_pipeline("cse,predicates,flatten,bands,contract")).run(source)
+    compare(source, lowered)
+    return make_plan(lowered)
+
+
+def compare(source: Program, lowered: Program) -> None:
+    expected = find_backend("reference").compile(source).image(VIEW)
+    assert 0 < np.count_nonzero(expected) < expected.size
+    assert (find_backend("numba").compile(lowered, 1).image(VIEW) == expected).all()
+
+
+def union(*parts: str) -> str:
+    """Lines for the least of some nodes."""
+    lines, last = [], parts[0]
+    for i, part in enumerate(parts[1:]):
+        lines.append(f"u{i} min {last} {part}")
+        last = f"u{i}"
+    return "\n".join(lines) or f"u neg {last}"
+
+
+FORMS = {
+    "the variables": "s add x y",
+    "their difference": "s sub x y",
+    "the other way around": "s sub y x",
+    "squares": "a square x; b mul y y; s add a b",
+    "minus a square": "a square x; b square y; s sub a b",
+    "constants": "a add x c; b sub y c; s add a b",
+    "from constants": "a sub c x; b sub c y; s sub a b",
+    "negations": "a neg x; b sub c y; d neg b; s sub d a",
+    "squares of them": "a neg x; d sub c a; e neg d; g square e; b sub y c; h square b; i neg h; s sub g i",
+    "other bases": "a sin x; b exp y; d sub a c; e neg d; s add b e",
+    "a base of one alone": "a sin x; b sqrt a; s sub y b",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("precision", Precision)
+def test_sums_of_all_forms(form: str, precision: Precision) -> None:
+    lines = FORMS[form].split("; ")
+    text = "\n".join(
+        ["x var-x", "y var-y", "c const 0.3", *lines, "t const 0.4", "r sub s t", "v neg r", "f max r v"]
+    )
+    text = text.replace("f max r v", "w const -0.5\nq sub w s\nf max r q")
+    plan = planned(text, precision)
+    assert len(plan.sums) >= 1
+    assert not len(plan.tapes)
+
+
+def disc(i: int, x: float, y: float, r: float) -> list[str]:
+    return [
+        f"cx{i} const {x}", f"cy{i} const {y}", f"r{i} const {r}", f"dx{i} sub x cx{i}", f"dy{i} sub y cy{i}",
+        f"xx{i} square dx{i}", f"yy{i} square dy{i}", f"q{i} add xx{i} yy{i}", f"d{i} sub q{i} r{i}",
+    ]  # fmt: skip
+
+
+def test_few_alternatives_are_multiplied_out() -> None:
+    """A left or right half, cut with two discs."""
+    lines = ["x var-x", "y var-y", *disc(0, -0.4, 0, 0.2), *disc(1, 0.4, 0, 0.2), *disc(2, 0, 0.2, 0.5)]
+    plan = planned("\n".join([*lines, "a min d0 d1", "f max a d2"]))
+    assert len(plan.starts) == 2
+    assert len(plan.sums) == 4
+
+
+def test_many_are_not() -> None:
+    lines = ["x var-x", "y var-y", *disc(99, 0, 0, 0.6)]
+    for i in range(20):
+        lines += disc(i, -0.8 + 0.08 * i, 0.05 * (i % 5), 0.01)
+    lines += [union(*(f"d{i}" for i in range(20))), "f max u18 d99"]
+    plan = planned("\n".join(lines))
+    assert len(plan.starts) < 20
+    assert plan.regions is None
+
+
+def test_terms_that_exclude_each_other_are_dropped() -> None:
+    lines = [
+        "x var-x",
+        "y var-y",
+        "a const 0.5",
+        "l add x a",
+        "r sub a x",
+        "h min l r",
+        "s abs x",
+        "q const 0.6",
+    ]
+    plan = planned("\n".join([*lines, "w sub s q", "n neg y", "g max w n", "f max g h"]))
+    assert len(plan.starts) <= 2
+
+
+def test_sums_without_a_table_are_run_as_tapes() -> None:
+    count = MOST_TABLES + 10
+    lines = ["x var-x", "y var-y", "yy square y"]
+    for i in range(count):
+        lines += [f"k{i} const {1 + i / 7:.4f}", f"m{i} mul x k{i}", f"s{i} sin m{i}", f"a{i} add s{i} yy"]
+        lines += [f"c{i} const {-0.9 - i / 1000:.4f}", f"f{i} sub a{i} c{i}"]
+    plan = planned("\n".join([*lines, union(*(f"f{i}" for i in range(count)))]))
+    assert len(plan.tapes) or plan.regions is not None
+    assert plan.sums[:, 0].max() == MOST_TABLES - 1
+
+
+def test_what_is_too_deep_is_left_to_the_regions() -> None:
+    """Discs added and cut away by turns."""
+    lines = ["x var-x", "y var-y", *disc(0, 0, 0, 0.1)]
+    last = "d0"
+    for i in range(1, 4 * DEEPEST_TERM):
+        angle = 0.7 * i
+        lines += disc(i, 0.6 * np.cos(angle), 0.6 * np.sin(angle), 0.25)
+        lines += [f"n{i} neg d{i}", f"k{i} max {last} n{i}" if i % 2 else f"k{i} min {last} d{i}"]
+        last = f"k{i}"
+    plan = planned("\n".join(lines))
+    assert plan.regions is not None
+
+
+def test_loose_terms_are_left_to_the_regions() -> None:
+    """A value of no simple form, in a large box and in a small one."""
+    wave = ["x var-x", "y var-y", "p mul x y", "q sin p", "s exp q", "c const 1.05", "w sub c s"]
+    assert planned("\n".join(wave)).regions is not None
+    small = planned("\n".join([*wave, *disc(0, 0.3, 0.3, 0.01), "f max w d0"]))
+    assert small.regions is None
+    assert len(small.tapes) == 1
+    assert LOOSE > 0.2**2 / (2 * 0.9) ** 2
+
+
+@pytest.mark.parametrize(
+    "text", ["x var-x\na abs x\nb const 1\nf add a b", "x var-x\na abs x\nb const 9\nf sub a b"]
+)
+def test_what_is_decided_needs_no_term(text: str) -> None:
+    program = VmText(text).program().restricted(VIEW.box(Precision.F32), Precision.F32, Promise.SIGN)
+    lowered, _ = PassManager(parse_pipeline("predicates")).run(program)
+    plan = make_plan(lowered)
+    inside = "sub" in text
+    assert len(plan.starts) == inside
+    assert (find_backend("numba").compile(lowered, 1).image(VIEW) == 255 * inside).all()
