@@ -105,7 +105,7 @@ class _Terms(NamedTuple):
 
 
 class _Forms(NamedTuple):
-    """Values that are sums `u(x) + v(y)`, see `absint.kernels.terms`."""
+    """Values that are sums `u(x) + v(y)`, see `absint.kernels.simple_terms`."""
 
     is_sum: NDArray[np.uint8]
     places: NDArray[np.int32]

@@ -6,16 +6,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from absint.kernels import bands, boxes, contraction, flatten, predicates, sweep, terms, thresholds, vm_scan
+from absint.kernels import (
+    bands,
+    boxes,
+    contraction,
+    flatten,
+    predicates,
+    simple_terms,
+    sweep,
+    terms,
+    thresholds,
+    vm_scan,
+)
+
+SHARED = (boxes, contraction, flatten, predicates, simple_terms, sweep, terms, thresholds, vm_scan)
+"""The modules with kernels that serve both precisions."""
+
+OF_A_PRECISION = (bands, boxes, contraction, thresholds)
 
 
 def kernels(precision_name: str | None = None) -> dict[str, tuple[Any, Any]]:
     """Those for a precision, or those that serve both."""
     found: dict[str, tuple[Any, Any]] = {}
     if precision_name is None:
-        for module in (boxes, contraction, flatten, predicates, sweep, terms, thresholds, vm_scan):
+        for module in SHARED:
             found |= module.SHARED
     else:
-        for maker in (bands, boxes, contraction, thresholds):
+        for maker in OF_A_PRECISION:
             found |= maker.kernels(precision_name)
     return found
