@@ -64,7 +64,7 @@ class PlanDrawing:
 
     def image(self, view: View) -> NDArray[np.uint8]:
         """See `Executable.image`."""
-        if view != self._checked:
+        if view is not self._checked and view != self._checked:
             inside = view.box(self._precision)
             if not self.box.contains(inside):
                 raise DomainError(f"the plan holds for {self.box}, not for {inside}")
@@ -102,7 +102,7 @@ class NumbaExecutable:
 
     def image(self, view: View, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """See `Executable.image`. `out`: uint8[height, width] with rows of contiguous bytes, to draw into."""
-        if view != self._checked:
+        if view is not self._checked and view != self._checked:
             check_view(self.program, view)
             self._checked = view
         if out is not None and (

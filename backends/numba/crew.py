@@ -22,6 +22,9 @@ from .memory import Block, aligned
 PATIENCE = 2000
 """Looks at the mailbox before a helper sleeps, roughly a millisecond."""
 
+REST = 20
+"""Seconds to rest for a second that was lost."""
+
 
 class Crew:
     """The helpers of a process, and the frame that they may join. One frame at a time has helpers."""
@@ -35,13 +38,18 @@ class Crew:
         self._threads: list[threading.Thread] = []
         self._kept: list[tuple[int, Block]] = []
         self._stopping = False
+        self._resting_until = 0.0
         self._lock = threading.Lock()
 
-    def offer(self, frame: Block, helpers: int, join: Any) -> bool:
-        """Let helpers join a frame, through the kernel `join`; False if another frame has them."""
-        if not self._lock.acquire(blocking=False):
+    def offer(self, frame: Block, helpers: int, join: Any, now: float) -> bool:
+        """Let helpers join a frame, through the kernel `join`; False if they rest or another frame has them.
+
+        `now`: seconds, as of `time.perf_counter`.
+        """
+        if now < self._resting_until or not self._lock.acquire(blocking=False):
             return False
-        self._forget()
+        if self._kept:
+            self._forget()
         while len(self._helpers) < min(helpers, self._most):
             self._start(join)
         self._words[MAILBOX] = frame.address
@@ -63,10 +71,21 @@ class Crew:
             return True
         return False
 
+    def rest(self, now: float, lost: float) -> None:
+        """Have helpers rest if a frame lost some seconds through them: long enough to make that a small part.
+
+        They do harm where other processes keep the cores busy: a helper that looks for work then takes the
+        place of the thread that hands it out.
+        """
+        if lost > 0:
+            self._resting_until = now + REST * lost
+
     def _joined(self, address: int) -> bool:
         """Whether some helper is in the frame."""
-        words = self._words.reshape(-1, HELPER_WORDS)[1 : len(self._helpers) + 1, JOINED]
-        return bool((words == address).any())
+        words = self._words
+        return any(
+            words[(helper + 1) * HELPER_WORDS + JOINED] == address for helper in range(len(self._helpers))
+        )
 
     def _forget(self) -> None:
         """Let go of frames that every helper has left."""

@@ -120,6 +120,7 @@ class Frame:
         real = precision.dtype
         self.width, self.height = width, height
         self.tiles = tile_rows * tile_columns
+        self.helpers = 0
         self.states = np.zeros(self.tiles, np.int64)
         self.counter = aligned(8, np.int64)
         self.block = Block(
@@ -159,6 +160,9 @@ SLICE = 0.05
 WORTH_WAKING = 60e-6
 """Seconds that a frame must last to be worth a helper."""
 
+SLACK = 1.2
+"""Helpers have done harm if a frame takes this many times what one thread would need."""
+
 
 class Renderer:
     """Draws frames of one plan. One picture at a time."""
@@ -172,7 +176,9 @@ class Renderer:
         self._regions = None if plan.regions is None else region_block(plan.regions, precision)
         self._threads = [thread_block(plan, precision)]
         self._frame: tuple[View, Frame] | None = None
+        self._draw_address = self._kernels.address("draw")
         self._seconds_per_tile = 0.0
+        """Of one thread that nothing disturbs: the least that was seen lately; 0 at first."""
         self._lock = threading.Lock()
 
     def image(self, view: View, threads: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -189,10 +195,11 @@ class Renderer:
 
     def _frame_of(self, view: View) -> Frame:
         """The frame of a view, ready to be drawn. That of the last view is used again."""
-        if self._frame is None or self._frame[0] != view:
-            self._frame = view, Frame(self._plan, self._regions, view, self._precision)
-        frame = self._frame[1]
-        frame.states[:] = 0
+        known = self._frame
+        if known is None or (known[0] is not view and known[0] != view):
+            known = self._frame = view, Frame(self._plan, self._regions, view, self._precision)
+        frame = known[1]
+        frame.states.fill(0)
         frame.counter[0] = 0
         self._kernels["prepare"](frame.block.address)
         return frame
@@ -201,26 +208,42 @@ class Renderer:
         tiles, block = frame.tiles, frame.block
         helpers = min(threads, tiles) - 1
         offered = False
-        if helpers > 0 and self._seconds_per_tile * tiles > WORTH_WAKING:
-            while len(self._threads) <= helpers:
-                self._threads.append(thread_block(self._plan, self._precision))
-            addresses = np.array([thread.address for thread in self._threads[1:]], np.int64)
-            block.set(helper_threads=addresses, helpers=helpers, draw=self._kernels.address("draw"))
-            offered = crews.crew.offer(block, helpers, self._crew["join_frames"])
+        alone = self._seconds_per_tile * tiles
+        start = time.perf_counter()
+        if helpers > 0 and alone > WORTH_WAKING:
+            if frame.helpers != helpers:
+                self._admit(frame, helpers)
+            offered = crews.crew.offer(block, helpers, self._crew["join_frames"], start)
         try:
-            start = time.perf_counter()
+            begun = time.perf_counter()
             made = self._take(block, tiles)
-            seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - begun
             if offered:
                 self._kernels["draw"](block.address, self._threads[0].address, -1)
             if made:
-                self._seconds_per_tile = seconds / made
+                self._note_pace(seconds / made)
         except BaseException:  # Ctrl-C: the image may be gone as soon as this is left
             self._crew["abandon"](block.address)
             raise
         finally:
             if offered and crews.crew.withdraw(block):
                 self._frame = None  # its memory is in use: the next picture gets a new one
+        if offered:
+            end = time.perf_counter()
+            crews.crew.rest(end, end - start - SLACK * alone)
+
+    def _admit(self, frame: Frame, helpers: int) -> None:
+        """Tell a frame with what memory helpers may join it."""
+        while len(self._threads) <= helpers:
+            self._threads.append(thread_block(self._plan, self._precision))
+        addresses = np.array([thread.address for thread in self._threads[1 : helpers + 1]], np.int64)
+        frame.block.set(helper_threads=addresses, helpers=helpers, draw=self._draw_address)
+        frame.helpers = helpers
+
+    def _note_pace(self, seconds: float) -> None:
+        """Believe a faster pace at once and a slower one in time: most slow frames were disturbed ones."""
+        known = self._seconds_per_tile
+        self._seconds_per_tile = min(seconds, 1.05 * known) if known else seconds
 
     def _take(self, block: Block, tiles: int) -> int:
         """Make tiles until none is left; how many this thread made."""
