@@ -51,6 +51,16 @@ class RegionProgram:
             rows[code, : len(shapes)] = [unit.address(shape) for shape in shapes]
         return np.where(real, intervals[self.op], 0), rows[self.op]
 
+    def gains(self) -> NDArray[np.int32]:
+        """What it gains to bound a step on the sixteen blocks of a leaf, int32[n], roughly in nanoseconds.
+
+        Most often a quarter of the blocks is left then, and work that depends on x or y alone is no longer
+        shared: that a step is run on a quarter saves about 0.6 of its cost; its bounds cost 10 and a sixth
+        of it.
+        """
+        gains = np.array([0.4 * op.cost - 11 for op in OPS])
+        return np.where(self.kind < IN_BAND, gains[self.op], 0).astype(np.int32)
+
 
 def region_program(code: TapeCode, rows: Sequence[Row], roots: Sequence[int]) -> RegionProgram | None:
     """The program of some predicates, joined by `any`; None for none. Fixed values are added to `code`."""

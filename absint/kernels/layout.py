@@ -103,7 +103,7 @@ JOINED, AWAKE = range(2)
 """A helper's words: the frame that it draws, or 0; whether it looks at the mailbox."""
 
 REGION_LEAF = 16
-"""Rows and columns of the smallest region; its pixels are computed."""
+"""Rows and columns of the smallest region that has a program of its own."""
 REGION_LANES = 16
 
 STEP = 4
@@ -119,21 +119,24 @@ UNARY, BINARY, LEAST, GREATEST, IN_BAND, ALL_OF, ANY_OF = range(7)
 REGIONS = places(
     "Regions",
     "steps count items item_count kind interval_kernels row_kernels ends fixed special_places "
-    "special_classes record_bytes row_bytes",
+    "special_classes gains record_bytes row_bytes",
 )
 """The whole program as steps, and of its nodes: `kind` u8, `interval_kernels` i64, `row_kernels` i64[·, 3]
 for the shapes v or vv, vs, sv, `ends` of bands, real[·, 2]. `fixed`: how many fixed values there are. Special
-operand i, x, y and the fixed ones, lies at `special_places[i]` in scratch memory and has a class.
+operand i, x, y and the fixed ones, lies at `special_places[i]` in scratch memory and has a class. `gains`
+i32[n]: what it gains to bound the blocks of a leaf, see `RegionProgram.gains`.
 """
 
 REGION_THREAD = places(
     "RegionThread",
     "records specials truth falsity live index steps items counts "
-    "places classes last free_rows free_blocks slots masks",
+    "samples sources source_classes places classes last free_rows free_blocks slots masks",
 )
 """A thread's memory for regions, of n nodes and m items: `records` and `specials` of intervals; `truth`,
 `falsity` and `live` i64[n], a bit per lane; `index` i32[n, 16], the number of a node's step in each lane's
 program; `steps` i32[2, 16, n, STEP], `items` i32[2, 16, m] and `counts` i64[2, 16], the programs of the lanes
-of both levels. For leaves: `places` i64[n], `classes` u8[n], `last` i32[n], free lists i64[n] each, `slots`,
-memory for the values, and `masks` u16[n, 16].
+of both levels. For leaves: `samples` real[2, 16, 16], x and y of blocks; `sources` i64[2, ·] and
+`source_classes` u8[2, ·], the addresses and classes of special operands, by rows and by blocks; `places`
+i64[n], `classes` u8[n], `last` i32[n], free lists i64[n] each, `slots`, memory for the values, and `masks`
+u16[n, 16].
 """

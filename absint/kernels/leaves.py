@@ -1,8 +1,10 @@
-"""Leaves: the program of a small region run on its pixels.
+"""Leaves: the program of a small region run on its pixels, in one of two ways.
 
-A step takes as many rows as its value varies: one row of lanes if it depends on x alone, one with a number
-for each row of pixels if on y alone, else a row for each row of pixels. The memory of a value is given to a
-later one after its last use, so that most of what a leaf touches stays in the nearest cache.
+`BY_ROWS`, a row of sixteen lanes is a row of pixels, and a step takes as many rows as its value varies: one
+if it depends on x alone, one with a number for each row of pixels if on y alone, else a row for each row of
+pixels. `BY_BLOCKS`, a row of lanes is a block of four by four pixels: x and y vary in it, but blocks can be
+left out. The memory of a value is given to a later one after its last use, so that most of what a leaf
+touches stays in the nearest cache.
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ from absint.kernels.memory import INLINE, REALS, call4, call6, i32s, i64s, u8s
 from absint.kernels.tapes import band_tester
 from absint.precision import Precision
 
-FIXED, ROW, COLUMN, BLOCK = range(4)
+FIXED, ROW, COLUMN, BOTH = range(4)
 """Classes of values, as `absint.tape_code` has them: what they depend on, x (1) and y (2)."""
+
+BY_ROWS, BY_BLOCKS = range(2)
 
 
 def leaf_runner(precision: Precision) -> Any:
@@ -39,19 +43,20 @@ def leaf_runner(precision: Precision) -> Any:
     @njit(**INLINE)
     def reading(theirs, mine, row_bytes):
         """How an operation of class `mine` reads an operand: whether it is one number a row, and the step."""
-        if mine != BLOCK:
+        if mine != BOTH:
             return theirs != mine, np.int64(0)
-        if theirs == BLOCK:
+        if theirs == BOTH:
             return False, row_bytes
         return theirs != ROW, np.int64(size) if theirs == COLUMN else np.int64(0)
 
     @njit(error_model="numpy")
-    def run_pixels(region, thread, scratch, steps, count, items, rows):
-        """Run a region's program on sixteen columns; returns the address of a u16 for each row."""
+    def run_pixels(region, thread, way, steps, count, items, rows):
+        """Run a region's program on rows of lanes; returns the address of a u16 for each."""
         kinds, kernels = u8s(region[REGIONS.kind]), i64s(region[REGIONS.row_kernels])
         ends, row_bytes = reals(region[REGIONS.ends]), region[REGIONS.row_bytes]
-        special_places = i64s(region[REGIONS.special_places])
-        special_classes = u8s(region[REGIONS.special_classes])
+        specials = 2 + region[REGIONS.fixed]
+        sources = i64s(thread[REGION_THREAD.sources] + 8 * way * specials)
+        source_classes = u8s(thread[REGION_THREAD.source_classes] + way * specials)
         places, classes = i64s(thread[REGION_THREAD.places]), u8s(thread[REGION_THREAD.classes])
         last = i32s(thread[REGION_THREAD.last])
         free_rows = i64s(thread[REGION_THREAD.free_rows])
@@ -86,12 +91,12 @@ def leaf_runner(precision: Precision) -> Any:
             if a >= 0:
                 place_a, class_a = places[a], np.int64(classes[a])
             else:
-                place_a, class_a = scratch + special_places[~a], np.int64(special_classes[~a])
+                place_a, class_a = sources[~a], np.int64(source_classes[~a])
             if kind == IN_BAND:
-                step = row_bytes if class_a == BLOCK else size if class_a == COLUMN else 0
+                step = row_bytes if class_a == BOTH else size if class_a == COLUMN else 0
                 test_band(mask, place_a, step, ends[2 * node], ends[2 * node + 1], rows)
                 if a >= 0 and last[a] == i:
-                    if class_a == BLOCK:
+                    if class_a == BOTH:
                         free_blocks[blocks_free] = place_a
                         blocks_free += 1
                     else:
@@ -103,24 +108,24 @@ def leaf_runner(precision: Precision) -> Any:
                 if b >= 0:
                     place_b, class_b = places[b], np.int64(classes[b])
                 else:
-                    place_b, class_b = scratch + special_places[~b], np.int64(special_classes[~b])
+                    place_b, class_b = sources[~b], np.int64(source_classes[~b])
             mine = class_a | class_b
             # an operand whose last use this is makes room for the result, if it is of the same class
             if a >= 0 and last[a] == i:
-                if class_a == BLOCK:
+                if class_a == BOTH:
                     free_blocks[blocks_free] = place_a
                     blocks_free += 1
                 elif class_a == mine:
                     free_rows[rows_free] = place_a
                     rows_free += 1
             if kind != UNARY and b >= 0 and b != a and last[b] == i:
-                if class_b == BLOCK:
+                if class_b == BOTH:
                     free_blocks[blocks_free] = place_b
                     blocks_free += 1
                 elif class_b == mine:
                     free_rows[rows_free] = place_b
                     rows_free += 1
-            if mine == BLOCK:
+            if mine == BOTH:
                 if blocks_free > 0:
                     blocks_free -= 1
                     out_place = free_blocks[blocks_free]
@@ -137,13 +142,13 @@ def leaf_runner(precision: Precision) -> Any:
             classes[i] = mine
             single_a, step_a = reading(class_a, mine, row_bytes)
             if kind == UNARY:
-                call4(kernels[3 * node], out_place, place_a, step_a, rows if mine == BLOCK else 1)
+                call4(kernels[3 * node], out_place, place_a, step_a, rows if mine == BOTH else 1)
                 continue
             single_b, step_b = reading(class_b, mine, row_bytes)
             shape = 2 if single_a else 1 if single_b else 0
             call6(
                 kernels[3 * node + shape], out_place, place_a, step_a, place_b, step_b,
-                rows if mine == BLOCK else 1,
+                rows if mine == BOTH else 1,
             )  # fmt: skip
         return masks + 2 * REGION_LEAF * (count - 1)
 

@@ -1,13 +1,10 @@
 """Regions: what is not made of small terms is specialised for ever smaller parts of a tile.
 
-A tile of 64 by 1024 pixels is sixteen regions of 64 by 64, each of them sixteen of 16 by 16. One pass bounds
-every step of a program on sixteen regions at once, decides its predicates where the bounds do, and writes for
-each undecided region the shorter program that is left there: a min or max whose winner is known is its
-winner, a decided operand of `all` or `any` goes, and so does what nothing needs any more. At 16 by 16 the
-program is run on the pixels (see `leaves`).
-
-This is the pass pipeline on a smaller box, fused, for sixteen regions at a time; after Duff (1992) and Keeter
-(2020).
+A tile of 64 by 1024 pixels is sixteen regions of 64 by 64, each of them sixteen of 16 by 16. The program is
+bounded on sixteen regions at once, its predicates are decided where the bounds do, and each undecided region
+gets the shorter program that is left there (see `specialisation`). A region of 16 by 16 is bounded
+once more, on its blocks of 4 by 4, where the program is dear enough to gain by that. At last the program is
+run on the pixels (see `leaves`).
 """
 
 from __future__ import annotations
@@ -18,12 +15,7 @@ import numpy as np
 from numba import njit
 
 from absint.kernels.layout import (
-    ALL_OF,
-    ANY_OF,
     FRAME,
-    GREATEST,
-    IN_BAND,
-    LEAST,
     REGION_LANES,
     REGION_LEAF,
     REGION_THREAD,
@@ -31,10 +23,10 @@ from absint.kernels.layout import (
     STEP,
     THREAD,
     TILE_ROWS,
-    UNARY,
 )  # fmt: skip
-from absint.kernels.leaves import leaf_runner
-from absint.kernels.memory import INLINE, REALS, call2, call3, i32s, i64s, u8s, u16s
+from absint.kernels.leaves import BOTH, BY_BLOCKS, BY_ROWS, leaf_runner
+from absint.kernels.memory import INLINE, REALS, i32s, i64s, u8s, u16s
+from absint.kernels.specialisation import specialisers
 from absint.kernels.strips import load_strip, store_packed, trailing_zeros
 from absint.kernels.tiles import rows_between
 from absint.ops import vectors
@@ -42,180 +34,18 @@ from absint.precision import Precision
 
 EVERY_LANE = (1 << REGION_LANES) - 1
 
+BLOCK = 4
+"""Rows and columns of a block of a leaf."""
+ACROSS = REGION_LEAF // BLOCK
+"""Blocks in a row of a leaf."""
+
 
 def region_drawers(precision: Precision) -> Any:
     """The functions that begin a frame and that draw a tile, for a precision."""
     reals = REALS[precision.value]
-    single = precision is Precision.F32
-    size = precision.dtype.itemsize
-    load = vectors.load_f32 if single else vectors.load_f64
-    splat, mask_bits = vectors.splat, vectors.mask_bits
-    upper_end = vectors.LANES * size
-    nan_flags = 2 * upper_end
+    nan_flags = 2 * vectors.LANES * precision.dtype.itemsize
+    bound, spread_demand, specialise = specialisers(precision)
     run_pixels = leaf_runner(precision)
-
-    @njit(**INLINE)
-    def record(operand, records, specials, record_bytes):
-        """Where the bounds of an operand are."""
-        return (records + operand * record_bytes) if operand >= 0 else (specials + ~operand * record_bytes)
-
-    @njit(**INLINE)
-    def winners(kind, a, b):
-        """The lanes in which min or max is its first operand, and those in which it is its second, in bits.
-
-        NaN wins, so the operand that is left out must be a number; a tie gives the second.
-        """
-        a_nan, b_nan = i64s(a + nan_flags)[0], i64s(b + nan_flags)[0]
-        if kind == LEAST:
-            first = mask_bits(load(a + upper_end) < load(b))
-            second = mask_bits(load(b + upper_end) <= load(a))
-        else:
-            first = mask_bits(load(a) > load(b + upper_end))
-            second = mask_bits(load(b) >= load(a + upper_end))
-        first &= ~b_nan
-        return first, second & ~a_nan & ~first
-
-    @njit(error_model="numpy")
-    def bound(region, thread, steps, count, items):
-        """Bounds of every step on sixteen regions, and in which of them its predicates are true or false."""
-        records, specials, record_bytes = (
-            thread[REGION_THREAD.records], thread[REGION_THREAD.specials], region[REGIONS.record_bytes],
-        )  # fmt: skip
-        truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
-        kinds, kernels = u8s(region[REGIONS.kind]), i64s(region[REGIONS.interval_kernels])
-        ends = reals(region[REGIONS.ends])
-        for i in range(count):
-            node, a, b = (
-                np.int64(steps[STEP * i]), np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2]),
-            )  # fmt: skip
-            kind = kinds[node]
-            if kind == ALL_OF or kind == ANY_OF:
-                holds, fails = -np.int64(kind == ALL_OF), -np.int64(kind == ANY_OF)
-                for k in range(a, a + b):
-                    item = np.int64(items[k])
-                    if kind == ALL_OF:
-                        holds &= truth[item]
-                        fails |= falsity[item]
-                    else:
-                        holds |= truth[item]
-                        fails &= falsity[item]
-                truth[i] = holds
-                falsity[i] = fails
-                continue
-            first = record(a, records, specials, record_bytes)
-            if kind == IN_BAND:
-                low, high = splat(ends[2 * node]), splat(ends[2 * node + 1])
-                lower, upper = load(first), load(first + upper_end)
-                truth[i] = mask_bits((lower >= low) & (upper <= high)) & ~i64s(first + nan_flags)[0]
-                falsity[i] = mask_bits((upper < low) | (lower > high))
-            elif kind == UNARY:
-                call2(kernels[node], records + i * record_bytes, first)
-            else:
-                second = record(b, records, specials, record_bytes)
-                call3(kernels[node], records + i * record_bytes, first, second)
-
-    @njit(error_model="numpy")
-    def spread_demand(region, thread, steps, count, items, undecided):
-        """In which regions each step is still needed."""
-        records, specials, record_bytes = (
-            thread[REGION_THREAD.records], thread[REGION_THREAD.specials], region[REGIONS.record_bytes],
-        )  # fmt: skip
-        truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
-        live, kinds = i64s(thread[REGION_THREAD.live]), u8s(region[REGIONS.kind])
-        for i in range(count):
-            live[i] = 0
-        live[count - 1] = undecided
-        for i in range(count - 1, -1, -1):
-            here = live[i]
-            if here == 0:
-                continue
-            kind = kinds[np.int64(steps[STEP * i])]
-            a, b = np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2])
-            if kind == ALL_OF or kind == ANY_OF:
-                for k in range(a, a + b):
-                    item = np.int64(items[k])
-                    live[item] |= here & ~(truth[item] | falsity[item])
-                continue
-            keep_a = keep_b = here
-            if kind == LEAST or kind == GREATEST:
-                first, second = winners(
-                    kind,
-                    record(a, records, specials, record_bytes),
-                    record(b, records, specials, record_bytes),
-                )
-                keep_a, keep_b = here & ~second, here & ~first
-            if a >= 0:
-                live[a] |= keep_a
-            if kind != UNARY and kind != IN_BAND and b >= 0:
-                live[b] |= keep_b
-
-    @njit(error_model="numpy")
-    def specialise(region, thread, level, steps, count, items, undecided):
-        """Write the programs of the undecided regions. The root is each program's last step."""
-        records, specials, record_bytes = (
-            thread[REGION_THREAD.records], thread[REGION_THREAD.specials], region[REGIONS.record_bytes],
-        )  # fmt: skip
-        truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
-        live, kinds = i64s(thread[REGION_THREAD.live]), u8s(region[REGIONS.kind])
-        index = i32s(thread[REGION_THREAD.index])
-        most_steps, most_items = region[REGIONS.count], region[REGIONS.item_count]
-        out_steps = i32s(thread[REGION_THREAD.steps] + level * REGION_LANES * most_steps * STEP * 4)
-        out_items = i32s(thread[REGION_THREAD.items] + level * REGION_LANES * most_items * 4)
-        counts = i64s(thread[REGION_THREAD.counts] + level * REGION_LANES * 16)
-        # the steps and the items that each lane has so far
-        for lane in range(2 * REGION_LANES):
-            counts[lane] = 0
-        for i in range(count):
-            here = live[i]
-            if here == 0:
-                continue
-            node = steps[STEP * i]
-            kind = kinds[np.int64(node)]
-            a, b = np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2])
-            first = second = np.int64(0)
-            if kind == LEAST or kind == GREATEST:
-                first, second = winners(
-                    kind,
-                    record(a, records, specials, record_bytes),
-                    record(b, records, specials, record_bytes),
-                )
-            while here != 0:
-                lane = trailing_zeros(here)
-                here &= here - 1
-                bit = np.int64(1) << lane
-                place = REGION_LANES * i + lane
-                made = counts[2 * lane]
-                out = STEP * (most_steps * lane + made)
-                if kind == ALL_OF or kind == ANY_OF:
-                    begin = counts[2 * lane + 1]
-                    end = begin
-                    for k in range(a, a + b):
-                        item = np.int64(items[k])
-                        if (truth[item] | falsity[item]) & bit == 0:
-                            out_items[most_items * lane + end] = index[REGION_LANES * item + lane]
-                            end += 1
-                    if end == begin + 1:
-                        index[place] = out_items[most_items * lane + begin]
-                        continue
-                    counts[2 * lane + 1] = end
-                    out_steps[out + 1] = begin
-                    out_steps[out + 2] = end - begin
-                else:
-                    x = np.int64(index[REGION_LANES * a + lane]) if a >= 0 else a
-                    if first & bit:
-                        index[place] = x
-                        continue
-                    y = b
-                    if kind != UNARY and kind != IN_BAND and b >= 0:
-                        y = np.int64(index[REGION_LANES * b + lane])
-                    if second & bit:
-                        index[place] = y
-                        continue
-                    out_steps[out + 1] = x
-                    out_steps[out + 2] = y
-                out_steps[out] = node
-                index[place] = made
-                counts[2 * lane] = made + 1
 
     @njit(error_model="numpy")
     def set_samples(frame, region, thread, across, column0, row0, width, height):
@@ -248,6 +78,85 @@ def region_drawers(precision: Precision) -> Any:
             at = plane + strip * TILE_ROWS
             store_packed(at, load_strip(at) | rows)
 
+    @njit(**INLINE)
+    def gather(frame, region, thread, column, row, blocks):
+        """The samples of some blocks of a leaf, given in bits; how many blocks there are."""
+        xs, ys = reals(frame[FRAME.xs]), reals(frame[FRAME.ys])
+        x = reals(thread[REGION_THREAD.samples])
+        y = reals(thread[REGION_THREAD.samples] + REGION_LANES * region[REGIONS.row_bytes])
+        place = np.int64(0)
+        while blocks != 0:
+            block = trailing_zeros(blocks)
+            blocks &= blocks - 1
+            left, top = column + block % ACROSS * BLOCK, row + block // ACROSS * BLOCK
+            for r in range(BLOCK):
+                for c in range(BLOCK):
+                    x[place], y[place] = xs[left + c], ys[top + r]
+                    place += 1
+        return place >> 4
+
+    @njit(**INLINE)
+    def put(plane, column, row, block, bits):
+        """Or a block's bits into a plane: a nibble to a row. Column and row are the leaf's, in the tile."""
+        column += block % ACROSS * BLOCK
+        row += block // ACROSS * BLOCK
+        strip = u8s(plane + (column >> 3) * TILE_ROWS + row)
+        for r in range(BLOCK):
+            strip[r] |= (bits >> BLOCK * r & 15) << (column & 4)
+
+    @njit(error_model="numpy")
+    def draw_rows(frame, region, thread, scratch, plane, column0, row0, column, row, steps, count, items):
+        """Draw a leaf at a column and row of a tile by its program, all of it."""
+        xs, ys = reals(frame[FRAME.xs]), reals(frame[FRAME.ys])
+        places = i64s(region[REGIONS.special_places])
+        x, y = reals(scratch + places[0]), reals(scratch + places[1])
+        for c in range(REGION_LEAF):
+            x[c] = xs[column0 + column + c]
+        for r in range(REGION_LEAF):
+            y[r] = ys[row0 + row + r]
+        found = u16s(run_pixels(region, thread, BY_ROWS, steps, count, items, np.int64(REGION_LEAF)))
+        one = u8s(plane + (column >> 3) * TILE_ROWS + row)
+        two = u8s(plane + ((column >> 3) + 1) * TILE_ROWS + row)
+        for r in range(REGION_LEAF):
+            one[r] |= found[r] & 255
+            two[r] |= found[r] >> 8
+
+    @njit(**INLINE)
+    def gain(region, steps, count):
+        """What it gains to bound a leaf's blocks."""
+        gains = i32s(region[REGIONS.gains])
+        result = np.int64(0)
+        for i in range(count):
+            result += gains[np.int64(steps[STEP * i])]
+        return result
+
+    @njit(error_model="numpy")
+    def draw_leaf(frame, region, thread, scratch, plane, column0, row0, column, row, steps, count, items):
+        """Draw a leaf at a column and row of a tile by its program."""
+        where = column0, row0, column, row
+        if gain(region, steps, count) <= 0:
+            draw_rows(frame, region, thread, scratch, plane, *where, steps, count, items)
+            return
+        truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
+        left, top = column0 + column, row0 + row
+        inside = set_samples(frame, region, thread, ACROSS, left, top, np.int64(BLOCK), np.int64(BLOCK))
+        bound(region, thread, steps, count, items)
+        filled = truth[count - 1] & inside
+        undecided = inside & ~(truth[count - 1] | falsity[count - 1])
+        if undecided == EVERY_LANE:
+            draw_rows(frame, region, thread, scratch, plane, *where, steps, count, items)
+            return
+        while filled != 0:
+            put(plane, column, row, trailing_zeros(filled), np.int64(EVERY_LANE))
+            filled &= filled - 1
+        if undecided == 0:
+            return
+        blocks = gather(frame, region, thread, left, top, undecided)
+        found = u16s(run_pixels(region, thread, BY_BLOCKS, steps, count, items, blocks))
+        for i in range(blocks):
+            put(plane, column, row, trailing_zeros(undecided), np.int64(found[i]))
+            undecided &= undecided - 1
+
     @njit(error_model="numpy")
     def draw_regions(frame, tile_thread, column0, row0, rows):
         """Or the pixels in which the region program holds into plane 0 of a tile of up to 64 rows."""
@@ -257,9 +166,6 @@ def region_drawers(precision: Precision) -> Any:
         )  # fmt: skip
         truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
         most_steps, most_items = region[REGIONS.count], region[REGIONS.item_count]
-        xs, ys = reals(frame[FRAME.xs]), reals(frame[FRAME.ys])
-        special_places = i64s(region[REGIONS.special_places])
-        x, y = reals(scratch + special_places[0]), reals(scratch + special_places[1])
         large, small = np.int64(64), np.int64(REGION_LEAF)
 
         inside = set_samples(frame, region, thread, REGION_LANES, column0, row0, large, large)
@@ -299,27 +205,32 @@ def region_drawers(precision: Precision) -> Any:
             while open_lanes != 0:
                 inner = trailing_zeros(open_lanes)
                 open_lanes &= open_lanes - 1
-                column, row = left + inner % 4 * small, inner // 4 * small
-                for c in range(REGION_LEAF):
-                    x[c] = xs[column0 + column + c]
-                for r in range(REGION_LEAF):
-                    y[r] = ys[row0 + row + r]
                 leaf = REGION_LANES + inner
-                steps = i32s(thread[REGION_THREAD.steps] + leaf * most_steps * STEP * 4)
-                items = i32s(thread[REGION_THREAD.items] + leaf * most_items * 4)
-                masks = run_pixels(region, thread, scratch, steps, inner_counts[2 * inner], items, small)
-                found = u16s(masks)
-                one = u8s(plane + (column >> 3) * TILE_ROWS + row)
-                two = u8s(plane + ((column >> 3) + 1) * TILE_ROWS + row)
-                for r in range(REGION_LEAF):
-                    one[r] |= found[r] & 255
-                    two[r] |= found[r] >> 8
+                draw_leaf(
+                    frame, region, thread, scratch, plane, column0, row0,
+                    left + inner % 4 * small, inner // 4 * small,
+                    i32s(thread[REGION_THREAD.steps] + leaf * most_steps * STEP * 4),
+                    inner_counts[2 * inner],
+                    i32s(thread[REGION_THREAD.items] + leaf * most_items * 4),
+                )  # fmt: skip
 
     @njit(error_model="numpy")
     def begin_regions(frame, tile_thread):
-        """The bounds of what is fixed for a frame: the values themselves."""
+        """The special operands: bounds of those that are fixed for a frame, and where leaves find them."""
         region, thread = i64s(frame[FRAME.regions]), i64s(tile_thread[THREAD.regions])
-        places = i64s(region[REGIONS.special_places])
+        places, given = i64s(region[REGIONS.special_places]), u8s(region[REGIONS.special_classes])
+        sources, classes = (
+            i64s(thread[REGION_THREAD.sources]), u8s(thread[REGION_THREAD.source_classes]),
+        )  # fmt: skip
+        specials = 2 + region[REGIONS.fixed]
+        for i in range(specials):
+            sources[i] = sources[specials + i] = tile_thread[THREAD.scratch] + places[i]
+            classes[i] = classes[specials + i] = given[i]
+        for i in range(2):
+            sources[specials + i] = (
+                thread[REGION_THREAD.samples] + i * REGION_LANES * region[REGIONS.row_bytes]
+            )
+            classes[specials + i] = BOTH
         for i in range(2, 2 + region[REGIONS.fixed]):
             at = thread[REGION_THREAD.specials] + i * region[REGIONS.record_bytes]
             value = reals(tile_thread[THREAD.scratch] + places[i])[0]

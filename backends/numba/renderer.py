@@ -77,23 +77,27 @@ def region_block(program: RegionProgram, precision: Precision) -> Block:
         kind=program.kind, interval_kernels=intervals, row_kernels=np.ascontiguousarray(rows),
         ends=program.ends.astype(precision.dtype), fixed=len(program.special_places) - 2,
         special_places=program.special_places, special_classes=program.special_classes,
-        record_bytes=record_dtype(precision).itemsize, row_bytes=REGION_LANES * precision.dtype.itemsize,
+        gains=program.gains(), record_bytes=record_dtype(precision).itemsize,
+        row_bytes=REGION_LANES * precision.dtype.itemsize,
     )  # fmt: skip
 
 
 def region_thread_block(program: RegionProgram, precision: Precision) -> Block:
     """The memory of a thread for regions. Most of it is touched only where a region is still large."""
     n, m, record = len(program), len(program.items), record_dtype(precision).itemsize
+    specials = len(program.special_places)
     row = REGION_LANES * precision.dtype.itemsize
     return Block(
         REGION_THREAD,
         records=aligned(n * record, np.uint8),
-        specials=aligned(len(program.special_places) * record, np.uint8),
+        specials=aligned(specials * record, np.uint8),
         truth=aligned(n, np.int64), falsity=aligned(n, np.int64), live=aligned(n, np.int64),
         index=aligned(n * REGION_LANES, np.int32),
         steps=aligned(2 * REGION_LANES * n * STEP, np.int32),
         items=aligned(2 * REGION_LANES * m + 1, np.int32),
         counts=aligned(2 * REGION_LANES * 2, np.int64),
+        samples=aligned(2 * REGION_LEAF * row, np.uint8),
+        sources=aligned(2 * specials, np.int64), source_classes=aligned(2 * specials, np.uint8),
         places=aligned(n, np.int64), classes=aligned(n, np.uint8), last=aligned(n, np.int32),
         free_rows=aligned(n, np.int64), free_blocks=aligned(n, np.int64),
         slots=aligned(n * (REGION_LEAF + 1) * row, np.uint8), masks=aligned(n * REGION_LEAF, np.uint16),
