@@ -123,8 +123,11 @@ def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(tmp_path: Path
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT)
     assert process.stdin is not None
-    # more than a pipe holds: once it is written, the command is at work, which will take it minutes
-    lines = ["x var-x", "y var-y", "s0 mul x y"] + [f"s{i + 1} sin s{i}" for i in range(20_000)]
+    # more than a pipe holds: once it is written, the command is at work, which will take it minutes, for the
+    # sine of a large multiple may be anything, so that no bounds decide a pixel
+    lines = ["x var-x", "y var-y", "k const 77", "s0 mul x y"]
+    for i in range(10_000):
+        lines += [f"m{i} mul s{i} k", f"s{i + 1} sin m{i}"]
     process.stdin.write("\n".join(lines).encode())
     process.stdin.close()
     process.stdin = None
