@@ -24,7 +24,7 @@ from .variability import variability_of
 
 class Ranges(NamedTuple):
     """Of n nodes: `lower` and `upper` float64[n], which hold numbers of the precision, `may_nan` uint8[n],
-    and `variables` uint8[n], on how many variables each depends, 2 standing for more than one.
+    and `variables` uint8[n], on how many variables each depends, 2 standing for more than one. Of predicates 0.
     """
 
     lower: NDArray[np.float64]
@@ -52,11 +52,12 @@ class RangesAnalysis:
             return _swept(program)
         bounds = np.array(bounds_of(program, analyses).bounds, dtype=np.float64)
         classes = np.array(variability_of(program, analyses), np.uint8)
+        real = program.graph.op < FIRST_PREDICATE
         return Ranges(
-            np.ascontiguousarray(bounds[:, 0]),
-            np.ascontiguousarray(bounds[:, 1]),
-            bounds[:, 2].astype(np.uint8),
-            np.minimum(np.bitwise_count(classes), 2).astype(np.uint8),
+            np.where(real, bounds[:, 0], 0.0),
+            np.where(real, bounds[:, 1], 0.0),
+            np.where(real, bounds[:, 2].astype(np.uint8), np.uint8(0)),
+            np.where(real, np.minimum(np.bitwise_count(classes), 2).astype(np.uint8), np.uint8(0)),
         )
 
 
@@ -87,6 +88,7 @@ def _swept(program: Program) -> Ranges:
         variables[node] = bit[name] if bit[name] < 1 << 62 else 3 << 62
     a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
     call(lowering_kernels()["classes"], n, a, b, variables, counts)
+    counts[graph.op >= FIRST_PREDICATE] = 0
     lower, upper = (np.ascontiguousarray(ends[:, 0].astype(np.float64)) for ends in swept[:2])
     return Ranges(lower, upper, (swept.may_nan & 1).astype(np.uint8), counts)
 
