@@ -32,6 +32,9 @@ from absint.kernels.tiles import rows_between
 from absint.ops import vectors
 from absint.precision import Precision
 
+REGION_SIZE = TILE_ROWS
+"""Rows and columns of the largest regions."""
+
 EVERY_LANE = (1 << REGION_LANES) - 1
 
 BLOCK = 4
@@ -157,62 +160,83 @@ def region_drawers(precision: Precision) -> Any:
             put(plane, column, row, trailing_zeros(undecided), np.int64(found[i]))
             undecided &= undecided - 1
 
+    @njit(**INLINE)
+    def program_at(region, thread, number):
+        """The program that `specialise` wrote for a lane, `number` counting on through the levels."""
+        steps = thread[REGION_THREAD.steps] + number * region[REGIONS.count] * STEP * 4
+        items = thread[REGION_THREAD.items] + number * region[REGIONS.item_count] * 4
+        return i32s(steps), i32s(items), i64s(thread[REGION_THREAD.counts])[2 * number]
+
     @njit(error_model="numpy")
-    def draw_regions(frame, tile_thread, column0, row0, rows):
-        """Or the pixels in which the region program holds into plane 0 of a tile of up to 64 rows."""
-        region, thread = i64s(frame[FRAME.regions]), i64s(tile_thread[THREAD.regions])
+    def draw_region(frame, region, thread, tile_thread, column0, row0, left, steps, items, count):
+        """Draw a region of 64 by 64, `left` columns into the tile, by its program: 16 of 16 by 16."""
         plane, window, scratch = (
             tile_thread[THREAD.planes], tile_thread[THREAD.window], tile_thread[THREAD.scratch],
         )  # fmt: skip
         truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
-        most_steps, most_items = region[REGIONS.count], region[REGIONS.item_count]
-        large, small = np.int64(64), np.int64(REGION_LEAF)
-
-        inside = set_samples(frame, region, thread, REGION_LANES, column0, row0, large, large)
-        steps, items, count = i32s(region[REGIONS.steps]), i32s(region[REGIONS.items]), most_steps
+        size = np.int64(REGION_LEAF)
+        inside = set_samples(frame, region, thread, 4, column0 + left, row0, size, size)
         bound(region, thread, steps, count, items)
         filled = truth[count - 1] & inside
         undecided = inside & ~(truth[count - 1] | falsity[count - 1])
         while filled != 0:
             lane = trailing_zeros(filled)
             filled &= filled - 1
-            fill(plane, window, lane * large, 0, large, large)
+            fill(plane, window, left + lane % 4 * size, lane // 4 * size, size, size)
         if undecided == 0:
             return
-        spread_demand(region, thread, steps, count, items, undecided)
-        specialise(region, thread, 0, steps, count, items, undecided)
-        counts = i64s(thread[REGION_THREAD.counts])
+        shorter = spread_demand(region, thread, steps, count, items, undecided)
+        specialise(region, thread, 1, steps, count, items, undecided & shorter)
         while undecided != 0:
             lane = trailing_zeros(undecided)
             undecided &= undecided - 1
-            left = lane * large
-            steps = i32s(thread[REGION_THREAD.steps] + lane * most_steps * STEP * 4)
-            items = i32s(thread[REGION_THREAD.items] + lane * most_items * 4)
-            count = counts[2 * lane]
-            inside = set_samples(frame, region, thread, 4, column0 + left, row0, small, small)
-            bound(region, thread, steps, count, items)
-            filled = truth[count - 1] & inside
-            open_lanes = inside & ~(truth[count - 1] | falsity[count - 1])
-            while filled != 0:
-                inner = trailing_zeros(filled)
-                filled &= filled - 1
-                fill(plane, window, left + inner % 4 * small, inner // 4 * small, small, small)
-            if open_lanes == 0:
-                continue
-            spread_demand(region, thread, steps, count, items, open_lanes)
-            specialise(region, thread, 1, steps, count, items, open_lanes)
-            inner_counts = i64s(thread[REGION_THREAD.counts] + REGION_LANES * 16)
-            while open_lanes != 0:
-                inner = trailing_zeros(open_lanes)
-                open_lanes &= open_lanes - 1
-                leaf = REGION_LANES + inner
-                draw_leaf(
-                    frame, region, thread, scratch, plane, column0, row0,
-                    left + inner % 4 * small, inner // 4 * small,
-                    i32s(thread[REGION_THREAD.steps] + leaf * most_steps * STEP * 4),
-                    inner_counts[2 * inner],
-                    i32s(thread[REGION_THREAD.items] + leaf * most_items * 4),
-                )  # fmt: skip
+            own_steps, own_items, own_count = steps, items, count
+            if shorter >> lane & 1:
+                own_steps, own_items, own_count = program_at(region, thread, REGION_LANES + lane)
+            draw_leaf(
+                frame, region, thread, scratch, plane, column0, row0,
+                left + lane % 4 * size, lane // 4 * size, own_steps, own_count, own_items,
+            )  # fmt: skip
+
+    @njit(error_model="numpy")
+    def draw_regions(frame, tile_thread, column0, row0, rows):
+        """Or the pixels in which the region program holds into plane 0 of a tile of up to 64 rows."""
+        region, thread = i64s(frame[FRAME.regions]), i64s(tile_thread[THREAD.regions])
+        truth, falsity = i64s(thread[REGION_THREAD.truth]), i64s(thread[REGION_THREAD.falsity])
+        steps, items, count = (
+            i32s(region[REGIONS.steps]), i32s(region[REGIONS.items]), region[REGIONS.count],
+        )  # fmt: skip
+        size = np.int64(REGION_SIZE)
+        inside = set_samples(frame, region, thread, REGION_LANES, column0, row0, size, size)
+        bound(region, thread, steps, count, items)
+        filled = truth[count - 1] & inside
+        undecided = inside & ~(truth[count - 1] | falsity[count - 1])
+        while filled != 0:
+            lane = trailing_zeros(filled)
+            filled &= filled - 1
+            fill(tile_thread[THREAD.planes], tile_thread[THREAD.window], lane * size, 0, size, size)
+        if undecided == 0:
+            return
+        shorter = spread_demand(region, thread, steps, count, items, undecided)
+        specialise(region, thread, 0, steps, count, items, undecided & shorter)
+        while undecided != 0:
+            lane = trailing_zeros(undecided)
+            undecided &= undecided - 1
+            own_steps, own_items, own_count = steps, items, count
+            if shorter >> lane & 1:
+                own_steps, own_items, own_count = program_at(region, thread, lane)
+            draw_region(
+                frame,
+                region,
+                thread,
+                tile_thread,
+                column0,
+                row0,
+                lane * size,
+                own_steps,
+                own_items,
+                own_count,
+            )
 
     @njit(error_model="numpy")
     def begin_regions(frame, tile_thread):

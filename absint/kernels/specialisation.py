@@ -103,7 +103,7 @@ def specialisers(precision: Precision) -> Any:
 
     @njit(error_model="numpy")
     def spread_demand(region, thread, steps, count, items, undecided):
-        """In which regions each step is still needed."""
+        """In which regions each step is still needed. Returns the regions whose program is shorter now."""
         records, specials, record_bytes = (
             thread[REGION_THREAD.records], thread[REGION_THREAD.specials], region[REGIONS.record_bytes],
         )  # fmt: skip
@@ -112,8 +112,10 @@ def specialisers(precision: Precision) -> Any:
         for i in range(count):
             live[i] = 0
         live[count - 1] = undecided
+        shorter = np.int64(0)
         for i in range(count - 1, -1, -1):
             here = live[i]
+            shorter |= undecided & ~here
             if here == 0:
                 continue
             kind = kinds[np.int64(steps[STEP * i])]
@@ -121,7 +123,9 @@ def specialisers(precision: Precision) -> Any:
             if kind == ALL_OF or kind == ANY_OF:
                 for k in range(a, a + b):
                     item = np.int64(items[k])
-                    live[item] |= here & ~(truth[item] | falsity[item])
+                    decided = truth[item] | falsity[item]
+                    shorter |= here & decided
+                    live[item] |= here & ~decided
                 continue
             keep_a = keep_b = here
             if kind == LEAST or kind == GREATEST:
@@ -131,14 +135,16 @@ def specialisers(precision: Precision) -> Any:
                     record(b, records, specials, record_bytes),
                 )
                 keep_a, keep_b = here & ~second, here & ~first
+                shorter |= here & (first | second)
             if a >= 0:
                 live[a] |= keep_a
             if kind != UNARY and kind != IN_BAND and b >= 0:
                 live[b] |= keep_b
+        return shorter
 
     @njit(error_model="numpy")
-    def specialise(region, thread, level, steps, count, items, undecided):
-        """Write the programs of the undecided regions. The root is each program's last step."""
+    def specialise(region, thread, level, steps, count, items, lanes):
+        """Write the programs of some undecided regions. The root is each program's last step."""
         records, specials, record_bytes = (
             thread[REGION_THREAD.records], thread[REGION_THREAD.specials], region[REGIONS.record_bytes],
         )  # fmt: skip
@@ -153,7 +159,7 @@ def specialisers(precision: Precision) -> Any:
         for lane in range(2 * REGION_LANES):
             counts[lane] = 0
         for i in range(count):
-            here = live[i]
+            here = live[i] & lanes
             if here == 0:
                 continue
             node = steps[STEP * i]
