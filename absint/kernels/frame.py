@@ -27,6 +27,7 @@ from absint.kernels.strips import (
     atomic_store,
     atomic_swap_if,
     bits_of,
+    give_way,
     load8,
     relax,
     repeat8,
@@ -225,8 +226,12 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                     write_tile(frame, thread, tile)
                     atomic_store(state, DONE)
                 taken += 1
+            looks = np.int64(0)
             while most < 0 and atomic_load(state) != DONE:
                 relax()
+                looks += 1
+                if looks & 255 == 0:  # whoever writes the tile may be waiting for a processor
+                    give_way()
         return taken
 
     address = types.int64

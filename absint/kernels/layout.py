@@ -71,7 +71,7 @@ FRAME = places(
     "Frame",
     # the plan
     "code starts top_boxes terms sums sum_numbers instructions tapes tape_bands tape_ends "
-    "prologue_first prologue_last x_tape_first x_tape_last y_tape_first y_tape_last x_tables y_tables z "
+    "prologue_first prologue_last x_tape_first x_tape_last y_tape_first y_tape_last z "
     "boxes box_count thresholds_x count_x thresholds_y count_y "
     # the view
     "xs ys ys_rising width height height_z image row_stride streaming tile_rows tiles "

@@ -86,21 +86,27 @@ def at_key(place, like):
     return magnitude if place >= 0 else -magnitude
 
 
-def _caller(arity: int) -> Any:
-    """Calls a kernel that is given as an address and takes `arity` int64 arguments."""
+def _caller(arity: int, answers: bool = False) -> Any:
+    """Calls a kernel that is given as an address and takes `arity` int64 arguments; returns what it answers,
+    an int64, or nothing.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kernel = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * arity)
-        builder.call(builder.inttoptr(arguments[0], kernel.as_pointer()), arguments[1:])
-        return context.get_dummy_value()
+        given = ir.IntType(64) if answers else ir.VoidType()
+        kernel = ir.FunctionType(given, [ir.IntType(64)] * arity)
+        answer = builder.call(builder.inttoptr(arguments[0], kernel.as_pointer()), arguments[1:])
+        return answer if answers else context.get_dummy_value()
 
     names = [f"x{i}" for i in range(arity)]
     namespace: dict[str, Any] = {"types": types, "codegen": codegen}
     text = f"def call(typingctx, kernel, {', '.join(names)}):\n"
-    text += f"    return types.void(*[types.int64] * {arity + 1}), codegen\n"
+    text += f"    return types.{'int64' if answers else 'void'}(*[types.int64] * {arity + 1}), codegen\n"
     exec(text, namespace)
     return intrinsic(namespace["call"])
 
 
 call2, call3, call4, call6 = map(_caller, (2, 3, 4, 6))
 """`call3(kernel, a, b, c)` calls the kernel at an address."""
+
+ask3 = _caller(3, answers=True)
+"""The same of a kernel that returns an int64."""

@@ -2,8 +2,11 @@
 
 Nobody waits for a helper: it is woken, and when it comes there may be nothing left to do. The thread that
 asked for the picture makes all tiles that are not finished when none is left to take, also those that a
-helper has taken; so a helper that the system has put aside costs nothing but its own tile. After a frame a
-helper looks for the next one for a while, giving way to others, and then sleeps.
+helper has taken, unless it is just writing them. After a frame a helper looks for the next one for a while,
+giving way to others, and then sleeps.
+
+A helper may be in a frame long after its picture is finished or given up. So whatever a frame refers to is
+kept here from before helpers may join it until it is over and none is in it.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from absint.kernels.layout import AWAKE, HELPER_WORDS, JOINED, MAILBOX
+from absint.kernels.layout import AWAKE, HELPER_WORDS
+from absint.native import Unit
 
-from .memory import Block, aligned
+from .memory import aligned
 
 PATIENCE = 2000
 """Looks at the mailbox before a helper sleeps, roughly a millisecond."""
@@ -25,51 +29,38 @@ PATIENCE = 2000
 REST = 20
 """Seconds to rest for a second that was lost."""
 
+MOST = 256
+"""Helpers of a process."""
+
 
 class Crew:
-    """The helpers of a process, and the frame that they may join. One frame at a time has helpers."""
+    """The helpers of a process, and the frames that they may be in. One frame at a time can be joined."""
 
     def __init__(self) -> None:
-        self._most = 256
-        self._words = aligned((self._most + 1) * HELPER_WORDS, np.int64)
+        self._words = aligned((MOST + 1) * HELPER_WORDS, np.int64)
         self._words[:] = 0
         self.address = self._words.ctypes.data
-        self._helpers: list[threading.Semaphore] = []
-        self._threads: list[threading.Thread] = []
-        self._kept: list[tuple[int, Block]] = []
+        self._helpers: list[tuple[threading.Thread, threading.Semaphore]] = []
+        self._kept: dict[int, object] = {}
+        self._over: set[int] = set()
         self._stopping = False
         self._resting_until = 0.0
         self._lock = threading.Lock()
 
-    def offer(self, frame: Block, helpers: int, join: Any, now: float) -> bool:
-        """Let helpers join a frame, through the kernel `join`; False if they rest or another frame has them.
-
-        `now`: seconds, as of `time.perf_counter`.
+    def wake(self, helpers: int, kernels: Unit, now: float) -> bool:
+        """Have so many helpers, at most `MOST`, look for a frame, or as many as the system lets be; false if
+        they rest or there are none. `now`: seconds, as of `time.perf_counter`.
         """
-        if now < self._resting_until or not self._lock.acquire(blocking=False):
+        if now < self._resting_until:
             return False
-        if self._kept:
-            self._forget()
-        while len(self._helpers) < min(helpers, self._most):
-            self._start(join)
-        self._words[MAILBOX] = frame.address
-        for helper in range(helpers):
-            awake = (helper + 1) * HELPER_WORDS + AWAKE
+        if len(self._helpers) < helpers:
+            self._start(helpers, kernels)
+        for helper, (_, woken) in enumerate(self._helpers[:helpers], 1):
+            awake = helper * HELPER_WORDS + AWAKE
             if not self._words[awake]:
                 self._words[awake] = 1
-                self._helpers[helper].release()
-        return True
-
-    def withdraw(self, frame: Block) -> bool:
-        """End what `offer` began; whether some helper is still in the frame, which is then kept until it
-        leaves.
-        """
-        self._words[MAILBOX] = 0
-        self._lock.release()
-        if self._joined(frame.address):
-            self._kept.append((frame.address, frame))
-            return True
-        return False
+                woken.release()
+        return bool(self._helpers)
 
     def rest(self, now: float, lost: float) -> None:
         """Have helpers rest if a frame lost some seconds through them: long enough to make that a small part.
@@ -80,46 +71,64 @@ class Crew:
         if lost > 0:
             self._resting_until = now + REST * lost
 
-    def _joined(self, address: int) -> bool:
-        """Whether some helper is in the frame."""
-        words = self._words
-        return any(
-            words[(helper + 1) * HELPER_WORDS + JOINED] == address for helper in range(len(self._helpers))
-        )
+    def keep(self, frame: int, owners: object) -> None:
+        """Keep all that the frame at an address refers to, until it is `over` and no helper is in it."""
+        self._over.discard(frame)
+        self._kept[frame] = owners
 
-    def _forget(self) -> None:
-        """Let go of frames that every helper has left."""
-        self._kept = [(address, frame) for address, frame in self._kept if self._joined(address)]
+    def over(self, frame: int, kernels: Unit) -> None:
+        """No helper will join the frame from now on. Lets go of all frames of which that is so, and in which
+        no helper is.
+        """
+        self._over.add(frame)
+        for other in [address for address in self._over if not self.is_in(address, kernels)]:
+            self._over.discard(other)
+            self._kept.pop(other, None)
 
-    def _start(self, join: Any) -> None:
-        """One more helper."""
-        number = len(self._helpers)
-        woken = threading.Semaphore(0)
+    def is_in(self, frame: int, kernels: Unit) -> bool:
+        """Whether some helper is in the frame at an address."""
+        return bool(kernels["is_joined"](self.address, frame, len(self._helpers)))
 
-        def work() -> None:
-            while True:
-                woken.acquire()
-                if self._stopping:
+    def _start(self, helpers: int, kernels: Unit) -> None:
+        """More helpers, up to so many; fewer if the system refuses them."""
+        join = kernels["join_frames"]
+        with self._lock:
+            while len(self._helpers) < helpers:
+                number, woken = len(self._helpers), threading.Semaphore(0)
+                thread = threading.Thread(
+                    target=self._work, args=(number, woken, join), name=f"absint-helper-{number}", daemon=True
+                )
+                try:
+                    thread.start()
+                except RuntimeError:
                     return
-                join(self.address, number, PATIENCE)
+                self._helpers.append((thread, woken))
 
-        thread = threading.Thread(target=work, name=f"absint-helper-{number}", daemon=True)
-        self._helpers.append(woken)
-        self._threads.append(thread)
-        thread.start()
+    def _work(self, number: int, woken: threading.Semaphore, join: Any) -> None:
+        """What a helper's thread does."""
+        while True:
+            woken.acquire()
+            if self._stopping:
+                return
+            join(self.address, number, PATIENCE)
 
     def stop(self) -> None:
         """End all helpers."""
         self._stopping = True
-        self._words[MAILBOX] = 0
-        for woken in self._helpers:
+        for _, woken in self._helpers:
             woken.release()
-        for thread in self._threads:
+        for thread, _ in self._helpers:
             thread.join(1.0)
 
 
 crew = Crew()
-atexit.register(crew.stop)
+
+
+def _stop() -> None:
+    crew.stop()
+
+
+atexit.register(_stop)
 
 
 def _after_fork() -> None:

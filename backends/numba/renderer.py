@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,18 @@ from . import crew as crews
 from .memory import LINE, Block, aligned
 
 WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
+
+STREAMED = 1 << 23
+"""Bytes of an image that is written past the caches: it would not stay in them."""
+
+SLICE = 0.05
+"""Seconds that kernels run before Python may look for Ctrl-C."""
+
+WORTH_WAKING = 60e-6
+"""Seconds that a frame must last to be worth a helper."""
+
+SLACK = 1.2
+"""Helpers have done harm if a frame takes this many times what one thread would need."""
 
 
 def thread_block(plan: Plan, precision: Precision) -> Block:
@@ -122,7 +136,6 @@ class Frame:
         tops = len(plan.starts)
         room = -(-tops // 8) * 8
         real = precision.dtype
-        self.width, self.height = width, height
         self.tiles = tile_rows * tile_columns
         self.helpers = 0
         self.states = np.zeros(self.tiles, np.int64)
@@ -155,19 +168,6 @@ def _none(count: int) -> NDArray[np.float64]:
     return np.full(count, np.nan)
 
 
-STREAMED = 1 << 23
-"""Bytes of an image that is written past the caches: it would not stay in them."""
-
-SLICE = 0.05
-"""Seconds that kernels run before Python may look for Ctrl-C."""
-
-WORTH_WAKING = 60e-6
-"""Seconds that a frame must last to be worth a helper."""
-
-SLACK = 1.2
-"""Helpers have done harm if a frame takes this many times what one thread would need."""
-
-
 class Renderer:
     """Draws frames of one plan. One picture at a time."""
 
@@ -184,6 +184,7 @@ class Renderer:
         self._seconds_per_tile = 0.0
         """Of one thread that nothing disturbs: the least that was seen lately; 0 at first."""
         self._lock = threading.Lock()
+        _renderers.add(self)
 
     def image(self, view: View, threads: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """uint8[height, width], drawn by up to `threads` threads."""
@@ -194,13 +195,24 @@ class Renderer:
             frame.block.words[FRAME.row_stride] = image.strides[0]
             apart = image.nbytes >= STREAMED and not (image.ctypes.data | image.strides[0]) % LINE
             frame.block.words[FRAME.streaming] = apart
-            self._draw(frame, threads)
+            self._draw(frame, image, threads)
         return image
 
+    def after_fork(self) -> None:
+        """In a child process: forget what threads of the parent were doing."""
+        self._lock = threading.Lock()
+        self._frame = None
+
     def _frame_of(self, view: View) -> Frame:
-        """The frame of a view, ready to be drawn. That of the last view is used again."""
+        """The frame of a view, ready to be drawn. That of the last view is used again, unless a helper is
+        still in it.
+        """
         known = self._frame
-        if known is None or (known[0] is not view and known[0] != view):
+        if (
+            known is None
+            or (known[0] is not view and known[0] != view)
+            or (known[1].helpers and crews.crew.is_in(known[1].block.address, self._crew))
+        ):
             known = self._frame = view, Frame(self._plan, self._regions, view, self._precision)
         frame = known[1]
         frame.states.fill(0)
@@ -208,58 +220,79 @@ class Renderer:
         self._kernels["prepare"](frame.block.address)
         return frame
 
-    def _draw(self, frame: Frame, threads: int) -> None:
-        tiles, block = frame.tiles, frame.block
-        helpers = min(threads, tiles) - 1
-        offered = False
+    def _draw(self, frame: Frame, image: NDArray[np.uint8], threads: int) -> None:
+        tiles, address = frame.tiles, frame.block.address
+        helpers = min(threads, tiles, crews.MOST + 1) - 1
         alone = self._seconds_per_tile * tiles
         start = time.perf_counter()
-        if helpers > 0 and alone > WORTH_WAKING:
-            if frame.helpers != helpers:
-                self._admit(frame, helpers)
-            offered = crews.crew.offer(block, helpers, self._crew["join_frames"], start)
+        together = (
+            helpers > 0
+            and alone > WORTH_WAKING
+            and self._admitted(frame, helpers)
+            and crews.crew.wake(helpers, self._crew, start)
+        )
         try:
+            if together:
+                crews.crew.keep(address, (self, frame, image))
             begun = time.perf_counter()
-            made = self._take(block, tiles)
-            seconds = time.perf_counter() - begun
-            if offered:
-                self._kernels["draw"](block.address, self._threads[0].address, -1)
+            made = self._take(frame, together)
+            end = time.perf_counter()
             if made:
-                self._note_pace(seconds / made)
-        except BaseException:  # Ctrl-C: the image may be gone as soon as this is left
-            self._crew["abandon"](block.address)
+                self._note_pace((end - begun) / made)
+        except BaseException:  # Ctrl-C: the caller may change the image as soon as this is left
+            self._crew["abandon"](address)
             raise
         finally:
-            if offered and crews.crew.withdraw(block):
-                self._frame = None  # its memory is in use: the next picture gets a new one
-        if offered:
-            end = time.perf_counter()
+            if together:
+                crews.crew.over(address, self._crew)
+        if together:
             crews.crew.rest(end, end - start - SLACK * alone)
 
-    def _admit(self, frame: Frame, helpers: int) -> None:
-        """Tell a frame with what memory helpers may join it."""
-        while len(self._threads) <= helpers:
-            self._threads.append(thread_block(self._plan, self._precision))
-        addresses = np.array([thread.address for thread in self._threads[1 : helpers + 1]], np.int64)
-        frame.block.set(helper_threads=addresses, helpers=helpers, draw=self._draw_address)
-        frame.helpers = helpers
+    def _admitted(self, frame: Frame, helpers: int) -> bool:
+        """Tell a frame with what memory helpers may join it; false if there is none to be had."""
+        if frame.helpers != helpers:
+            try:
+                while len(self._threads) <= helpers:
+                    self._threads.append(thread_block(self._plan, self._precision))
+            except MemoryError:
+                return False
+            addresses = np.array([thread.address for thread in self._threads[1 : helpers + 1]], np.int64)
+            frame.block.set(helper_threads=addresses, helpers=helpers, draw=self._draw_address)
+            frame.helpers = helpers
+        return True
 
     def _note_pace(self, seconds: float) -> None:
         """Believe a faster pace at once and a slower one in time: most slow frames were disturbed ones."""
         known = self._seconds_per_tile
         self._seconds_per_tile = min(seconds, 1.05 * known) if known else seconds
 
-    def _take(self, block: Block, tiles: int) -> int:
+    def _take(self, frame: Frame, together: bool) -> int:
         """Make tiles until none is left; how many this thread made."""
-        draw, mine = self._kernels["draw"], self._threads[0].address
+        address, mine = frame.block.address, self._threads[0].address
+        draw, alone = self._crew["draw_together"], self._kernels["draw"]
         known = self._seconds_per_tile
         most = max(1, int(SLICE / known)) if known else 4
         made = 0
         while True:
             start = time.perf_counter()
-            taken = int(draw(block.address, mine, most))
+            if together:
+                taken = int(draw(crews.crew.address, address, mine, most))
+            else:
+                taken = int(alone(address, mine, most))
             made += taken
             if taken < most:
                 return made
             rate = most / max(time.perf_counter() - start, 1e-6)
             most = max(1, min(8 * most, int(SLICE * rate)))
+
+
+_renderers: weakref.WeakSet[Renderer] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for renderer in list(_renderers):
+        renderer.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -2,59 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import threading
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from absint import models
-from absint.analysis import Analyses
-from absint.backend import find_backend
-from absint.backends.numba import Numba, NumbaExecutable
+from absint.backends.numba import Numba
 from absint.errors import DomainError, UsageError
 from absint.expr import X, Y, Z, exp, ln, maximum, minimum, sqrt, square, to_graph
-from absint.graph import Graph
-from absint.manager import PassManager, parse_pipeline
 from absint.precision import Precision
-from absint.program import Program, Promise
+from absint.program import Program
 from absint.view import Grid, View
 from absint.vm import parse_vm, read_vm
+from tests.drawing import F32, F64, LOWERING, assert_drawn, executable, expected, run_python
 from tests.operands import scaled
 from tests.random_models import random_model
 
-F32, F64 = Precision
-LOWERING = "cse,predicates,flatten,bands,contract"
 PIPELINES = ("", LOWERING, "fold,simplify,cse,signdemand,minmax,dce," + LOWERING.removeprefix("cse,"))
 PRECISIONS = pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
 
 DISC = sqrt(square(X) + square(Y)) - 0.7
-
-
-def executable(
-    graph: Graph, view: View, precision: Precision = F32, pipeline: str = LOWERING, threads: int = 1
-) -> NumbaExecutable:
-    start = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
-    program, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
-    return Numba().compile(program, threads)
-
-
-def expected(graph: Graph, view: View, precision: Precision = F32) -> NDArray[np.uint8]:
-    return find_backend("reference").compile(Program(graph, precision)).image(view)
-
-
-def assert_drawn(
-    graph: Graph, view: View, precision: Precision = F32, pipeline: str = LOWERING, threads: int = 1
-) -> None:
-    got = executable(graph, view, precision, pipeline, threads).image(view)
-    wrong = np.argwhere(got != expected(graph, view, precision))
-    assert not len(wrong), f"{len(wrong)} pixels differ, the first at row, column {wrong[0]}"
 
 
 SIZES = [(1, 1), (7, 13), (1, 200), (1500, 3), (16, 16), (65, 64), (100, 77), (1025, 65)]
@@ -137,38 +107,6 @@ def test_z_may_differ_from_picture_to_picture() -> None:
     assert program.box.contains(View.square(4).box(F32))
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_any_number_of_threads(threads: int) -> None:
-    graph = parse_vm(models.text("tempest"))
-    view = View(300, 700)
-    drawer, want = executable(graph, view, threads=threads), expected(graph, view)
-    for _ in range(30):
-        assert np.array_equal(drawer.image(view), want)
-
-
-def test_pictures_asked_for_by_many_threads() -> None:
-    """Each has its own plan or shares one; one picture at a time has helpers, and all are right."""
-    graph = parse_vm(models.text("gear"))
-    views = [View.square(n) for n in (90, 200, 333)]
-    wants = [expected(graph, view) for view in views]
-    shared = Numba().compile(Program(graph), 2)
-    wrong: list[int] = []
-
-    def draw(number: int) -> None:
-        mine = shared if number % 2 else Numba().compile(Program(graph), 2)
-        for i in range(12):
-            which = (number + i) % len(views)
-            if not np.array_equal(mine.image(views[which]), wants[which]):
-                wrong.append(number)
-
-    threads = [threading.Thread(target=draw, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
-
-
 def test_drawing_into_a_given_array() -> None:
     view = View(70, 50)
     graph = to_graph(DISC)
@@ -179,9 +117,50 @@ def test_drawing_into_a_given_array() -> None:
     assert np.array_equal(out, want)
     frame[5:55, 11:81] = 7
     assert (frame == 7).all(), "nothing else was written"
-    for wrong in (frame, frame.astype(np.int8)[5:55, 11:81], np.empty((70, 50), np.uint8).T):
-        with pytest.raises(UsageError, match="out"):
-            drawer.image(view, out=wrong)
+
+
+ROOM = np.zeros((64, 128), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("out", "found"),
+    [
+        ([[0] * 70] * 50, "a list"),
+        (memoryview(ROOM[:50, :70]), "a memoryview"),
+        (ROOM[:50, :71], "uint8[50, 71]"),
+        (ROOM[0, :70], "uint8[70]"),
+        (ROOM[:50, :70].astype(np.int8), "int8[50, 70]"),
+        (np.frombuffer(bytes(50 * 70), np.uint8).reshape(50, 70), "a read-only array"),
+        (np.empty((70, 50), np.uint8).T, "rows that are not contiguous"),
+        (ROOM[:50, 69::-1], "rows that are not contiguous"),
+        (np.lib.stride_tricks.as_strided(ROOM, (50, 70), (0, 1)), "rows that overlap"),
+        (np.lib.stride_tricks.as_strided(ROOM[50:], (50, 70), (-69, 1)), "rows that overlap"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_other_arrays_to_draw_into_are_refused(out: Any, found: str) -> None:
+    drawer = executable(to_graph(DISC), View(70, 50))
+    with pytest.raises(UsageError, match=re.escape(found)):
+        drawer.image(View(70, 50), out=out)
+    assert not ROOM.any()
+
+
+@pytest.mark.parametrize("size", [(1, 40), (40, 1), (1, 1), (40, 30)], ids=str)
+def test_rows_may_lie_anywhere(size: tuple[int, int]) -> None:
+    """A column of any stride, a row of any distance to the next, rows from below."""
+    (width, height), view = size, View(*size)
+    drawer, want = executable(to_graph(DISC), view), expected(to_graph(DISC), view)
+    outs = [
+        np.zeros((height, 3 * width), np.uint8)[:, :width],
+        np.zeros((height, width), np.uint8)[::-1],
+        np.zeros((3 * height, width), np.uint8)[::3],
+    ]
+    if width == 1:
+        outs += [np.zeros((1, height), np.uint8).T, np.zeros((height, 2), np.uint8)[:, ::2]]
+    if height == 1:
+        outs.append(np.lib.stride_tricks.as_strided(np.zeros(width, np.uint8), (1, width), (0, 1)))
+    for out in outs:
+        assert np.array_equal(drawer.image(view, out=out), want), out.strides
 
 
 def test_large_pictures_are_written_past_the_caches_and_are_the_same() -> None:
@@ -197,17 +176,6 @@ def test_a_view_outside_of_the_box_is_refused() -> None:
         drawer.image(View.square(10, scale=1.5))
 
 
-def run_python(text: str, **options: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(text)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-        **options,  # type: ignore[call-overload]  # the options are Popen's
-    )
-
-
 def test_numba_is_not_imported_when_the_kernels_are_there() -> None:
     text = """
         import sys, absint
@@ -216,57 +184,6 @@ def test_numba_is_not_imported_when_the_kernels_are_there() -> None:
         Numba().compile(absint.load("gear"), 2).image(View.square(200))
         print("numba" in sys.modules)
     """
-    run_python(text).communicate()  # compiles what is not there yet
-    output, errors = run_python(text).communicate()
+    run_python(text)  # compiles what is not there yet
+    output, errors = run_python(text)
     assert (output, errors) == ("False\n", "")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_control_c_stops_a_picture_and_the_engine_goes_on() -> None:
-    process = run_python(
-        """
-        import absint, numpy as np
-        from absint.backends.numba import Numba
-        from absint.expr import X, Y, sin
-        from absint.view import View
-        wave = X
-        for i in range(60):
-            wave = sin(wave * 3.0 + Y * i)
-        drawer = Numba().compile(absint.load(wave), 2)
-        small = drawer.image(View.square(50))
-        print("ready", flush=True)
-        try:
-            drawer.image(View.square(16384))
-            print("done")
-        except KeyboardInterrupt:
-            print("stopped", np.array_equal(drawer.image(View.square(50)), small))
-        """
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    threading.Event().wait(0.5)
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
-    assert (output, errors, process.returncode) == ("stopped True\n", "", 0)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
-def test_a_forked_child_draws_too() -> None:
-    output, errors = run_python(
-        """
-        import os, absint, numpy as np
-        from absint.backends.numba import Numba
-        from absint.view import View
-        drawer = Numba().compile(absint.load("gear"), 2)
-        view = View.square(400)
-        want = drawer.image(view)
-        same = np.array_equal(drawer.image(view), want)
-        child = os.fork()
-        for _ in range(5):
-            same = same and np.array_equal(drawer.image(view), want)
-        if child == 0:
-            os._exit(0 if same else 1)
-        print(same, os.waitpid(child, 0)[1])
-        """
-    ).communicate(timeout=60)
-    assert (output, errors) == ("True 0\n", "")

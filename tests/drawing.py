@@ -1,0 +1,60 @@
+"""What tests of the fast engine's pictures share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.analysis import Analyses
+from absint.backend import find_backend
+from absint.backends.numba import Numba, NumbaExecutable
+from absint.graph import Graph
+from absint.manager import PassManager, parse_pipeline
+from absint.precision import Precision
+from absint.program import Program, Promise
+from absint.view import View
+
+F32, F64 = Precision
+LOWERING = Numba.rendering
+
+
+def executable(
+    graph: Graph, view: View, precision: Precision = F32, pipeline: str = LOWERING, threads: int = 1
+) -> NumbaExecutable:
+    start = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
+    program, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
+    return Numba().compile(program, threads)
+
+
+def expected(graph: Graph, view: View, precision: Precision = F32) -> NDArray[np.uint8]:
+    return find_backend("reference").compile(Program(graph, precision)).image(view)
+
+
+def assert_drawn(
+    graph: Graph, view: View, precision: Precision = F32, pipeline: str = LOWERING, threads: int = 1
+) -> None:
+    got = executable(graph, view, precision, pipeline, threads).image(view)
+    wrong = np.argwhere(got != expected(graph, view, precision))
+    assert not len(wrong), f"{len(wrong)} pixels differ, the first at row, column {wrong[0]}"
+
+
+def run_python(text: str, timeout: float = 120) -> tuple[str, str]:
+    """What a program writes to standard output and error."""
+    process = start_python(text)
+    return process.communicate(timeout=timeout)
+
+
+def start_python(text: str) -> subprocess.Popen[str]:
+    """A process that runs a program in the project's folder."""
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(text)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
