@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 MODELS_URL = https://raw.githubusercontent.com/mkeeter/fidget/main/models
 
-.PHONY: help demo test lint format bench figures models clean
+.PHONY: help demo test prove lint format bench figures models clean
 
 help: ## List the targets (default)
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -21,6 +21,9 @@ demo: $(VENV)/.runtime ## Optimise part of a bundled model with a report, render
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k parser": more arguments for pytest)
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+prove: $(VENV)/.dev ## Prove the rewrite rules anew (ARGS="--rules min-left --timeout 300 --jobs 2")
+	$(BIN)/python -m absint.fuzz.prove $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, format and types
 	$(BIN)/python -m ruff check .

@@ -33,9 +33,9 @@ _MIN_RULES = (
     Rule("min-again-inner-left", "min(a, min(a, b))", "min(a, b)", BITS),
     Rule("min-again-inner-right", "min(b, min(a, b))", "min(a, b)", BITS),
     Rule("min-absorb-1", "min(a, max(a, b))", "a", ZERO, when="number(b)"),
-    Rule("min-absorb-2", "min(a, max(b, a))", "a", ZERO, when="number(b)"),
-    Rule("min-absorb-3", "min(max(a, b), a)", "a", ZERO, when="number(b)"),
-    Rule("min-absorb-4", "min(max(b, a), a)", "a", ZERO, when="number(b)"),
+    Rule("min-absorb-2", "min(a, max(b, a))", "a", BITS, when="number(b)"),
+    Rule("min-absorb-3", "min(max(a, b), a)", "a", BITS, when="number(b)"),
+    Rule("min-absorb-4", "min(max(b, a), a)", "a", BITS, when="number(b)"),
 )  # fmt: skip
 
 

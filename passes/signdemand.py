@@ -31,12 +31,12 @@ RULES = RuleSet(
         # an arm that cannot change the answer
         Rule("min-not-negative-right", "min(a, b)", "a", SIGN, when="b >= 0 and number(b)", sees=NEGATIVE),
         Rule("min-not-negative-left", "min(a, b)", "b", SIGN, when="a >= 0 and number(a)", sees=NEGATIVE),
-        Rule("max-negative-right", "max(a, b)", "a", SIGN, when="b < 0 and number(b)", sees=NEGATIVE),
-        Rule("max-negative-left", "max(a, b)", "b", SIGN, when="a < 0 and number(a)", sees=NEGATIVE),
+        Rule("max-negative-right", "max(a, b)", "a", SIGN, when="b < 0 and number(b)", sees=BOTH),
+        Rule("max-negative-left", "max(a, b)", "b", SIGN, when="a < 0 and number(a)", sees=BOTH),
         Rule("max-not-positive-right", "max(a, b)", "a", SIGN, when="b <= 0 and number(b)", sees=POSITIVE),
         Rule("max-not-positive-left", "max(a, b)", "b", SIGN, when="a <= 0 and number(a)", sees=POSITIVE),
-        Rule("min-positive-right", "min(a, b)", "a", SIGN, when="b > 0 and number(b)", sees=POSITIVE),
-        Rule("min-positive-left", "min(a, b)", "b", SIGN, when="a > 0 and number(a)", sees=POSITIVE),
+        Rule("min-positive-right", "min(a, b)", "a", SIGN, when="b > 0 and number(b)", sees=BOTH),
+        Rule("min-positive-left", "min(a, b)", "b", SIGN, when="a > 0 and number(a)", sees=BOTH),
         # steps that keep the sign; a factor below 1 may underflow to zero, and NaN satisfies any comparison
         Rule("mul-grows", "mul(a, C)", "a", SIGN, when="C >= 1 and number(C)", sees=BOTH),
         Rule("mul-grows-negative", "mul(a, C)", "neg(a)", SIGN, when="C <= -1 and number(C)", sees=BOTH),
