@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from absint.domains.affine import AffineDomain, contains_at, position
 from absint.domains.lattice import Domain, Interval
 from absint.graph import Graph, GraphBuilder
 from absint.interpret import interpret_abstract, interpret_concrete
@@ -20,7 +21,7 @@ from absint.precision import Precision
 
 OPERATIONS = tuple(op for op in OPS if not op.is_leaf)
 VARIABLES = ("x", "y", "z")
-EXTENTS = ("unit", "tiny", "point", "huge", "subnormal", "scaled", "spicy")
+EXTENTS = ("unit", "tiny", "point", "huge", "subnormal", "scaled", "spicy", "unbounded", "nan")
 
 
 class Violation(NamedTuple):
@@ -77,7 +78,7 @@ def random_bounds(random: Random, precision: Precision, extents: Sequence[str] =
     elif extent == "scaled":
         scale = 2.0 ** random.randint(-60, 60)
     ends = [real(precision.round(random.uniform(-1, 1) * scale)) for _ in range(2)]
-    if extent == "spicy":
+    if extent in ("spicy", "nan"):
         ends[0] = real(precision.round(random.choice([value for value in SPICY if value == value])))
     elif extent == "point":
         ends[1] = ends[0]
@@ -85,7 +86,11 @@ def random_bounds(random: Random, precision: Precision, extents: Sequence[str] =
         ends[1] = ends[0]
         for _ in range(random.randint(1, 4)):
             ends[1] = np.nextafter(ends[1], real(math.inf))
-    may_nan = extent == "spicy" and random.randrange(4) == 0
+    elif extent == "unbounded":
+        ends = [random.choice(ends), real(random.choice((math.inf, -math.inf)))]
+        if random.randrange(2) == 0:
+            ends[0] = -ends[1]
+    may_nan = extent == "nan" or (extent == "spicy" and random.randrange(4) == 0)
     return Interval(min(ends), max(ends), may_nan)
 
 
@@ -100,8 +105,8 @@ def random_points(
     """`count` points of a box, the corners first, as an array for each variable."""
     points: dict[str, list[Any]] = {name: [] for name in box}
     for i in range(count):
-        for position, name in enumerate(box):
-            kind = (i >> position) & 1 if i < 2 ** len(box) else random.randrange(6)
+        for axis, name in enumerate(box):
+            kind = (i >> axis) & 1 if i < 2 ** len(box) else random.randrange(6)
             points[name].append(_random_value(random, precision, box[name], kind))
     return {name: np.array(values, precision.real) for name, values in points.items()}
 
@@ -111,9 +116,11 @@ def _random_value(random: Random, precision: Precision, bounds: Interval, kind: 
     real = precision.real
     if may_nan and random.randrange(4) == 0:
         return real(math.nan)
+    width = random.choice((1.0, 1e3, 1e30)) if math.isinf(lower) or math.isinf(upper) else math.inf
     with np.errstate(all="ignore"):
         t = random.random()
-        inside = real((1 - t) * float(lower) + t * float(upper))
+        low, high = (min(max(float(end), -width), width) for end in (lower, upper))
+        inside = real((1 - t) * low + t * high)
         value = (lower, upper, np.nextafter(lower, upper), np.nextafter(upper, lower), inside, inside)[kind]
     return value if lower <= value <= upper else lower
 
@@ -137,3 +144,21 @@ def violations(
             if not contains(elements[node], i, value):
                 found.append(Violation(node, graph.record(node).name, value, elements[node]))
     return found
+
+
+def broken_containment(
+    domain: AffineDomain,
+    random: Random,
+    size: int,
+    operations: Sequence[Op] = OPERATIONS,
+    extents: Sequence[str] = EXTENTS,
+) -> list[Violation]:
+    """Run a random program on a box: the values outside their intervals or, exactly, off their forms."""
+    graph = random_graph(random, size, operations)
+    box = random_box(random, domain.precision, extents)
+    points = random_points(random, domain.precision, box, 16)
+    variables = {name: domain.variable(name, bounds) for name, bounds in box.items()}
+    eps = [{name: position(variables[name], values[i]) for name, values in points.items()} for i in range(16)]
+    return violations(
+        domain, graph, box, points, lambda element, i, value: contains_at(element, eps[i], value)
+    )
