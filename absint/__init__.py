@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from absint import loaded  # noqa: F401  # first: it notes the time
+
 if TYPE_CHECKING:
     from absint import shapes
     from absint.api import evaluate, load, optimize, render

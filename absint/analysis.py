@@ -47,11 +47,34 @@ class Inheritance(NamedTuple):
     origins: Sequence[int]
 
 
-class Analyses:
-    """The facts of programs. `domains`: names of the abstract domains that bounds are computed in."""
+@dataclass
+class RewriteBudget:
+    """How many rewrites a run may still make, to find the first one that breaks a program.
 
-    def __init__(self, domains: Sequence[str] = DEFAULT_DOMAINS) -> None:
+    Rules take one for each use; a pass without rules, which is all or nothing, takes one. `last`: the last
+    that was made. After LLVM's -opt-bisect-limit.
+    """
+
+    left: int
+    last: str = ""
+
+    def take(self, what: str) -> bool:
+        """Whether one more rewrite may be made, which is then counted."""
+        if self.left == 0:
+            return False
+        self.left -= 1
+        self.last = what
+        return True
+
+
+class Analyses:
+    """The facts of programs. `domains`: names of the abstract domains that bounds are computed in; `budget`:
+    how many rewrites may be made, as many as there are if None.
+    """
+
+    def __init__(self, domains: Sequence[str] = DEFAULT_DOMAINS, budget: RewriteBudget | None = None) -> None:
         self.domains = tuple(domains)
+        self.budget = budget
         self._facts: WeakKeyDictionary[Program, dict[Analysis[object], object]] = WeakKeyDictionary()
         self._inherited: WeakKeyDictionary[Program, Inheritance] = WeakKeyDictionary()
 

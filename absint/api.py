@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint import models
-from absint.analysis import DEFAULT_DOMAINS, Analyses
+from absint.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget
 from absint.backend import Backend, Drawing, DrawsPlans, find_backend, hull
 from absint.errors import UsageError
 from absint.expr import Expr, to_graph
@@ -80,11 +80,13 @@ def run_pipeline(
     precision: Precision | str | None = None,
     domains: Sequence[str] = DEFAULT_DOMAINS,
     instruments: Sequence[Instrument] = (),
+    budget: RewriteBudget | None = None,
 ) -> tuple[Program, list[Step]]:
     """Specialise a program for a region and precision, and what each pass did on the way.
 
     `passes`: the text of a pipeline, in place of a level's. `region`: -1 to 1 on each axis if not given.
-    `precision`: the program's own if not given, which is binary32 for a source. Raises `PipelineError`,
+    `precision`: the program's own if not given, which is binary32 for a source. `budget`: how many rewrites
+    may be made. Raises `PipelineError`,
     `UsageError` for an unknown level or domain, `DomainError` when the program does not hold for all that.
     """
     if passes is None and level not in LEVELS:
@@ -100,7 +102,7 @@ def run_pipeline(
         program.precision if precision is None else as_precision(precision),
         program.origin.promise if keeps_bits else Promise.SIGN,
     )
-    return PassManager(pipeline, Analyses(domains), instruments).run(start)
+    return PassManager(pipeline, Analyses(domains, budget), instruments).run(start)
 
 
 def optimize(model: Model, **options: Any) -> Program:

@@ -41,7 +41,7 @@ def unpack(data: bytes) -> dict[str, NDArray[Any]]:
                 raise ValueError(f"{kind} is no kind of number")
             arrays[name] = np.frombuffer(data, dtype, math.prod(shape), place).reshape(shape)
             place += -(-arrays[name].nbytes // _ALIGNMENT) * _ALIGNMENT
-    except (TypeError, ValueError) as error:
+    except (OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"not arrays: {error}") from error
     return arrays
 

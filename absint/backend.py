@@ -6,9 +6,9 @@ done: it takes a program as it is and is generic over programs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +147,61 @@ def check_view(program: Program, view: View) -> None:
     if free:
         raise DomainError(f"an image has no position for the variable {free[0]!r}, only for x, y and z")
     check_box(program, view.box(program.precision))
+
+
+def points_given(
+    program: Program, needed: Iterable[str], given: Mapping[str, Any], xp: Any = np
+) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """Points as arrays of the program's precision, and the shape that they broadcast to.
+
+    `needed`: the variables that must be given. `xp`: NumPy, or a module like it. Raises `DomainError` for a
+    variable that is missing or unknown, and for points outside the program's box.
+    """
+    if missing := sorted(set(needed) - set(given)):
+        raise DomainError(f"no value given for the variable {missing[0]!r}")
+    points = {name: _rounded(program, value, xp) for name, value in _known(program, given).items()}
+    shape = np.broadcast_shapes(*(array.shape for array in points.values()))
+    if 0 not in shape:
+        check_box(program, hull(points))
+    return points, shape
+
+
+def boxes_given(
+    program: Program, boxes: Ranges, xp: Any = np
+) -> tuple[dict[str, tuple[Any, Any]], tuple[int, ...]]:
+    """The ends of boxes as arrays of the program's precision, and the shape that they broadcast to.
+
+    `xp`: NumPy, or a module like it. Raises `DomainError` for an unknown variable, for boxes that are empty
+    and those outside the program's box.
+    """
+    ends = {
+        name: (_rounded(program, lower, xp), _rounded(program, upper, xp))
+        for name, (lower, upper) in _known(program, boxes).items()
+    }
+    for name, (lower, upper) in ends.items():
+        if bool((~(lower <= upper)).any()):
+            raise DomainError(f"a box holds no {name}: its lower end is above its upper end, or NaN")
+    shape = np.broadcast_shapes(*(array.shape for pair in ends.values() for array in pair))
+    if 0 not in shape:
+        both = {name: xp.concatenate([end.ravel() for end in pair]) for name, pair in ends.items()}
+        check_box(program, hull(both))
+    return ends, shape
+
+
+_Value = TypeVar("_Value")
+
+
+def _known(program: Program, given: Mapping[str, _Value]) -> Mapping[str, _Value]:
+    """What is given. Raises `DomainError` for a variable that the program does not have."""
+    if surplus := sorted(set(given) - program.variables - set(AXES)):
+        raise DomainError(f"the program has no variable {surplus[0]!r}")
+    return given
+
+
+def _rounded(program: Program, value: Any, xp: Any) -> Any:
+    """An array of the program's precision."""
+    with np.errstate(all="ignore"):  # what is too large for the precision rounds to infinity
+        return xp.asarray(value).astype(program.precision.dtype, copy=False)
 
 
 def hull(arrays: Mapping[str, NDArray[Any]]) -> Box:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from absint import models
-from absint.manager import LOWERING, pass_names, takes_lowered
+from absint.manager import LOWERING, pass_names, rule_sets, takes_lowered
 from absint.ops.demand import LABELS
 from absint.ops.table import CONST, OPS, REFUSED, Op
 from absint.precision import Precision
 from absint.registry import find, names
-from absint.rules import Mode, RuleSet
+from absint.rules import Mode
 from absint.terminal import plain_table
 from absint.vm import VARIABLE_PREFIX
 
@@ -75,14 +75,6 @@ def list_rules() -> Table:
             keeps = f"sign: {LABELS[rule.sees]}" if rule.mode is Mode.SIGN else rule.mode.value
             table.add_row(name, rule.name, keeps, f"{rule.pattern} → {rule.replacement}", rule.when, rule.why)
     return table
-
-
-def rule_sets() -> Iterator[tuple[str, RuleSet]]:
-    """The rules of each pass that has some: what its module calls `RULES`."""
-    for name in pass_names():
-        rules = getattr(sys.modules[find("passes", name).__module__], "RULES", None)
-        if isinstance(rules, RuleSet):
-            yield name, rules
 
 
 def list_ops() -> Table:

@@ -2,6 +2,7 @@
 
 The key is the content: the text or the graph's arrays, the box, the precision, the pipeline, and the sources
 of all that makes plans. So nothing can go stale, and a program that is known is drawn without being parsed.
+In a process whose sources were changed since it imported them, plans are neither looked for nor kept.
 """
 
 from __future__ import annotations
@@ -91,12 +92,13 @@ def lowered_plan(source: VmText | Program, precision: Precision | None, box: Box
     `PipelineError`.
     """
     key = _key(source, precision, box, pipeline)
-    payload = cache.read(key)
+    payload = None if key is None else cache.read(key)
     plan = None if payload is None else _unpacked(payload)
     if plan is None:
         start = time.perf_counter()
         plan = _made(source, precision, box, pipeline)
-        if time.perf_counter() - start > WORTH_KEEPING:
+        is_slow = time.perf_counter() - start > WORTH_KEEPING
+        if key is not None and is_slow and native.are_unchanged(SOURCES):  # passes may be imported just now
             cache.write(key, _packed(plan))
     return plan
 
@@ -111,12 +113,14 @@ def _made(source: VmText | Program, precision: Precision | None, box: Box, pipel
     return make_plan(lowered)
 
 
-def _key(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> str:
-    """Everything that a plan depends on, as text."""
+def _key(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> str | None:
+    """Everything that a plan depends on, as text; None where the sources were changed."""
+    if (sources := _sources()) is None:
+        return None
     content = _text_digest(source) if isinstance(source, VmText) else _program_digest(source)
     bounds = sorted((name, lower.hex(), upper.hex()) for name, (lower, upper) in box.bounds.items())
     width = None if precision is None else precision.value
-    return json.dumps([_FORMAT, content, width, bounds, pipeline, sys.byteorder, _sources()])
+    return json.dumps([_FORMAT, content, width, bounds, pipeline, sys.byteorder, sources])
 
 
 def _text_digest(source: VmText) -> str:
@@ -144,9 +148,9 @@ def _graph_digest(graph: Graph) -> str:
 
 
 @functools.cache
-def _sources() -> str:
-    """One digest of all sources that plans depend on."""
-    return hashlib.sha256("".join(map(native._source_digest, SOURCES)).encode()).hexdigest()
+def _sources() -> str | None:
+    """One digest of all sources that plans depend on; None if one was changed."""
+    return native.source_digest(SOURCES)
 
 
 def _packed(plan: Plan) -> bytes:

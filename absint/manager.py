@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ from absint.analysis import Analyses
 from absint.errors import PipelineError
 from absint.program import Program, Promise
 from absint.registry import find, names
-from absint.rules import Rewrite
+from absint.rules import Rewrite, RuleSet
 
 LEVELS = {
     0: "",
@@ -91,13 +92,24 @@ class PassManager:
         for pass_ in self.passes:
             start = time.perf_counter()
             with _collector_paused():
-                result = pass_.run(program, self.analyses)
+                result = self._run(pass_, program)
             step = Step(pass_, program, result.program, result.rewrites, time.perf_counter() - start)
             steps.append(step)
             program = result.program
             for instrument in self.instruments:
                 instrument.after_pass(step)
         return program, steps
+
+    def _run(self, pass_: Pass, program: Program) -> PassResult:
+        """Run a pass, as far as there are rewrites left; one that counts none itself is one rewrite."""
+        budget = self.analyses.budget
+        if budget is None:
+            return pass_.run(program, self.analyses)
+        before = budget.left
+        result = pass_.run(program, self.analyses) if before else PassResult(program, Counter())
+        if result.program is not program and budget.left == before:
+            budget.take("the pass as a whole")
+        return result
 
 
 @contextmanager
@@ -197,6 +209,14 @@ _OPTION_TYPES = {"bool": "true or false", "int": "a whole number"}
 def pass_names() -> tuple[str, ...]:
     """Names of all passes that a pipeline can hold."""
     return tuple(name for name in names("passes") if hasattr(find("passes", name), "promise"))
+
+
+def rule_sets() -> Iterator[tuple[str, RuleSet]]:
+    """The rules of each pass that has some: what its module calls `RULES`."""
+    for name in pass_names():
+        rules = getattr(sys.modules[find("passes", name).__module__], "RULES", None)
+        if isinstance(rules, RuleSet):
+            yield name, rules
 
 
 def format_pipeline(passes: Iterable[Pass]) -> str:

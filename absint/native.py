@@ -10,6 +10,9 @@ from names to pairs (function or Numba dispatcher, Numba signature); types are i
 The first process to load a unit imports the module, and so Numba, and compiles; later ones map the object
 file, which takes about a millisecond. The cache key covers all that the code depends on: the CPU, the
 versions of Numba and LLVM, Numba's settings, and the source text of the module and of `depends`.
+
+A process runs the sources as they were when it imported them, while the key is of those on disk. So where one
+of them was changed after absint was imported, the cache is neither read nor written.
 """
 
 from __future__ import annotations
@@ -26,13 +29,21 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from absint import cache
+from absint import cache, loaded
 
 observers: list[Callable[[str], None]] = []
 """Called with a unit's label, such as "sin f32", before it is compiled. The library itself stays silent."""
 
 _FORMAT = "native 1"
 _UNRELATED = ("NUMBA_CACHE_", "NUMBA_NUM_THREADS", "NUMBA_THREADING_")  # settings that change no code
+_SETTINGS_FILE = ".numba_config.yaml"  # Numba reads it from the working directory
+_TOOLS = ("absint.native_build", "llvmlite._version", "numba._version")
+_MARGIN = 50_000_000
+"""Nanoseconds before the import of absint in which a change counts as one after it: file systems' clocks lag
+by up to 16 ms.
+"""
+_COARSE = 2_000_000_000
+"""Nanoseconds that a time of whole seconds may lag: some file systems count seconds, or every other."""
 _CTYPES: dict[str, Any] = {
     "none": None,
     "int64": ctypes.c_int64,
@@ -41,6 +52,16 @@ _CTYPES: dict[str, Any] = {
 }
 _lock = threading.RLock()
 _units: dict[tuple[str, ...], Unit] = {}
+
+
+def _renew_lock() -> None:
+    """A new lock: a thread that held the old one does not exist in a forked child."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Unit:
@@ -96,8 +117,9 @@ def assembly(module: str, *arguments: str, cpu: str | None = None) -> str:
 
 def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Unit:
     label = " ".join(arguments) or module.rpartition(".")[2]
-    key = _key(module, arguments, depends)
-    payload = cache.read(key)
+    sources = (module, *sorted(depends), *_TOOLS)
+    key = _key(module, arguments, sources)
+    payload = None if key is None else cache.read(key)
     if payload is None:
         for observer in observers:
             observer(label)
@@ -105,7 +127,8 @@ def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Un
 
         signatures, code = native_build.build(module, arguments)
         payload = json.dumps(signatures).encode() + b"\n" + code
-        cache.write(key, payload)
+        if key is not None and are_unchanged(sources):  # building has imported some just now
+            cache.write(key, payload)
     header, _, code = payload.partition(b"\n")
     return Unit(label, _map(json.loads(header), code))
 
@@ -141,15 +164,15 @@ def _llvm() -> Any:
     return llvm
 
 
-def _key(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> str:
-    """Everything that a unit's code depends on, as text."""
-    sources = {name: _source_digest(name) for name in (module, *sorted(depends))}
-    return json.dumps([_FORMAT, module, arguments, sources, _environment()])
+def _key(module: str, arguments: tuple[str, ...], sources: Sequence[str]) -> str | None:
+    """Everything that a unit's code depends on, as text; None where the sources were changed."""
+    digest = source_digest(sources)
+    return None if digest is None else json.dumps([_FORMAT, module, arguments, digest, _environment()])
 
 
 @functools.cache
 def _environment() -> list[object]:
-    """What the code depends on besides sources: CPU, versions, settings."""
+    """What the code depends on besides sources: CPU and settings, those of the working directory included."""
     llvm = _llvm()
     settings = {
         name: value
@@ -160,27 +183,74 @@ def _environment() -> list[object]:
         llvm.get_process_triple(),
         llvm.get_host_cpu_name(),
         llvm.get_host_cpu_features().flatten(),
-        *(_source_digest(f"{package}._version") for package in ("llvmlite", "numba")),
-        _source_digest("absint.native_build"),
         sorted(settings.items()),
+        _settings_file(),
     ]
 
 
+def _settings_file() -> str | None:
+    """Numba's settings in the working directory, if there are any."""
+    try:
+        return Path(_SETTINGS_FILE).read_bytes().hex()
+    except OSError:
+        return None
+
+
+def source_digest(names: Sequence[str]) -> str | None:
+    """One sha256 of the sources of modules and packages, found without running them.
+
+    None if one of them was changed since absint was imported: then the process may run others. Sources
+    are read when a name is first asked for. Whoever imports some of them after that asks `are_unchanged`
+    before keeping what they made.
+    """
+    digests = [_digest(name) for name in names]
+    known = [digest for digest in digests if digest is not None]
+    return hashlib.sha256("".join(known).encode()).hexdigest() if len(known) == len(digests) else None
+
+
+def are_unchanged(names: Sequence[str]) -> bool:
+    """Whether sources that were read once are, until now, as they were when absint was imported."""
+    try:
+        return not any(_is_changed(os.stat(path)) for name in names for _, path in _files(name))
+    except OSError:
+        return False
+
+
 @functools.cache
-def _source_digest(name: str) -> str:
-    """sha256 of a module's source, or of all sources of a package, found without running them."""
-    spec = _find(name)
+def _digest(name: str) -> str | None:
+    """sha256 of a module's source, or of all sources of a package; None if one was changed."""
     digest = hashlib.sha256()
+    for label, path in _files(name):
+        with open(path, "rb") as stream:
+            text = stream.read()
+            if _is_changed(os.fstat(stream.fileno())):  # asked last: it may change while it is read
+                return None
+        digest.update(f"{label}\n{len(text)}\n".encode())
+        digest.update(text)
+    return digest.hexdigest()
+
+
+@functools.cache
+def _files(name: str) -> list[tuple[str, str]]:
+    """The source files of a module or a package: their names inside it, and where they lie."""
+    spec = _find(name)
     if spec.submodule_search_locations is None:
         assert spec.origin is not None
-        digest.update(Path(spec.origin).read_bytes())
-    else:
-        for folder in spec.submodule_search_locations:
-            for path in sorted(Path(folder).rglob("*.py")):
-                text = path.read_bytes()
-                digest.update(f"{path.relative_to(folder).as_posix()}\n{len(text)}\n".encode())
-                digest.update(text)
-    return digest.hexdigest()
+        return [("", spec.origin)]
+    return [
+        (path.relative_to(folder).as_posix(), str(path))
+        for folder in spec.submodule_search_locations
+        for path in sorted(Path(folder).rglob("*.py"))
+    ]
+
+
+def _is_changed(status: os.stat_result) -> bool:
+    """Whether a file may have been changed after absint was imported."""
+    # On POSIX ctime is of the last change; mtime can be set, even to the future. On Windows ctime is of the
+    # file's creation: a newer file may have taken an older one's place.
+    time_ns = status.st_ctime_ns if os.name == "posix" else max(status.st_mtime_ns, status.st_ctime_ns)
+    lag = _COARSE if time_ns % 1_000_000_000 == 0 else _MARGIN
+    return time_ns + lag > loaded.LOADED_AT
 
 
 def _find(name: str) -> ModuleSpec:

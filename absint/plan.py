@@ -28,6 +28,7 @@ from absint.kernels.layout import (
     TILE_COLUMNS,
     Y_PITCH,
 )  # fmt: skip
+from absint.kernels.limits import MOST_ENTRIES
 from absint.lowering import Predicates
 from absint.native_arrays import call
 from absint.ops.table import ANY, FALSE
@@ -42,9 +43,6 @@ MOST_TABLES = 64
 
 LOOSE = 1 / 32
 """A term with other values than sums is left to the regions if its box is a larger part of the program's."""
-
-MOST_ENTRIES = 4096
-"""The kernel's constant of that name: what a term of more is left to the regions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,32 +274,47 @@ class _Writer:
 
     def _tables(self, axis: int, used: NDArray[np.int32]) -> _Tables:
         """The tables of the bases that sums use, the most frequent first. Table 0 holds the samples."""
-        graph, memory, code = self._graph, self._memory, self._code
-        name = "xy"[axis]
+        graph, memory = self._graph, self._memory
+        samples = [node for node, name in graph.variables.items() if name == "xy"[axis]]
         bases, times = np.unique(used, return_counts=True)
         ordered = bases[np.argsort(-times, kind="stable")].tolist()
-        wanted = [base for base in ordered if graph.variables.get(base) != name][: MOST_TABLES - 1]
+        wanted = [base for base in ordered if base not in samples][: MOST_TABLES - 1]
         kind, length = ((ROW, TILE_COLUMNS), (COLUMN, Y_PITCH))[axis]
-        begin = memory.end
-        memory.end += (1 + len(wanted)) * length * memory.size
-        places = {base: Place(begin + i * length * memory.size, kind) for i, base in enumerate(wanted, 1)}
+        begin, size = memory.end, length * memory.size
+        memory.end += (1 + len(wanted)) * size
         number = np.full(len(graph), -1, np.int32)
         number[wanted] = np.arange(1, len(wanted) + 1)
-        number[[node for node, variable in graph.variables.items() if variable == name]] = 0
+        number[samples] = 0
+        places = {node: Place(begin + int(number[node]) * size, kind) for node in (*samples, *wanted)}
+        return _Tables(number, self._table_tape(wanted, places, size), begin)
+
+    def _table_tape(self, wanted: list[int], places: dict[int, Place], size: int) -> tuple[int, int]:
+        """A tape that fills the tables of some bases, which have their places as the samples do.
+
+        What bases are made of gets tables behind them, each taken again once nothing reads it any more.
+        """
+        code, memory = self._code, self._memory
+        cone = code.cone(wanted)
+        last = {operand: i for i, node in enumerate(cone) for operand in code.operands(node)}
+        kept, free = set(places), list[Place]()
         first = len(code.instructions)
-        for node in code.cone(wanted):
-            if code.classes[node] == FIXED:
+        for i, node in enumerate(cone):
+            operands, kind = code.operands(node), code.classes[node]
+            if kind == FIXED:
                 places[node] = code.fixed_place(node)
-            elif graph.variables.get(node) == name:
-                places[node] = Place(begin, kind)
-            else:
-                if node not in places:
-                    places[node] = Place(memory.end, kind)
-                    memory.end += length * memory.size
-                sources = [places[operand] for operand in code.operands(node)]
+            elif operands:
+                for operand in set(operands) - kept:
+                    if last[operand] == i and code.classes[operand] == kind:
+                        free.append(places[operand])
+                if node not in kept:
+                    if not free:
+                        free.append(Place(memory.end, kind))
+                        memory.end += size
+                    places[node] = free.pop()
+                sources = [places[operand] for operand in operands]
                 rows = ALL_ROWS if kind == ROW else PACKED_ROWS
                 code.instructions.append(code.instruction(node, places[node], sources, rows, every=1))
-        return _Tables(number, (first, len(code.instructions)), begin)
+        return first, len(code.instructions)
 
     def _sums(self, terms: _Terms, x: _Tables, y: _Tables) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """The sums as the layout has them."""

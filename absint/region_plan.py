@@ -146,6 +146,8 @@ class _Writer:
             kind = ALL_OF if row.code == ALL.code else ANY_OF
             return self._list(kind, [self._predicate[item] for item in row.items])
         assert row.code in (TRUE.code, FALSE.code)
+        # A list of no items, though leaves read the first one unasked: `bound` always decides such a list, so
+        # what holds it counts as shorter and is specialised without it. It never reaches a leaf.
         return self._list(ALL_OF if row.code == TRUE.code else ANY_OF, [])
 
     def _list(self, kind: int, items: list[int]) -> int:

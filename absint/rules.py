@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from absint.analysis import BoundFacts
+from absint.analysis import BoundFacts, RewriteBudget
 from absint.graph import GraphBuilder
 from absint.ops.demand import Bounds, Demand
 from absint.ops.table import BY_NAME, CONST, OPS, Op
@@ -244,8 +244,15 @@ Binding = dict[str, int]
 class Rewriter:
     """One sweep of a rule set over a program; facts and demand are those of the program before it."""
 
-    def __init__(self, program: Program, facts: BoundFacts, demand: Sequence[int]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        facts: BoundFacts,
+        demand: Sequence[int],
+        budget: RewriteBudget | None = None,
+    ) -> None:
         self.graph = program.graph
+        self.budget = budget
         self.precision = program.precision
         self.facts = facts
         self.demand = demand
@@ -270,7 +277,8 @@ class Rewriter:
 
     def _choose(self, rules: RuleSet) -> dict[int, tuple[Rule, Binding]]:
         """For each node that a rule applies to, the first such rule and what its letters stand for."""
-        rows, demand = self.graph.rows, self.demand
+        graph = self.graph
+        rows, demand = graph.rows, self.demand
         codes = [code for code, _, _ in rows]
         codes.append(-1)  # the operation of operand -1
         chosen = {}
@@ -278,8 +286,13 @@ class Rewriter:
             if a >= 0 and demand[node]:
                 candidates = rules.candidates(code, codes[a], codes[b], a == b, demand[node])
                 found = self._first_match(node, candidates) if candidates else None
-                if found is not None:
-                    chosen[node] = found
+                if found is None:
+                    continue
+                if self.budget is not None and not self.budget.take(
+                    f"{found[0].name} at {graph.label(node)}"
+                ):
+                    break
+                chosen[node] = found
         return chosen
 
     def _first_match(self, node: int, rules: Sequence[Rule]) -> tuple[Rule, Binding] | None:

@@ -21,6 +21,9 @@ from absint.program import Box
 MAX_PIXELS = 1 << 32
 """Pixels of the largest image, 4 GiB."""
 
+MAX_SIDE = 1 << 30
+"""Pixels of the longest side: kernels count columns and rows in int32, and a little beyond the last."""
+
 
 class Grid(Enum):
     """Where in the square from -1 to 1 the samples lie."""
@@ -35,8 +38,8 @@ class Grid(Enum):
 class View:
     """An axis-aligned picture: size in pixels, centre, half extent of the shorter side, and height z.
 
-    Raises `ViewError` for a size below 1 or above `MAX_PIXELS`, or a position that is not finite, or a scale
-    that is not above 0.
+    Raises `ViewError` for a size below 1, a side above `MAX_SIDE` or more than `MAX_PIXELS` in all, for a
+    position that is not finite, or a scale that is not above 0.
     """
 
     width: int
@@ -49,6 +52,8 @@ class View:
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
             raise ViewError(f"size {self.width}x{self.height}: an image needs at least one pixel each way")
+        if max(self.width, self.height) > MAX_SIDE:
+            raise ViewError(f"size {self.width}x{self.height}: too large, a side is above {MAX_SIDE} pixels")
         if self.width * self.height > MAX_PIXELS:
             raise ViewError(f"size {self.width}x{self.height}: too large, above {MAX_PIXELS} pixels")
         if not all(math.isfinite(value) for value in (*self.center, self.z)):

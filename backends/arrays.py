@@ -10,7 +10,7 @@ boxes or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -19,16 +19,14 @@ from numpy.typing import NDArray
 
 from absint.backend import (
     Ranges,
-    check_box,
+    boxes_given,
     check_gradual_underflow,
     check_values_promised,
     check_view,
-    hull,
+    points_given,
 )
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
-from absint.errors import DomainError
-from absint.graph import AXES
 from absint.interpret import last_read, walk_concrete
 from absint.ops.table import OPS, Op
 from absint.ops.translate import array_form
@@ -80,12 +78,7 @@ class ArrayExecutable:
         check_values_promised(self.program)
         xp, dtype = self._xp, self.program.precision.dtype
         given = {"x": x, "y": y, "z": z, **variables}
-        self._check_given(given)
-        with np.errstate(all="ignore"):  # what is too large for the precision rounds to infinity
-            points = {name: xp.asarray(value).astype(dtype) for name, value in given.items()}
-        shape = np.broadcast_shapes(*(array.shape for array in points.values()))
-        if 0 not in shape:
-            check_box(self.program, hull(points))
+        points, shape = points_given(self.program, self.tape.variables, given, xp)
         result = xp.empty(shape, dtype)
         for part in _parts(shape, self._chunk):
             inputs = {name: xp.broadcast_to(array, shape)[part] for name, array in points.items()}
@@ -95,20 +88,8 @@ class ArrayExecutable:
     def bounds(self, boxes: Ranges) -> Interval:
         """See `Executable.bounds`."""
         check_values_promised(self.program)
-        xp, dtype = self._xp, self.program.precision.dtype
-        self._check_known(boxes)
-        with np.errstate(all="ignore"):
-            ends = {
-                name: (xp.asarray(lower).astype(dtype), xp.asarray(upper).astype(dtype))
-                for name, (lower, upper) in boxes.items()
-            }
-        for name, (low, high) in ends.items():
-            if bool((~(low <= high)).any()):
-                raise DomainError(f"a box holds no {name}: its lower end is above its upper end, or NaN")
-        shape = np.broadcast_shapes(*(array.shape for pair in ends.values() for array in pair))
-        if 0 not in shape:
-            both = {name: xp.concatenate([low.ravel(), high.ravel()]) for name, (low, high) in ends.items()}
-            check_box(self.program, hull(both))
+        xp = self._xp
+        ends, shape = boxes_given(self.program, boxes, xp)
         domain = IntervalDomain(self.program.precision)
         registers: list[Any] = [domain.constant(value) for value in self.tape.constants.tolist()]
         no = xp.zeros((), bool)
@@ -120,7 +101,7 @@ class ArrayExecutable:
             for rule, out, a, b in self._interval_code:
                 registers[out] = rule(*registers[a]) if b < 0 else rule(*registers[a], *registers[b])
         root = registers[self.tape.root]
-        return Interval(*(xp.broadcast_to(xp.asarray(part), shape) for part in root))
+        return Interval(*(xp.array(xp.broadcast_to(xp.asarray(part), shape)) for part in root))
 
     def image(self, view: View) -> NDArray[np.uint8]:
         """See `Executable.image`."""
@@ -134,17 +115,6 @@ class ArrayExecutable:
             inside = self._inside({"x": xs[:, columns], "y": ys[rows], "z": z})
             picture[rows, columns] = xp.asarray(inside).astype(np.uint8) * np.uint8(255)
         return picture if xp is np else xp.asnumpy(picture)  # type: ignore[no-any-return]  # as above
-
-    def _check_given(self, given: Mapping[str, Any]) -> None:
-        missing = sorted(set(self.tape.variables) - set(given))
-        if missing:
-            raise DomainError(f"no value given for the variable {missing[0]!r}")
-        self._check_known(given)
-
-    def _check_known(self, names: Iterable[str]) -> None:
-        surplus = sorted(set(names) - self.program.variables - set(AXES))
-        if surplus:
-            raise DomainError(f"the program has no variable {surplus[0]!r}")
 
     def _inside(self, inputs: Mapping[str, Any]) -> Any:
         """Whether the program is < 0, for arrays that broadcast."""

@@ -16,7 +16,6 @@ import ast
 import hashlib
 import json
 import math
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -27,14 +26,14 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from absint.imageio import write_whole
+from absint.manager import rule_sets
 from absint.ops.demand import LABELS, Demand
 from absint.ops.subset import printed_name
 from absint.ops.table import OPS, Op
 from absint.ops.translate_c import c_source
 from absint.ops.typed_tree import Type
 from absint.precision import Precision
-from absint.registry import find, names
-from absint.rules import Mode, Pattern, Rule, RuleSet
+from absint.rules import Mode, Pattern, Rule
 
 PROOFS = Path(__file__).with_name("proofs.json")
 """Where the records are."""
@@ -195,10 +194,8 @@ def ops_of(pattern: Pattern) -> Iterator[Op]:
 def entries() -> list[Entry]:
     """All rules of all passes, and that the operations commute whose operands the engine exchanges."""
     found = []
-    for name in names("passes"):
-        rules = getattr(sys.modules[find("passes", name).__module__], "RULES", None)
-        if isinstance(rules, RuleSet):
-            found += [Entry(f"{name}.{rule.name}", rule) for rule in rules.rules]
+    for name, rules in rule_sets():
+        found += [Entry(f"{name}.{rule.name}", rule) for rule in rules.rules]
     for op in OPS:
         if op.commutative:
             rule = Rule(f"{op.name}-commutes", f"{op.name}(a, b)", f"{op.name}(b, a)", Mode.BITS)

@@ -4,6 +4,10 @@ The box of an operand is found by forward-backward propagation (see `absint.kern
 with the box around it: the program's, or that of the operand that it is a part of. An operand that is false
 on all of its box is dropped. The root is treated like an operand. Bands of variables that were there before
 are replaced by those of the box, which is inside of them.
+
+A whole run makes at most so many visits (see the kernel) as `budget` says, in proportion to the program;
+outer operands come first. Operands that are left then keep the boxes that they have and that their bands of
+variables give. Beside the visits a sweep looks once at the list of each operand.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.analysis import Analyses
+from absint.kernels.limits import DEEPEST_BOX
 from absint.lowering import Draft, Predicates
 from absint.manager import PassResult
 from absint.native_arrays import call
@@ -31,8 +36,11 @@ from .ranges import Ranges, ranges_of
 RULES = (Rewrite("boxed", Mode.BITS), Rewrite("proved-empty", Mode.BITS))
 """In the order in which the kernel counts them."""
 
-DEEPEST = 32
-"""The kernel's constant of that name."""
+VISITS = 256
+"""Visits of a whole run for each node of the program and each operand of a list; pictures need at most 90."""
+
+SMALL = 1000
+"""Nodes that every program is taken to have beside its own, for small ones cost little anyway."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +57,23 @@ class Contract:
         rewrites: Counter[Rewrite] = Counter()
         if not program.graph.lowered:
             return PassResult(program, rewrites)
+        left = np.array([budget(program)], np.int64)
         for _ in range(self.rounds):
-            if not program.graph.variables:
+            if not program.graph.variables or left[0] <= 0:
                 break
-            predicates, found = _Sweep(program).result(ranges_of(program, analyses))
+            predicates, found = _Sweep(program, left).result(ranges_of(program, analyses))
             if not found:
                 break
             program = with_predicates(program, predicates, analyses)
             rewrites += found
         return PassResult(program, rewrites)
+
+
+def budget(program: Program) -> int:
+    """The visits of a whole run over a lowered program."""
+    graph = program.graph
+    assert graph.logic is not None
+    return VISITS * (len(graph) + len(graph.logic.items) + SMALL)
 
 
 class _Jobs(NamedTuple):
@@ -74,11 +90,12 @@ class _Jobs(NamedTuple):
 
 
 class _Sweep:
-    """One sweep over all operands."""
+    """One sweep over all operands. `left` int64[1]: the visits that may be made, less those made."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, left: NDArray[np.int64]) -> None:
         graph = program.graph
         self._program = program
+        self._left = left
         self._dtype = program.precision.dtype
         self._kernels = lowering_kernels(program.precision)
         self._predicates = Predicates.of(graph)
@@ -137,14 +154,17 @@ class _Sweep:
             boxes[0, place] = self._program.box.bounds.get(name, (-math.inf, math.inf))
         held = np.ones(len(jobs) + 1, np.uint8)
         known_low, known_high = ranges.lower.astype(dtype), ranges.upper.astype(dtype)
-        frames = np.empty((DEEPEST, 2), np.int32)
-        scratch = np.empty((DEEPEST + 1, 2, dimensions, 2), dtype)
-        call(
-            self._kernels["contract"], len(jobs), jobs.item, jobs.outer, held, boxes, dimensions,
-            graph.op, a, b, self._variable, known_low, known_high, np.empty(n, dtype), np.empty(n, dtype),
-            cone_starts, cones, predicates.code, predicates.value, predicates.bands, predicates.starts,
-            predicates.items, frames, scratch,
-        )  # fmt: skip
+        frames = np.empty((DEEPEST_BOX, 2), np.int32)
+        scratch = np.empty((DEEPEST_BOX + 1, 2, dimensions, 2), dtype)
+        lower, upper = np.empty((2, n), dtype)
+        first = 0
+        while first < len(jobs):  # in slices, between which Ctrl-C is heard
+            first = call(
+                self._kernels["contract"], first, len(jobs), jobs.item, jobs.outer, held, boxes, dimensions,
+                graph.op, a, b, self._variable, known_low, known_high, lower, upper,
+                cone_starts, cones, predicates.code, predicates.value, predicates.bands, predicates.starts,
+                predicates.items, frames, scratch, self._left,
+            )  # fmt: skip
         return boxes, held
 
     def _cones(

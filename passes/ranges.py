@@ -19,12 +19,15 @@ from absint.program import Program
 from absint.sweep import IntervalSweep, lowering_kernels
 
 from .bounds import bounds_of
-from .variability import variability_of
+
+MOST_SINGLE = 62
+"""Variables that are told apart, by a bit each; two bits are left of an int64."""
 
 
 class Ranges(NamedTuple):
     """Of n nodes: `lower` and `upper` float64[n], which hold numbers of the precision, `may_nan` uint8[n],
-    and `variables` uint8[n], on how many variables each depends, 2 standing for more than one. Of predicates 0.
+    and `variables` uint8[n], on how many variables each depends, 2 standing for more than one; those behind
+    the first `MOST_SINGLE` in the alphabet count as more than one each. Of predicates 0.
     """
 
     lower: NDArray[np.float64]
@@ -51,13 +54,12 @@ class RangesAnalysis:
         if self.domains == DEFAULT_DOMAINS:
             return _swept(program)
         bounds = np.array(bounds_of(program, analyses).bounds, dtype=np.float64)
-        classes = np.array(variability_of(program, analyses), np.uint8)
         real = program.graph.op < FIRST_PREDICATE
         return Ranges(
             np.where(real, bounds[:, 0], 0.0),
             np.where(real, bounds[:, 1], 0.0),
             np.where(real, bounds[:, 2].astype(np.uint8), np.uint8(0)),
-            np.where(real, np.minimum(np.bitwise_count(classes), 2).astype(np.uint8), np.uint8(0)),
+            _variable_counts(program.graph),
         )
 
 
@@ -81,16 +83,22 @@ def _swept(program: Program) -> Ranges:
     """The same in the interval domain alone, native."""
     graph, precision = program.graph, program.precision
     swept = IntervalSweep(graph, precision).run(box_intervals(program))
+    lower, upper = (np.ascontiguousarray(ends[:, 0].astype(np.float64)) for ends in swept[:2])
+    return Ranges(lower, upper, (swept.may_nan & 1).astype(np.uint8), _variable_counts(graph))
+
+
+def _variable_counts(graph: Graph) -> NDArray[np.uint8]:
+    """`Ranges.variables`."""
     n = len(graph)
-    bit = {name: 1 << place for place, name in enumerate(sorted(set(graph.variables.values())))}
+    names = sorted(set(graph.variables.values()))
+    bits = {name: 1 << i if i < MOST_SINGLE else -1 << MOST_SINGLE for i, name in enumerate(names)}
     variables, counts = np.zeros(n, np.int64), np.zeros(n, np.uint8)
     for node, name in graph.variables.items():
-        variables[node] = bit[name] if bit[name] < 1 << 62 else 3 << 62
+        variables[node] = bits[name]
     a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
     call(lowering_kernels()["classes"], n, a, b, variables, counts)
     counts[graph.op >= FIRST_PREDICATE] = 0
-    lower, upper = (np.ascontiguousarray(ends[:, 0].astype(np.float64)) for ends in swept[:2])
-    return Ranges(lower, upper, (swept.may_nan & 1).astype(np.uint8), counts)
+    return counts
 
 
 def ranges_of(program: Program, analyses: Analyses) -> Ranges:

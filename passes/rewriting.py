@@ -17,7 +17,8 @@ def rewrite_until_stable(program: Program, analyses: Analyses, rules: RuleSet, r
     """Sweep at most `rounds` times, each with facts about the program as it then is; count all rewrites."""
     total: Counter[Rewrite] = Counter()
     for _ in range(rounds):
-        rewriter = Rewriter(program, bounds_of(program, analyses), demand_of(program, analyses))
+        facts, demand = bounds_of(program, analyses), demand_of(program, analyses)
+        rewriter = Rewriter(program, facts, demand, analyses.budget)
         root = rewriter.run(rules)
         if root is None:
             break

@@ -54,6 +54,8 @@ def test_objects_are_not_written() -> None:
         b'[["a", "no dtype", [1]]]\n' + bytes(100),
         b'[["a", "<f8", [-1]]]\n' + bytes(100),
         b'[["a", "<f8", "x"]]\n' + bytes(100),
+        b'[["a", "<f8", [%d]]]\n' % (10**30),
+        b"[" * 100_000,
         pack({"a": np.zeros(100)})[:-64],
         pack({"a": np.zeros(100)})[64:],
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,12 @@ def test_what_is_written_is_read(payload: bytes) -> None:
     cache.write("key", payload)
     assert cache.read("key") == payload
     assert cache.read("key ") is None
+
+
+def test_the_random_numbers_of_the_user_are_left_alone() -> None:
+    state = random.getstate()
+    cache.write("key", b"the payload")
+    assert random.getstate() == state
 
 
 def test_the_last_write_counts(home: Path) -> None:

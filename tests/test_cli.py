@@ -13,8 +13,7 @@ import pytest
 
 import absint
 from absint import cli, models
-from absint.listing import rule_sets
-from absint.manager import LEVELS, PassResult, pass_names
+from absint.manager import LEVELS, PassResult, pass_names, rule_sets
 from absint.ops.table import OPS
 from absint.precision import Precision
 from absint.program import Program, Promise

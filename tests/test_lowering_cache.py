@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from absint import array_file, cache, lowering_cache, models
+from absint import array_file, cache, loaded, lowering_cache, models, native
 from absint.errors import DomainError, VmError
 from absint.lowering_cache import SOURCES, VmText, lowered_plan
 from absint.plan import Plan
@@ -129,6 +129,42 @@ def test_so_does_another_version_of_a_source(made: list[Any], monkeypatch: pytes
     assert len(made) == 2
 
 
+@pytest.fixture
+def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """A function after which every source counts as changed since this process imported it."""
+    caches = lowering_cache._sources, native._digest
+    yield lambda: monkeypatch.setattr(loaded, "LOADED_AT", 0)
+    for each in caches:
+        each.cache_clear()
+
+
+def test_where_a_source_was_changed_nothing_is_found_or_kept(
+    changed: Callable[[], None], home: Path, made: list[Any]
+) -> None:
+    plan = content(plan_of())
+    lowering_cache._sources.cache_clear()
+    native._digest.cache_clear()
+    changed()
+    assert content(plan_of()) == plan
+    plan_of(WAVES)
+    assert len(made) == 3
+    assert len(list(home.iterdir())) == 1
+
+
+def test_where_one_is_changed_while_a_plan_is_made_it_is_not_kept(
+    changed: Callable[[], None], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making = lowering_cache._made
+
+    def made_meanwhile(*given: Any) -> Plan:
+        changed()
+        return making(*given)
+
+    monkeypatch.setattr(lowering_cache, "_made", made_meanwhile)
+    plan_of()
+    assert not home.exists()
+
+
 def test_a_text_that_says_what_it_holds_for_is_taken_at_its_word() -> None:
     special = f"# precision f64, box x=-1.0:1.0,y=-1.0:1.0,z=0.0:0.0, promise sign\n{DISC}"
     assert plan_of(special, None).precision is Precision.F64
@@ -205,7 +241,9 @@ def test_an_entry_that_is_no_plan_is_made_anew(payload: str, made: list[Any]) ->
         "too few": array_file.pack({name: arrays[name] for name in list(arrays)[1:]}),
         "other kinds": array_file.pack(arrays | {"z": np.zeros(3)}),
     }[payload]
-    cache.write(lowering_cache._key(VmText(DISC), Precision.F32, BOX, PIPELINE), data)
+    key = lowering_cache._key(VmText(DISC), Precision.F32, BOX, PIPELINE)
+    assert key is not None
+    cache.write(key, data)
     assert content(plan_of()) == content(plan)
     assert len(made) == 2
 

@@ -220,20 +220,99 @@ print(json.dumps([compiled, unit["answer"](1), "package" in sys.modules]))
 """
 
 
-def test_changed_sources_are_rebuilt(tmp_path: Path) -> None:
-    cache, package = tmp_path / "cache", tmp_path / "package"
+def write(path: Path, text: str) -> None:
+    """Write a source, long enough ago for the processes that come."""
+    path.write_text(text)
+    time.sleep(1.2 * native._MARGIN / 1e9)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package with kernels."""
+    package = tmp_path / "package"
     (package / "deep").mkdir(parents=True)
     for folder in (package, package / "deep"):
         (folder / "__init__.py").touch()
     (package / "kernels_of_mine.py").write_text(KERNELS)
-    (package / "deep" / "number.py").write_text("NUMBER = 1")
+    write(package / "deep" / "number.py", "NUMBER = 1")
+    return package
+
+
+def test_changed_sources_are_rebuilt(tmp_path: Path, package: Path) -> None:
+    cache = tmp_path / "cache"
     assert run(USE, cache, tmp_path) == [["kernels_of_mine"], 2, True]
     assert run(USE, cache, tmp_path) == [[], 2, False]  # the package is found and read, not run
-    (package / "deep" / "number.py").write_text("NUMBER = 10 # same date or not")
+    write(package / "deep" / "number.py", "NUMBER = 10 # same date or not")
     assert run(USE, cache, tmp_path) == [["kernels_of_mine"], 11, True]
-    (package / "kernels_of_mine.py").write_text(KERNELS.replace("a + ", "a - "))
+    write(package / "kernels_of_mine.py", KERNELS.replace("a + ", "a - "))
     assert run(USE, cache, tmp_path) == [["kernels_of_mine"], -9, True]
     assert run(USE, cache, tmp_path) == [[], -9, False]
+
+
+OLD = """
+import package.deep.number, pathlib
+pathlib.Path(package.deep.number.__file__).write_text("NUMBER = 10")
+"""
+MEANWHILE = """
+import pathlib
+number, = filter(pathlib.Path.exists, (pathlib.Path(folder, "package/deep/number.py") for folder in sys.path))
+native.observers.append(lambda label: number.write_text("NUMBER = 10"))
+"""
+
+
+@pytest.mark.parametrize(("edit", "answer"), [(OLD, 2), (MEANWHILE, 11)], ids=["before", "meanwhile"])
+def test_a_process_that_has_seen_other_sources_keeps_nothing(
+    edit: str, answer: int, tmp_path: Path, package: Path
+) -> None:
+    """Sources are edited after a process has imported them, or between its look at them and their import."""
+    cache, start = tmp_path / "cache", USE.index("unit =")
+    assert run(USE[:start] + edit + USE[start:], cache, tmp_path) == [["kernels_of_mine"], answer, True]
+    assert not cache.exists()
+    time.sleep(1.2 * native._MARGIN / 1e9)
+    assert run(USE, cache, tmp_path) == [["kernels_of_mine"], 11, True]
+    assert run(USE, cache, tmp_path) == [[], 11, False]
+
+
+def test_nor_does_it_take_what_others_have_kept(tmp_path: Path, package: Path) -> None:
+    cache, start = tmp_path / "cache", USE.index("unit =")
+    write(package / "deep" / "number.py", "NUMBER = 10")
+    assert run(USE, cache, tmp_path) == [["kernels_of_mine"], 11, True]
+    write(package / "deep" / "number.py", "NUMBER = 1")
+    assert run(USE[:start] + OLD + USE[start:], cache, tmp_path) == [["kernels_of_mine"], 2, True]
+
+
+def test_numba_s_settings_in_the_working_directory_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    for text in (None, "opt: 1", "opt: 2"):
+        if text is not None:
+            (tmp_path / ".numba_config.yaml").write_text(text)
+        seen.append(json.dumps(native._environment.__wrapped__()))
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_child_forked_while_a_thread_loads_can_load(built: Path) -> None:
+    code = f"""
+import json, os, signal, threading, warnings
+from absint import native
+warnings.simplefilter("ignore")  # newer Pythons warn of just this
+inside, leave = threading.Event(), threading.Event()
+native._llvm = lambda original=native._llvm: (inside.set(), leave.wait(), original())[2]
+thread = threading.Thread(target=native.load, args=("{SAMPLE}", "plain"))
+thread.start()
+inside.wait()
+child = os.fork()
+leave.set()
+if child == 0:
+    signal.alarm(30)
+    os._exit(native.load("{SAMPLE}", "plain")["ints"](5, -2))
+thread.join()
+print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+"""
+    assert run(code, built) == 42
 
 
 def test_a_missing_module_is_named() -> None:

@@ -119,6 +119,28 @@ def test_sums_without_a_table_are_run_as_tapes() -> None:
     assert plan.sums[:, 0].max() == MOST_TABLES - 1
 
 
+def test_tables_are_used_again_when_nothing_reads_them_any_more() -> None:
+    """Bases that are long chains in x and in y, of nodes that are read twice and of other bases."""
+
+    def lines(length: int, *most: float) -> list[str]:
+        made = ["x var-x", "y var-y", "c const 0.3", "z var-z"]
+        for axis in "xy":
+            made += [f"{axis}0 sin {axis}", f"{axis}1 mul {axis}0 c", f"f{axis} exp z"]
+            for i in range(2, length):
+                a, b = f"{axis}{i - 1}", f"{axis}{i - 2}"
+                forms = f"mul {a} c", f"add f{axis} {a}", f"add {a} {b}", f"sub {a} {axis}0"
+                made.append(f"{axis}{i} {forms[i % 4]}")
+        last, half = length - 1, length // 2
+        for i, (a, b) in enumerate([(last, last), (half, 1), (half - 1, half)]):
+            made += [f"s{i} add x{a} y{b}", f"t{i} const {most[i]}", f"d{i} sub s{i} t{i}"]
+        return [*made, union("d0", "d1", "d2")]
+
+    short = planned("\n".join(lines(12, 2.6, 0.85, 1.9)))
+    long = planned("\n".join(lines(204, 4.0, 1.6, 3.7)))
+    assert len(long.sums) == len(short.sums) == 3
+    assert long.scratch_bytes == short.scratch_bytes
+
+
 def test_what_is_too_deep_is_left_to_the_regions() -> None:
     """Discs added and cut away by turns."""
     lines = ["x var-x", "y var-y", *disc(0, 0, 0, 0.1)]

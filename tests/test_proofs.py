@@ -34,7 +34,7 @@ from absint.fuzz.theorems import (
     current,
     entries,
 )
-from absint.listing import rule_sets
+from absint.manager import rule_sets
 from absint.ops.demand import Demand
 from absint.ops.table import BY_NAME, SPICY, Op
 from absint.rules import Mode, Pattern, Rule
@@ -51,6 +51,7 @@ EVERY_FORMAT = pytest.mark.parametrize("format_", FORMATS, ids=lambda format_: f
 
 QUICK = 0.3
 """Seconds that a proof may take to be done again here."""
+
 
 def results(entry: Entry) -> dict[Format, Record]:
     """What is recorded of a rule."""

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from absint.analysis import Analyses
 from absint.graph import Graph, GraphBuilder
-from absint.listing import rule_sets
-from absint.manager import LEVELS, PassManager, parse_pipeline
+from absint.manager import LEVELS, PassManager, parse_pipeline, rule_sets
 from absint.ops.demand import Demand
 from absint.ops.table import BY_NAME, SPICY
 from absint.ops.translate import array_form

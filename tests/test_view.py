@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from absint.errors import ViewError
 from absint.precision import Precision
-from absint.view import MAX_PIXELS, Grid, View
+from absint.view import MAX_PIXELS, MAX_SIDE, Grid, View
 
 PRECISIONS = list(Precision)
 F32, F64 = PRECISIONS
@@ -127,7 +127,9 @@ def test_deep_zoom_counts_repeated_samples() -> None:
     [
         ({"width": 0}, "size 0x3: an image needs at least one pixel each way"),
         ({"height": -1}, "size 4x-1: an image needs"),
-        ({"width": MAX_PIXELS}, "too large"),
+        ({"width": MAX_SIDE, "height": 5}, f"too large, above {MAX_PIXELS} pixels"),
+        ({"width": MAX_SIDE + 1, "height": 1}, f"too large, a side is above {MAX_SIDE} pixels"),
+        ({"width": 1, "height": MAX_SIDE + 1}, "too large, a side is above"),
         ({"scale": 0.0}, "scale 0.0: must be finite and above 0"),
         ({"scale": -1.0}, "scale -1.0: must be"),
         ({"scale": math.nan}, "scale nan: must be"),

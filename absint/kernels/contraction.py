@@ -2,6 +2,9 @@
 
 Bands of variables shrink the box as they stand. Then `absint.kernels.propagation` goes over the bands, one at
 a time and round after round, as long as a side loses much.
+
+Work is counted in *visits*: a predicate, an operation of a value or a side of a box that is looked at. One
+visit takes 3 to 30 nanoseconds.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from absint.kernels.memory import REALS, f64s, i32s, u8s
+from absint.kernels.limits import DEEPEST_BOX
+from absint.kernels.memory import REALS, f64s, i32s, i64s, u8s
 from absint.kernels.propagation import make_revise
 from absint.ops.table import ALL, AND, ANY, BAND, FALSE, NOT, OR, TRUE, VAR
 from absint.precision import Precision
@@ -19,13 +23,10 @@ from absint.precision import Precision
 _AND, _NOT, _OR, _VAR = (op.code for op in (AND, NOT, OR, VAR))
 _FALSE, _TRUE, _BAND, _ALL, _ANY = (kind.code for kind in (FALSE, TRUE, BAND, ALL, ANY))
 
-DEEPEST = 32
-"""Nested lists that are looked into; what lies deeper shrinks nothing."""
-
 LARGEST = 256
 """Operations of a value that is looked into."""
 
-MOST_VISITS = 2_000
+MOST_LOOKS = 2_000
 """Predicates that one round looks at, shared ones again and again; those behind shrink nothing."""
 
 MOST_ROUNDS = 100
@@ -34,6 +35,9 @@ SMALL_PART = 1 / 64
 """A round in which no side loses more of its length than this is undone and is the last, so that contracting
 once more changes nothing.
 """
+
+SLICE = 4_000_000
+"""Visits after which a call returns, for Ctrl-C to be heard. One job gets no more than these either."""
 
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
@@ -48,14 +52,17 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
     @njit(error_model="numpy")
     def shrink(
         predicate, box, size, op, a, b, variable, known_low, known_high, lower, upper, cone_starts, cones_of,
-        code, value, bands, starts, items, frames, boxes,
+        code, value, bands, starts, items, frames, boxes, allowed,
     ):  # fmt: skip
-        """One round over the lists below a predicate; False if it holds nowhere in the box.
+        """One round over the lists below a predicate; returns its visits. The box is empty, its first lower
+        end above the upper one, if the predicate holds nowhere in it.
 
         An `all` shrinks the box by its operands one after the other, an `any` to the hull of what they leave.
+        More than the visits `allowed` are never made: then the result is larger and the box means nothing.
         """
         depth = 0
         looked = 0
+        visits = np.int64(0)
         frames[0] = predicate
         frames[1] = starts[predicate]
         while depth >= 0:
@@ -63,11 +70,15 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             kind = code[current]
             saved, union = 2 * depth * size, (2 * depth + 1) * size
             holds = box[0] <= box[1]
+            visits += 1
             if kind == _BAND:
                 node = np.int64(value[current])
                 begin, end = np.int64(cone_starts[node]), np.int64(cone_starts[node + 1])
-                if holds and begin < end and looked < MOST_VISITS:
+                if holds and begin < end and looked < MOST_LOOKS:
                     looked += 1
+                    visits += end - begin
+                    if visits > allowed:
+                        return visits
                     low, high = real(bands[2 * current]), real(bands[2 * current + 1])
                     holds = revise(
                         begin, end, low, high, cones_of, op, a, b, variable, known_low, known_high, lower,
@@ -77,9 +88,9 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             elif kind == _FALSE:
                 holds = False
                 depth -= 1
-            elif kind == _TRUE or depth == DEEPEST - 1:
+            elif kind == _TRUE or depth == DEEPEST_BOX - 1:
                 depth -= 1
-            elif not (position != starts[current] or (holds and looked < MOST_VISITS)):
+            elif not (position != starts[current] or (holds and looked < MOST_LOOKS)):
                 depth -= 1  # nothing is looked at below
             elif kind == _ALL:
                 looked += position == starts[current]
@@ -91,6 +102,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 else:
                     depth -= 1
             else:
+                visits += size
                 if position == starts[current]:
                     looked += 1
                     for i in range(0, size, 2):
@@ -113,7 +125,9 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                     depth -= 1
             if not holds:
                 box[0], box[1] = inf, -inf  # empty, whichever side proved it
-        return box[0] <= box[1]
+            if visits > allowed:
+                return visits
+        return visits
 
     @njit(error_model="numpy")
     def shrank(box, before, size):
@@ -143,19 +157,23 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         return holds
 
     def contract(
-        jobs, predicate_, context_, held_, boxes_, dimensions,
+        first, jobs, predicate_, context_, held_, boxes_, dimensions,
         op_, a_, b_, variable_, known_low_, known_high_, lower_, upper_, cone_starts_, cones_,
-        code_, value_, bands_, starts_, items_, frames_, scratch_,
+        code_, value_, bands_, starts_, items_, frames_, scratch_, left_,
     ):  # fmt: skip
         """Shrink boxes to where predicates may hold, round after round as long as a side loses much.
+
+        Begins with job `first` and returns the number of the first job that is not done, `jobs` for none; it
+        does some more than `SLICE` visits at most. `left` i64[1]: how many visits may be made in all, less
+        those made. A round that would need more is undone; then boxes are shrunk by bands of variables only.
 
         Job j shrinks box number `context[j]`, which is at most j, for `predicate[j]` (both i32), into box
         number j+1; `held` u8[jobs + 1] says which boxes are not empty. `boxes` real[jobs + 1, dimensions, 2].
         Of the real nodes: `op` u8, `a`, `b` and `variable` i32, `known_low` and `known_high` real, bounds on
         the whole box, `lower` and `upper` real, scratch. The operations below node i, itself last, are
         `cones[cone_starts[i]:cone_starts[i+1]]`. Of the predicates: `code` u8, `value` i32, `bands` f64[·,
-        2], `starts` and `items` i32. `frames` i32[DEEPEST, 2] and `scratch` real[DEEPEST + 1, 2, dimensions,
-        2].
+        2], `starts` and `items` i32. `frames` i32[DEEPEST_BOX, 2] and `scratch` real[DEEPEST_BOX + 1, 2,
+        dimensions, 2].
         """
         predicate, context, held, boxes = i32s(predicate_), i32s(context_), u8s(held_), reals(boxes_)
         op, a, b, variable = u8s(op_), i32s(a_), i32s(b_), i32s(variable_)
@@ -168,40 +186,50 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             i32s(starts_),
             i32s(items_),
         )
-        frames, scratch = i32s(frames_), reals(scratch_)
+        frames, scratch, left = i32s(frames_), reals(scratch_), i64s(left_)
         size = 2 * dimensions
         itemsize = 4 if precision_is_single else 8
-        box = reals(scratch_ + 2 * DEEPEST * size * itemsize)
-        before = reals(scratch_ + (2 * DEEPEST + 1) * size * itemsize)
-        for job in range(jobs):
+        box = reals(scratch_ + 2 * DEEPEST_BOX * size * itemsize)
+        before = reals(scratch_ + (2 * DEEPEST_BOX + 1) * size * itemsize)
+        worked = 0
+        for job in range(first, jobs):
+            if worked >= SLICE:
+                return job
+            one = np.int64(predicate[job])
             source, target = np.int64(context[job]) * size, (job + 1) * size
+            worked += size + np.int64(starts[one + 1]) - np.int64(starts[one])
             held[job + 1] = held[np.int64(context[job])]
             if not held[job + 1]:
                 continue
             for i in range(size):
                 box[i] = boxes[source + i]
-            held[job + 1] = bounded(
-                np.int64(predicate[job]), box, op, variable, code, value, bands, starts, items
-            )
+            held[job + 1] = bounded(one, box, op, variable, code, value, bands, starts, items)
             if not held[job + 1]:
                 continue
+            allowed = min(left[0], np.int64(SLICE))
             for _ in range(MOST_ROUNDS):
                 for i in range(size):
                     before[i] = box[i]
-                holds = shrink(
-                    np.int64(predicate[job]), box, size, op, a, b, variable, known_low, known_high, lower,
-                    upper, cone_starts, cones_of, code, value, bands, starts, items, frames, scratch,
+                visits = size + shrink(
+                    one, box, size, op, a, b, variable, known_low, known_high, lower, upper, cone_starts,
+                    cones_of, code, value, bands, starts, items, frames, scratch, allowed - size,
                 )  # fmt: skip
-                if not holds:
+                made = min(visits, max(allowed, 0))
+                allowed -= visits
+                left[0] -= made
+                worked += made
+                if allowed < 0:
+                    break
+                if not box[0] <= box[1]:
                     held[job + 1] = 0
                     break
                 if not shrank(box, before, size):
                     break
             for i in range(size):
                 boxes[target + i] = before[i]
-        return None
+        return jobs
 
-    return {"contract": (contract, types.none(*[types.int64] * 23))}
+    return {"contract": (contract, types.int64(*[types.int64] * 25))}
 
 
 def cones(n, op_, a_, b_, wanted_, seen_, stack_, starts_, cones_, capacity):
@@ -209,7 +237,7 @@ def cones(n, op_, a_, b_, wanted_, seen_, stack_, starts_, cones_, capacity):
 
     `wanted` u8[n]; `seen` i32[n], all -1 before; `stack` i32[2n+2]: scratch; `starts` i32[n+1], `cones`
     i32[capacity]: the result, empty for what is not wanted, is larger than LARGEST or contains `not`, `and`
-    or `or`.
+    or `or`. A walk ends as soon as it has met one node more than LARGEST.
     """
     op, a, b, wanted, seen = u8s(op_), i32s(a_), i32s(b_), u8s(wanted_), i32s(seen_)
     stack, starts, found = i32s(stack_), i32s(starts_), i32s(cones_)
@@ -220,7 +248,7 @@ def cones(n, op_, a_, b_, wanted_, seen_, stack_, starts_, cones_, capacity):
             continue
         begin = count
         usable = True
-        top = 0
+        met = top = 0
         stack[0] = root
         while top >= 0 and usable:
             node = np.int64(stack[top])
@@ -230,13 +258,13 @@ def cones(n, op_, a_, b_, wanted_, seen_, stack_, starts_, cones_, capacity):
                 found[count] = ~node
                 count += 1
                 top -= 1
-                usable = count - begin <= LARGEST
                 continue
             if seen[node] == root:
                 top -= 1
                 continue
             seen[node] = root
-            if op[node] == _NOT or op[node] == _AND or op[node] == _OR:
+            met += 1
+            if met > LARGEST or op[node] == _NOT or op[node] == _AND or op[node] == _OR:
                 usable = False
             stack[top] = ~node
             if a[node] >= 0:

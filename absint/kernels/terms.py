@@ -21,6 +21,7 @@ from absint.kernels.layout import (
     TAPE,
     TERM,
 )  # fmt: skip
+from absint.kernels.limits import MOST_ENTRIES
 from absint.kernels.memory import f64s, i32s, i64s, u8s
 from absint.kernels.predicates import predicates_at
 from absint.kernels.simple_terms import SIMPLE, SIMPLE_SIZE, SUMS, Real
@@ -28,9 +29,6 @@ from absint.ops.table import ALL, ANY, BAND, FALSE
 
 _FALSE, _BAND, _ALL, _ANY = (kind.code for kind in (FALSE, BAND, ALL, ANY))
 _INF = np.inf
-
-MOST_ENTRIES = 4096
-"""Entries of a term, its bands included; a larger one is not written."""
 
 FULL = -1
 """What `write` returns when there was too little room."""

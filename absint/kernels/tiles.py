@@ -51,8 +51,6 @@ from absint.kernels.strips import (
 from absint.kernels.tapes import LANES, band_tester, run_tape
 from absint.precision import Precision
 
-_WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
-
 
 @njit(**INLINE)
 def rows_between(window, first, end):

@@ -101,20 +101,40 @@ class NumbaExecutable:
         return self._values.bounds(boxes)  # type: ignore[no-any-return]  # imported when used
 
     def image(self, view: View, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-        """See `Executable.image`. `out`: uint8[height, width] with rows of contiguous bytes, to draw into."""
+        """See `Executable.image`.
+
+        `out`: uint8[height, width] to draw into; its rows are contiguous and do not overlap. Raises
+        `UsageError` for another.
+        """
         if view is not self._checked and view != self._checked:
             check_view(self.program, view)
             self._checked = view
-        if out is not None and (
-            out.shape != (view.height, view.width) or out.dtype != np.uint8 or out.strides[1] != 1
-        ):
-            raise UsageError(f"out: expected uint8[{view.height}, {view.width}] with contiguous rows")
+        if out is not None:
+            _check_out(out, view)
         return self._renderer.image(view, self.threads, out)  # type: ignore[no-any-return]  # as above
 
 
 def _cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_out(out: object, view: View) -> None:
+    """Raises `UsageError` unless a picture of the view can be drawn into `out`."""
+    shape = view.height, view.width
+    if not isinstance(out, np.ndarray):
+        found = f"a {type(out).__name__}"
+    elif out.dtype != np.uint8 or out.shape != shape:
+        found = f"{out.dtype}{list(out.shape)}"
+    elif not out.flags.writeable:
+        found = "a read-only array"
+    elif out.strides[1] != 1 and view.width > 1:
+        found = "rows that are not contiguous"
+    elif abs(out.strides[0]) < view.width and view.height > 1:
+        found = "rows that overlap"
+    else:
+        return
+    raise UsageError(f"out: expected a writeable uint8{list(shape)} with contiguous rows, found {found}")
 
 
 def _lowered(program: Program) -> Program:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backend import Ranges, check_box, check_gradual_underflow, check_values_promised, hull
+from absint.backend import Ranges, boxes_given, check_gradual_underflow, check_values_promised, points_given
 from absint.domains.lattice import Interval
-from absint.errors import DomainError
-from absint.graph import AXES
 from absint.kernels.point_layout import ALWAYS, BY_COST, NEVER
 from absint.program import Program
 from absint.sweep import LANES
@@ -58,18 +56,9 @@ class Values:
         """See `Executable.values`."""
         check_values_promised(self.program)
         dtype = self.program.precision.dtype
-        given = {"x": x, "y": y, "z": z, **variables}
-        missing = sorted(self._needed - set(given))
-        if missing:
-            raise DomainError(f"no value given for the variable {missing[0]!r}")
-        self._check_known(given)
-        with np.errstate(all="ignore"):  # what is too large for the precision rounds to infinity
-            points = {name: np.asarray(value).astype(dtype, copy=False) for name, value in given.items()}
-        shape = np.broadcast_shapes(*(array.shape for array in points.values()))
-        count = math.prod(shape)
-        if count == 0:
+        points, shape = points_given(self.program, self._needed, {"x": x, "y": y, "z": z, **variables})
+        if math.prod(shape) == 0:
             return np.empty(shape, dtype)
-        check_box(self.program, hull(points))
         varying = tuple(sorted(name for name in self._needed if points[name].size > 1))
         scalars = {name: points[name].reshape(())[()] for name in self._needed - set(varying)}
         if not varying:
@@ -82,26 +71,15 @@ class Values:
     def bounds(self, boxes: Ranges) -> Interval:
         """See `Executable.bounds`."""
         check_values_promised(self.program)
-        dtype = self.program.precision.dtype
-        self._check_known(boxes)
-        with np.errstate(all="ignore"):
-            lower = {name: np.asarray(ends[0]).astype(dtype, copy=False) for name, ends in boxes.items()}
-            upper = {name: np.asarray(ends[1]).astype(dtype, copy=False) for name, ends in boxes.items()}
-        for name in boxes:
-            if bool((~(lower[name] <= upper[name])).any()):
-                raise DomainError(f"a box holds no {name}: its lower end is above its upper end, or NaN")
-        shape = np.broadcast_shapes(*(array.shape for array in (*lower.values(), *upper.values())))
+        ends, shape = boxes_given(self.program, boxes)
         count = math.prod(shape)
-        if count:
-            both = {name: np.concatenate([lower[name].ravel(), upper[name].ravel()]) for name in boxes}
-            check_box(self.program, hull(both))
         rows = -(-count // LANES)
         used = self._needed & set(boxes)
         with self._machine(None) as machine:
             machine.share({})
             found = machine.bounds(
-                {name: whole_rows(_column(lower[name], shape)) for name in used},
-                {name: whole_rows(_column(upper[name], shape)) for name in used},
+                {name: whole_rows(_column(ends[name][0], shape)) for name in used},
+                {name: whole_rows(_column(ends[name][1], shape)) for name in used},
                 rows,
             )
         nan = (found["may_nan"][:, None] >> np.arange(LANES)) & 1 != 0
@@ -113,11 +91,6 @@ class Values:
     def _needed(self) -> set[str]:
         """The variables that the value depends on."""
         return variables_of(self.program.graph)
-
-    def _check_known(self, names: Iterable[str]) -> None:
-        surplus = sorted(set(names) - self.program.variables - set(AXES))
-        if surplus:
-            raise DomainError(f"the program has no variable {surplus[0]!r}")
 
     def _evaluate(self, varying: tuple[str, ...], scalars: Scalars, columns: Columns) -> NDArray[Any]:
         """The values at points, where it pays in cells."""
@@ -184,9 +157,11 @@ class Values:
         if helpers < 1:
             work()
         else:
+            tasks: list[Future[None]] = []
             with ThreadPoolExecutor(helpers) as pool:
-                tasks = [pool.submit(work) for _ in range(helpers)]
                 try:
+                    with suppress(RuntimeError):  # no more threads, as when the interpreter shuts down
+                        tasks.extend(pool.submit(work) for _ in range(helpers))
                     work()
                     for task in tasks:
                         task.result()

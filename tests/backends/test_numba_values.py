@@ -1,12 +1,11 @@
-"""Values and bounds of the fast CPU engine: the bits of the reference, whatever way points and boxes take."""
+"""Values of the fast CPU engine: the bits of the reference, whatever way points take."""
 
 from __future__ import annotations
 
 import math
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from random import Random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,69 +15,25 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from absint.api import load, run_pipeline
-from absint.backend import Executable, find_backend
 from absint.backends.numba import machine
 from absint.backends.numba.values import Values
-from absint.errors import AbsintError
 from absint.graph import AXES, Graph, GraphBuilder
 from absint.ops.table import BY_NAME, SPICY
 from absint.precision import Precision
-from absint.program import EVERYWHERE, Box, Program, Promise
+from absint.program import EVERYWHERE, Box, Program
 from absint.vm import parse_vm
+from tests.fast_values import PRECISIONS, ROOM, SOLID, assert_same, disks, reference
 from tests.operands import distinct, random_bits, same, scaled
 from tests.programs import points_of, programs
 
-PRECISIONS = pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
 CELLS = pytest.mark.parametrize("cells", [False, True, None], ids=["plain", "cells", "by-cost"])
 F32 = Precision.F32
-
-ROOM = Box.of((-1, 1), (-1, 1), (-1, 1))
-SOLID = parse_vm(
-    "x var-x\ny var-y\nz var-z\na square x\nb square y\nc add a b\nr sqrt c\nd sub r z\ne sub z x\n"
-    "f max d e\ng const 0.3\nh sub r g\nm min f h\ni div m x\n"
-)
-
-
-def reference(program: Program) -> Executable:
-    return find_backend("reference").compile(program)
-
-
-def assert_same(got: Any, expected: Any, precision: Precision) -> None:
-    assert isinstance(got, np.ndarray)
-    assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
-    wrong = np.flatnonzero(~same(got, expected, precision))
-    assert not len(wrong), (
-        f"{len(wrong)} of {got.size} differ, first at {wrong[0]}: "
-        f"expected {expected.flat[wrong[0]]!r}, got {got.flat[wrong[0]]!r}"
-    )
 
 
 def assert_values(program: Program, points: dict[str, Any], **options: Any) -> None:
     """The values are those of the reference."""
     expected = reference(program).values(**points)
     assert_same(Values(program, **options).values(**points), expected, program.precision)
-
-
-def disks(count: int) -> Graph:
-    """Many disks with holes: cells pay."""
-    rng = Random(count)
-    builder = GraphBuilder()
-    x, y = builder.variable("x"), builder.variable("y")
-
-    def apply(name: str, *operands: int) -> int:
-        return builder.apply(BY_NAME[name], *operands)
-
-    def constant() -> int:
-        return builder.constant(rng.uniform(-1, 1))
-
-    root = constant()
-    for _ in range(count):
-        a, b = (apply("square", apply("sub", axis, constant())) for axis in (x, y))
-        distance = apply("sqrt", apply("add", a, b))
-        outer = apply("sub", distance, builder.constant(rng.uniform(0.01, 0.1)))
-        inner = apply("sub", builder.constant(rng.uniform(0.01, 0.1)), distance)
-        root = apply("min", root, apply("max", outer, inner))
-    return builder.build(root)
 
 
 # Values
@@ -258,6 +213,25 @@ def test_the_smallest_blocks_and_calls(cells: bool | None, monkeypatch: pytest.M
     assert_values(Program(disks(60), F32, ROOM), {"x": x, "y": y}, cells=cells)
 
 
+@pytest.mark.parametrize("startable", [0, 1])
+def test_where_no_more_threads_start(startable: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a function that runs at the interpreter's exit, or at the system's limit."""
+    monkeypatch.setattr("absint.backends.numba.values._LEAST_PART", 100)
+    started = []
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if len(started) == startable:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    x = np.linspace(-1, 1, 5000)
+    assert_values(Program(SOLID), {"x": x, "y": 0.5, "z": x}, threads=4)
+    assert len(started) == startable
+
+
 def test_callers_in_threads() -> None:
     """One object, several threads, other scalars for each."""
     values = Values(Program(SOLID))
@@ -348,91 +322,3 @@ def test_cells_are_made_where_they_pay(
     values = Values(Program(graph, F32, box))
     assert made_cells(values, points, monkeypatch) is made
     assert made_cells(values, points, monkeypatch) is made
-
-
-# Bounds
-
-
-@settings(max_examples=scaled(200))
-@given(program=programs(), named=st.sets(st.sampled_from(AXES)), seed=st.integers(0, 99))
-def test_bounds_of_random_programs(program: Program, named: set[str], seed: int) -> None:
-    """In bits those of the reference, for boxes with special ends, for variables that are not named."""
-    program = Program(program.graph, program.precision, program.box)
-    boxes = {}
-    named |= set(program.box.bounds)
-    for name, ends in points_of(program.box, program.precision, 100, seed).items():
-        ordered = np.sort(np.where(np.isnan(ends), 1, ends).reshape(2, 50), axis=0)
-        if name in named:
-            boxes[name] = (ordered[0], ordered[1] if seed % 2 else ordered[1].max())
-    assert_bounds(program, boxes)
-
-
-def assert_bounds(program: Program, boxes: dict[str, Any]) -> None:
-    got, expected = Values(program).bounds(boxes), reference(program).bounds(boxes)
-    assert_same(got.lower, expected.lower, program.precision)
-    assert_same(got.upper, expected.upper, program.precision)
-    assert (got.may_nan.shape, got.may_nan.dtype) == (expected.may_nan.shape, expected.may_nan.dtype)
-    assert np.array_equal(got.may_nan, expected.may_nan)
-
-
-@PRECISIONS
-@pytest.mark.parametrize(
-    "boxes",
-    [
-        {},
-        {"x": (-1.0, 1.0)},
-        {"x": (np.zeros((2, 1)), np.ones(3)), "y": (-1, [1, 2, 3])},
-        {"y": (np.zeros(0), 1.0)},
-        {"z": (0, np.arange(1000))},
-        {"x": (-1e300, 1e300), "y": (-0.0, 0.0)},
-    ],
-    ids=str,
-)
-def test_boxes_of_any_kind(boxes: dict[str, Any], precision: Precision) -> None:
-    assert_bounds(Program(SOLID, precision), boxes)
-
-
-def test_many_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In several calls of the kernel, of which none knows the others."""
-    monkeypatch.setattr(machine, "_BUDGET", 20_000)
-    rng = np.random.default_rng(8)
-    ends = np.sort(rng.uniform(-1, 1, (2, 2, 3001)), axis=1)
-    assert_bounds(Program(disks(40)), {"x": tuple(ends[0]), "y": tuple(ends[1])})
-
-
-# Errors
-
-
-def outcome(call: Callable[[], Any]) -> tuple[type[BaseException], str]:
-    with pytest.raises((AbsintError, ValueError, TypeError)) as caught:
-        call()
-    return caught.type, str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda run: run.values([0.0, 2.0], 0.0),
-        lambda run: run.values(math.nan, 0.0),
-        lambda run: run.values(math.inf, np.zeros(3)),
-        lambda run: run.values(0.0, 0.0, t=1.0, s=0.0),
-        lambda run: run.values(0.0, 0.0),
-        lambda run: run.values(np.zeros(2), np.zeros(3), t=1.0),
-        lambda run: run.values("a", 0.0, t=1.0),
-        lambda run: run.bounds({"x": (0.0, 2.0)}),
-        lambda run: run.bounds({"y": (0.0, 1.0)}),
-        lambda run: run.bounds({"x": (1.0, 0.0)}),
-        lambda run: run.bounds({"x": (0.0, [1.0, math.nan])}),
-        lambda run: run.bounds({"x": (0.0, 1.0), "s": (0.0, 1.0)}),
-        lambda run: run.bounds({"x": (np.zeros(2), np.ones(3))}),
-    ],
-)
-def test_errors_are_those_of_the_reference(call: Callable[[Any], Any]) -> None:
-    program = Program(parse_vm("x var-x\nt var-t\na min x t"), F32, Box({"x": (-1.0, 1.0)}))
-    assert outcome(lambda: call(Values(program))) == outcome(lambda: call(reference(program)))
-
-
-def test_programs_that_promise_less() -> None:
-    program = Program(SOLID, promise=Promise.SIGN)
-    for call in (lambda run: run.values(0, 0), lambda run: run.bounds({})):
-        assert outcome(lambda: call(Values(program))) == outcome(lambda: call(reference(program)))  # noqa: B023
