@@ -79,7 +79,7 @@ class Graph:
     @property
     def lowered(self) -> bool:
         """Whether the root is a predicate."""
-        return self.rows[-1][0] >= FIRST_PREDICATE
+        return int(self.op[-1]) >= FIRST_PREDICATE
 
     @property
     def root(self) -> int:
