@@ -177,6 +177,7 @@ def _drawing(
 ) -> Drawing:
     """What draws a program in a box."""
     if isinstance(maker, DrawsPlans):
+        maker.prepare(precision)
         return maker.compile_plan(lowered_plan(source, precision, box, maker.rendering), box, threads)
     program = source.program() if isinstance(source, VmText) else source
     optimised, _ = run_pipeline(program, passes=maker.rendering, region=box, precision=precision)

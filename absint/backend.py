@@ -17,6 +17,7 @@ from absint.domains.lattice import Interval
 from absint.errors import BackendError, DomainError, PromiseError
 from absint.graph import AXES
 from absint.plan import Plan
+from absint.precision import Precision
 from absint.program import Box, Program, Promise
 from absint.registry import find
 from absint.view import View
@@ -78,6 +79,9 @@ class Backend(Protocol):
 @runtime_checkable
 class DrawsPlans(Protocol):
     """A backend that draws from a plan, so that a plan that was kept needs no program."""
+
+    def prepare(self, precision: Precision) -> None:
+        """Make ready what every picture needs, such as compiled kernels."""
 
     def compile_plan(self, plan: Plan, box: Box, threads: int | None = None) -> Drawing:
         """Prepare a plan that holds in a box."""

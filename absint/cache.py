@@ -64,6 +64,24 @@ def read(key: str) -> bytes | None:
     return payload
 
 
+def holds(key: str) -> bool:
+    """Whether there is an entry under the key; `read` may still find that it is damaged."""
+    try:
+        return (folder() / f"{hashlib.sha256(key.encode()).hexdigest()}{_SUFFIX}").exists()
+    except (OSError, RuntimeError):
+        return False
+
+
+def is_writable() -> bool:
+    """Whether entries can be written."""
+    try:
+        home = folder()
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return False
+    return os.access(home, os.W_OK | os.X_OK)
+
+
 def write(key: str, payload: bytes) -> None:
     """Keep the payload under the key, whole or not at all; whoever writes last wins."""
     name = hashlib.sha256(key.encode()).digest()

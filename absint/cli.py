@@ -23,6 +23,7 @@ OPTIMIZE_LEVEL = 2
 """The highest level whose result can be written."""
 SECTIONS = ("models", "passes", "backends", "domains", "ops", "rules")
 REPORT_FORMATS = ("table", "json")
+FUZZ_SIZE = 60
 
 _MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
 
@@ -181,6 +182,10 @@ def _optimize_arguments(parser: Parser) -> None:
         help="print the program after a pass; 'all', or 'changed' for those that did",
     )
     watch.add_argument(
+        "--bisect-limit", type=_whole, metavar="N",
+        help="stop after N rewrites, and say which was the last: to find the first that does harm",
+    )  # fmt: skip
+    watch.add_argument(
         "--verify-each", action="store_true",
         help="check the graph and the promise after each pass, on random and nasty points",
     )  # fmt: skip
@@ -245,6 +250,40 @@ def _bench_arguments(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print all samples as JSON")
 
 
+def _fuzz_arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "--backends", type=_words, metavar="NAME,…", help="to compare (default: all that are available here)"
+    )
+    parser.add_argument("--passes", type=_words, metavar="NAME,…", help="default: all")
+    parser.add_argument("--domains", type=_words, metavar="NAME,…", help="default: all")
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument(
+        "--programs", type=_count, metavar="N", help="how many programs (default: 1000 if no time is given)"
+    )
+    amount.add_argument("--time", type=_duration, metavar="T", help="how long: 90s, 10m, 2h")
+    parser.add_argument(
+        "--seed", type=_whole, metavar="N", default=0, help="of the first program (default: 0)"
+    )
+    parser.add_argument(
+        "--jobs", type=_count, metavar="N", default=1, help="processes to work in (default: 1)"
+    )
+    parser.add_argument(
+        "--size", type=_count, metavar="N", default=FUZZ_SIZE,
+        help=f"about how large programs are, in operations (default: {FUZZ_SIZE})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--corpus", metavar="DIR", default="finds", help="where finds are written (default: finds)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--replay", metavar="FILE|DIR", help="put finds to all oracles again instead of a campaign"
+    )
+    instead.add_argument(
+        "--self-test", action="store_true", help="plant known bugs one by one instead, and see them found"
+    )
+
+
 def _list_arguments(parser: Parser) -> None:
     parser.add_argument("section", choices=SECTIONS, nargs="?", help="default: all of them")
 
@@ -284,6 +323,15 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
   absint bench gear --json""",
         _bench_arguments,
     ),
+    "fuzz": (
+        "put random programs to every backend, pass and domain, and make small what they find",
+        """\
+  absint fuzz --backends reference,numba --time 10m --jobs 2
+  absint fuzz --seed 1000 --programs 5000 --passes minmax,signdemand --json
+  absint fuzz --replay finds
+  absint fuzz --self-test""",
+        _fuzz_arguments,
+    ),
     "list": (
         "show the bundled models, passes, backends, domains, operations and rewrite rules",
         """\
@@ -318,6 +366,22 @@ def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{_shown(text)} is not a whole number from 1")
     return int(text)
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a whole number")
+    return int(text)
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh]?)", text, re.ASCII)
+    if not match or float(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is no time such as 90s, 10m or 2h")
+    return float(match[1]) * _UNITS[match[2] or "s"]
 
 
 def _square(text: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absint import __version__, api
+from absint.analysis import RewriteBudget
 from absint.backend import find_backend
 from absint.errors import UsageError
 from absint.imageio import ENCODERS, pgm, write_whole
@@ -48,11 +49,12 @@ def optimize(arguments: argparse.Namespace) -> int:
         find("domains", domain)
     instruments = _instruments(arguments)
 
+    budget = None if arguments.bisect_limit is None else RewriteBudget(arguments.bisect_limit)
     with Progress(f"optimising {arguments.model}", hidden=arguments.print_after is not None):
         source = api.load(arguments.model)
         result, steps = api.run_pipeline(
             source, passes=pipeline, region=region, precision=arguments.precision, domains=arguments.domains,
-            instruments=instruments,
+            instruments=instruments, budget=budget,
         )  # fmt: skip
         report = _report_text(arguments, source, steps, result) if report_to is not None else ""
     if output is not None:
@@ -60,6 +62,9 @@ def optimize(arguments: argparse.Namespace) -> int:
         _write(output, write_vm(result.graph, [describe(result), made_by]))
     if report_to is not None:
         _write(report_to, report)
+    if budget is not None:
+        made = arguments.bisect_limit - budget.left
+        note(f"{made} rewrites" + (f", the last: {budget.last}" if made else ""))
     if arguments.stats:
         note(table_text(_statistics(steps), sys.stderr))
     if arguments.time_passes:
@@ -187,6 +192,13 @@ def bench(arguments: argparse.Namespace) -> int:
     return FOUND if wrong else DONE
 
 
+def fuzz(arguments: argparse.Namespace) -> int:
+    """`absint fuzz`: a campaign, a replay, or the fuzzer's own test."""
+    from absint.fuzz.command import fuzz
+
+    return fuzz(arguments)
+
+
 def list_(arguments: argparse.Namespace) -> int:
     """`absint list`: what there is, one table a section."""
     from absint.listing import SECTIONS
@@ -234,6 +246,7 @@ BY_NAME: dict[str, Callable[[argparse.Namespace], int]] = {
     "optimize": optimize,
     "render": render,
     "bench": bench,
+    "fuzz": fuzz,
     "list": list_,
 }
 """The commands by the word that asks for them."""

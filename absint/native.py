@@ -22,17 +22,18 @@ import functools
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from absint import cache, loaded
 
 observers: list[Callable[[str], None]] = []
-"""Called with a unit's label, such as "sin f32", before it is compiled. The library itself stays silent."""
+"""Called with a unit's label, such as "operations sin f32", before it is compiled. Nothing else is said."""
 
 _FORMAT = "native 1"
 _UNRELATED = ("NUMBA_CACHE_", "NUMBA_NUM_THREADS", "NUMBA_THREADING_")  # settings that change no code
@@ -105,6 +106,57 @@ def load(module: str, *arguments: str, depends: Sequence[str] = ()) -> Unit:
         return unit
 
 
+class Named(NamedTuple):
+    """A unit by what `load` is given."""
+
+    module: str
+    arguments: tuple[str, ...]
+    depends: Sequence[str]
+
+
+def compile_missing(units: Sequence[Named]) -> None:
+    """Compile those of some units that are not in the cache, at once, each in a process of its own.
+
+    Numba compiles on one core, and a new machine needs several large units. What fails here is left to
+    `load`, which then says why.
+    """
+    missing = [unit for unit in units if (unit.module, *unit.arguments) not in _units and _is_absent(unit)]
+    if len(missing) < 2 or not cache.is_writable() or not sys.executable or getattr(sys, "frozen", False):
+        return
+    for observer in observers:
+        observer(", ".join(_label(unit.module, unit.arguments) for unit in missing))
+    code = "import json, sys; from absint import native; [m, a, d] = json.loads(sys.argv[1]); "
+    code += "native.load(m, *a, depends=d)"
+    settings = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    processes = []
+    try:
+        for unit in missing:
+            command = [sys.executable, "-c", code, json.dumps(unit)]
+            quiet = subprocess.DEVNULL
+            processes.append(subprocess.Popen(command, env=settings, stdout=quiet, stderr=quiet))
+        for process in processes:
+            process.wait()
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _is_absent(unit: Named) -> bool:
+    """Whether the cache may have a unit and does not."""
+    key = _key(unit.module, unit.arguments, _sources(unit.module, unit.depends))
+    return key is not None and not cache.holds(key)
+
+
+def _sources(module: str, depends: Sequence[str]) -> tuple[str, ...]:
+    return (module, *sorted(depends), *_TOOLS)
+
+
+def _label(module: str, arguments: tuple[str, ...]) -> str:
+    """What observers are told: the module's last word and the arguments."""
+    return " ".join((module.rpartition(".")[2], *arguments))
+
+
 def assembly(module: str, *arguments: str, cpu: str | None = None) -> str:
     """The assembly text of a unit, compiled anew for this CPU or for another of the same architecture.
 
@@ -116,8 +168,7 @@ def assembly(module: str, *arguments: str, cpu: str | None = None) -> str:
 
 
 def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Unit:
-    label = " ".join(arguments) or module.rpartition(".")[2]
-    sources = (module, *sorted(depends), *_TOOLS)
+    label, sources = _label(module, arguments), _sources(module, depends)
     key = _key(module, arguments, sources)
     payload = None if key is None else cache.read(key)
     if payload is None:

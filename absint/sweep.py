@@ -38,6 +38,14 @@ def lowering_kernels(precision: Precision | None = None) -> native.Unit:
     return native.load("absint.kernels.lowering", *arguments, depends=KERNEL_SOURCES)
 
 
+def lowering_units(precision: Precision) -> list[native.Named]:
+    """What `lowering_kernels` loads for programs of a precision."""
+    return [
+        native.Named("absint.kernels.lowering", arguments, KERNEL_SOURCES)
+        for arguments in ((), (precision.value,))
+    ]
+
+
 def record_dtype(precision: Precision) -> np.dtype[Any]:
     """A record of sixteen intervals, as kernels lay it out."""
     real, lanes = precision.dtype, LANES

@@ -24,7 +24,7 @@ from absint.kernels.layout import (
     STEP,
     UNARY,
 )  # fmt: skip
-from absint.kernels.memory import INLINE, REALS, call4, call6, i32s, i64s, u8s
+from absint.kernels.memory import INLINE, REALS, address_of, call4, call6, i32s, i64s, u8s
 from absint.kernels.tapes import band_tester
 from absint.precision import Precision
 
@@ -32,6 +32,12 @@ FIXED, ROW, COLUMN, BOTH = range(4)
 """Classes of values, as `absint.tape_code` has them: what they depend on, x (1) and y (2)."""
 
 BY_ROWS, BY_BLOCKS = range(2)
+
+MASK = 2 * REGION_LEAF
+"""Bytes of a predicate's truth on the pixels of all rows: a u16 for each."""
+
+CODE = 8
+"""Numbers (int64) of a step as it is laid out."""
 
 
 def leaf_runner(precision: Precision) -> Any:
@@ -49,19 +55,9 @@ def leaf_runner(precision: Precision) -> Any:
             return False, row_bytes
         return theirs != ROW, np.int64(size) if theirs == COLUMN else np.int64(0)
 
-    @njit(error_model="numpy")
-    def run_pixels(region, thread, way, steps, count, items, rows):
-        """Run a region's program on rows of lanes; returns the address of a u16 for each."""
-        kinds, kernels = u8s(region[REGIONS.kind]), i64s(region[REGIONS.row_kernels])
-        ends, row_bytes = reals(region[REGIONS.ends]), region[REGIONS.row_bytes]
-        specials = 2 + region[REGIONS.fixed]
-        sources = i64s(thread[REGION_THREAD.sources] + 8 * way * specials)
-        source_classes = u8s(thread[REGION_THREAD.source_classes] + way * specials)
-        places, classes = i64s(thread[REGION_THREAD.places]), u8s(thread[REGION_THREAD.classes])
-        last = i32s(thread[REGION_THREAD.last])
-        free_rows = i64s(thread[REGION_THREAD.free_rows])
-        free_blocks = i64s(thread[REGION_THREAD.free_blocks])
-        slots, masks = thread[REGION_THREAD.slots], thread[REGION_THREAD.masks]
+    @njit(**INLINE)
+    def find_last_uses(kinds, steps, count, last):
+        """The last step that reads each step's number."""
         for i in range(count):
             a, b = np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2])
             kind = kinds[np.int64(steps[STEP * i])]
@@ -71,22 +67,48 @@ def leaf_runner(precision: Precision) -> Any:
                     last[a] = i
                 if kind != UNARY and kind != IN_BAND and b >= 0:
                     last[b] = i
+
+    @njit(**INLINE)
+    def combine(kind, masks, items, first, count, out_):
+        """`all` or `any` of some predicates, which are listed."""
+        out = i64s(out_)
+        for word in range(MASK // 8):  # four rows to a word
+            found = i64s(masks + MASK * np.int64(items[first]))[word]
+            for k in range(first + 1, first + count):
+                other = i64s(masks + MASK * np.int64(items[k]))[word]
+                found = found & other if kind == ALL_OF else found | other
+            out[word] = found
+
+    @njit(error_model="numpy")
+    def lay_out(region, thread, way, steps, count):
+        """Where each step's value goes and where its operands are: `CODE` numbers for each step.
+
+        Kernel, out, a, a's step, b, b's step, whether it is of all rows, kind; of a band out, a, a's step and
+        node in the places that these have; of a list its first item and count in a and b.
+        """
+        kinds, kernels = u8s(region[REGIONS.kind]), i64s(region[REGIONS.row_kernels])
+        row_bytes = region[REGIONS.row_bytes]
+        specials = 2 + region[REGIONS.fixed]
+        sources = i64s(thread[REGION_THREAD.sources] + 8 * way * specials)
+        source_classes = u8s(thread[REGION_THREAD.source_classes] + way * specials)
+        places, classes = i64s(thread[REGION_THREAD.places]), u8s(thread[REGION_THREAD.classes])
+        last = i32s(thread[REGION_THREAD.last])
+        free_rows = i64s(thread[REGION_THREAD.free_rows])
+        free_blocks = i64s(thread[REGION_THREAD.free_blocks])
+        slots, masks = thread[REGION_THREAD.slots], thread[REGION_THREAD.masks]
+        code = i64s(thread[REGION_THREAD.leaf_code])
+        find_last_uses(kinds, steps, count, last)
         rows_free = blocks_free = np.int64(0)
         end = slots  # of the slots in use so far
         for i in range(count):
             node, a, b = (
                 np.int64(steps[STEP * i]), np.int64(steps[STEP * i + 1]), np.int64(steps[STEP * i + 2]),
             )  # fmt: skip
-            kind = kinds[node]
-            mask = masks + 2 * REGION_LEAF * i
+            kind = np.int64(kinds[node])
+            at = CODE * i
+            code[at + 7] = kind
             if kind == ALL_OF or kind == ANY_OF:
-                out = i64s(mask)  # four rows to a word
-                for word in range(REGION_LEAF // 4):
-                    found = i64s(masks + 2 * REGION_LEAF * np.int64(items[a]))[word]
-                    for k in range(a + 1, a + b):
-                        other = i64s(masks + 2 * REGION_LEAF * np.int64(items[k]))[word]
-                        found = found & other if kind == ALL_OF else found | other
-                    out[word] = found
+                code[at + 1], code[at + 2], code[at + 4] = masks + MASK * i, a, b
                 continue
             if a >= 0:
                 place_a, class_a = places[a], np.int64(classes[a])
@@ -94,7 +116,7 @@ def leaf_runner(precision: Precision) -> Any:
                 place_a, class_a = sources[~a], np.int64(source_classes[~a])
             if kind == IN_BAND:
                 step = row_bytes if class_a == BOTH else size if class_a == COLUMN else 0
-                test_band(mask, place_a, step, ends[2 * node], ends[2 * node + 1], rows)
+                code[at + 1], code[at + 2], code[at + 3], code[at + 4] = masks + MASK * i, place_a, step, node
                 if a >= 0 and last[a] == i:
                     if class_a == BOTH:
                         free_blocks[blocks_free] = place_a
@@ -141,15 +163,49 @@ def leaf_runner(precision: Precision) -> Any:
             places[i] = out_place
             classes[i] = mine
             single_a, step_a = reading(class_a, mine, row_bytes)
+            code[at + 1], code[at + 2], code[at + 3] = out_place, place_a, step_a
+            code[at + 6] = mine == BOTH
+            shape = np.int64(0)
+            if kind != UNARY:
+                single_b, step_b = reading(class_b, mine, row_bytes)
+                code[at + 4], code[at + 5] = place_b, step_b
+                shape = np.int64(2 if single_a else 1 if single_b else 0)
+            code[at] = kernels[3 * node + shape]
+
+    @njit(error_model="numpy")
+    def run_pixels(region, thread, way, steps, count, items, rows):
+        """Run a region's program on rows of lanes; returns the address of a u16 for each.
+
+        What was laid out last is used again where it is of the same program, as it is in all regions whose
+        program is not shorter than their parent's.
+        """
+        program = address_of(steps)
+        if (
+            thread[REGION_THREAD.laid_steps] != program
+            or thread[REGION_THREAD.laid_count] != count
+            or thread[REGION_THREAD.laid_way] != way
+        ):
+            lay_out(region, thread, way, steps, count)
+            thread[REGION_THREAD.laid_steps] = program
+            thread[REGION_THREAD.laid_count] = count
+            thread[REGION_THREAD.laid_way] = way
+        ends, masks = reals(region[REGIONS.ends]), thread[REGION_THREAD.masks]
+        code = i64s(thread[REGION_THREAD.leaf_code])
+        for at in range(0, CODE * count, CODE):
+            kind = code[at + 7]
             if kind == UNARY:
-                call4(kernels[3 * node], out_place, place_a, step_a, rows if mine == BOTH else 1)
-                continue
-            single_b, step_b = reading(class_b, mine, row_bytes)
-            shape = 2 if single_a else 1 if single_b else 0
-            call6(
-                kernels[3 * node + shape], out_place, place_a, step_a, place_b, step_b,
-                rows if mine == BOTH else 1,
-            )  # fmt: skip
-        return masks + 2 * REGION_LEAF * (count - 1)
+                call4(code[at], code[at + 1], code[at + 2], code[at + 3], rows if code[at + 6] else 1)
+            elif kind == IN_BAND:
+                node = code[at + 4]
+                low, high = ends[2 * node], ends[2 * node + 1]
+                test_band(code[at + 1], code[at + 2], code[at + 3], low, high, rows)
+            elif kind == ALL_OF or kind == ANY_OF:
+                combine(kind, masks, items, code[at + 2], code[at + 4], code[at + 1])
+            else:
+                call6(
+                    code[at], code[at + 1], code[at + 2], code[at + 3], code[at + 4], code[at + 5],
+                    rows if code[at + 6] else 1,
+                )  # fmt: skip
+        return masks + MASK * (count - 1)
 
     return run_pixels

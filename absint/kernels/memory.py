@@ -86,6 +86,16 @@ def at_key(place, like):
     return magnitude if place >= 0 else -magnitude
 
 
+@intrinsic
+def address_of(typingctx: Any, pointer: Any) -> Any:
+    """The address that a typed pointer was made of."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ptrtoint(arguments[0], ir.IntType(64))
+
+    return types.int64(pointer), codegen
+
+
 def _caller(arity: int, answers: bool = False) -> Any:
     """Calls a kernel that is given as an address and takes `arity` int64 arguments; returns what it answers,
     an int64, or nothing.

@@ -145,6 +145,9 @@ def specialisers(precision: Precision) -> Any:
     @njit(error_model="numpy")
     def specialise(region, thread, level, steps, count, items, lanes):
         """Write the programs of some undecided regions. The root is each program's last step."""
+        if lanes == 0:
+            return
+        thread[REGION_THREAD.laid_steps] = 0  # another program may be where the one laid out was
         records, specials, record_bytes = (
             thread[REGION_THREAD.records], thread[REGION_THREAD.specials], region[REGIONS.record_bytes],
         )  # fmt: skip

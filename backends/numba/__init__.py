@@ -14,13 +14,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from absint import native
 from absint.backend import Availability, Ranges, check_gradual_underflow, check_view
 from absint.domains.lattice import Interval
 from absint.errors import DomainError, UsageError
 from absint.lowering import Predicates, assembled
 from absint.ops.table import BAND
 from absint.plan import Plan, make_plan
+from absint.precision import Precision
 from absint.program import Box, Program, Promise
+from absint.sweep import lowering_units
 from absint.view import View
 
 
@@ -38,6 +41,12 @@ class Numba:
             if importlib.util.find_spec(package) is None:
                 return Availability(False, f"{package} is not installed: pip install numba")
         return Availability(True)
+
+    def prepare(self, precision: Precision) -> None:
+        """Compile the large units that a picture needs, as far as this machine does not have them yet."""
+        from .renderer import drawing_units
+
+        native.compile_missing([*lowering_units(precision), *drawing_units(precision)])
 
     def compile(self, program: Program, threads: int | None = None) -> NumbaExecutable:
         """Nothing is compiled yet: plans and tapes are made when they are needed."""

@@ -115,6 +115,7 @@ def region_thread_block(program: RegionProgram, precision: Precision) -> Block:
         places=aligned(n, np.int64), classes=aligned(n, np.uint8), last=aligned(n, np.int32),
         free_rows=aligned(n, np.int64), free_blocks=aligned(n, np.int64),
         slots=aligned(n * (REGION_LEAF + 1) * row, np.uint8), masks=aligned(n * REGION_LEAF, np.uint16),
+        leaf_code=aligned(8 * n, np.int64),
     )  # fmt: skip
 
 
@@ -168,6 +169,14 @@ def _none(count: int) -> NDArray[np.float64]:
     return np.full(count, np.nan)
 
 
+def drawing_units(precision: Precision) -> list[native.Named]:
+    """The units that a renderer of a precision loads."""
+    return [
+        native.Named("absint.kernels.frame", (precision.value,), KERNEL_SOURCES),
+        native.Named("absint.kernels.crew", (), KERNEL_SOURCES),
+    ]
+
+
 class Renderer:
     """Draws frames of one plan. One picture at a time."""
 
@@ -175,8 +184,10 @@ class Renderer:
         self._plan = plan
         self._precision = precision
         # every precision has its own kernels, and helpers run those of the frame that they join
-        self._kernels = native.load("absint.kernels.frame", precision.value, depends=KERNEL_SOURCES)
-        self._crew = native.load("absint.kernels.crew", depends=KERNEL_SOURCES)
+        self._kernels, self._crew = (
+            native.load(unit.module, *unit.arguments, depends=unit.depends)
+            for unit in drawing_units(precision)
+        )
         self._regions = None if plan.regions is None else region_block(plan.regions, precision)
         self._threads = [thread_block(plan, precision)]
         self._frame: tuple[View, Frame] | None = None

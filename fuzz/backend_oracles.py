@@ -1,0 +1,88 @@
+"""Oracles of backends: whatever they compute is the reference's, bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from absint.analysis import Analyses
+from absint.backend import Backend
+from absint.manager import PassManager, parse_pipeline
+from absint.program import Program, Promise
+
+from .cases import POINTS, Case
+from .comparison import differ, host, pictures_differ, reference
+from .findings import Finding
+
+MANY_POINTS = 2000
+"""Points that the fast engine gathers in cells, each of which has a shorter tape."""
+
+_BOXES = 20
+"""Boxes for which bounds are compared."""
+
+
+class Values:
+    """A backend's values are the reference's, bit for bit."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.name = f"values:{backend.name}"
+        self._backend = backend
+
+    def check(self, case: Case) -> Finding | None:
+        """At points of the box; in every fourth case at so many that engines gather them."""
+        points, program = case.points(count=POINTS if case.seed % 4 else MANY_POINTS), case.program()
+        expected = reference().compile(program).values(**points)
+        got = host(self._backend.compile(program, 1 + case.seed % 2).values(**points))
+        return differ(self.name, "values", case, points, expected, got)
+
+
+class BoundsAgree:
+    """A backend's bounds are those of the interval domain."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.name = f"bounds:{backend.name}"
+        self._backend = backend
+
+    def check(self, case: Case) -> Finding | None:
+        """On boxes between random points of the box."""
+        rng, program = case.rng(2), case.program()
+        points = case.points(count=2 * _BOXES)
+        boxes = {}
+        for name, column in points.items():
+            ends = np.sort(column.reshape(2, _BOXES), axis=0)
+            if name in case.box.bounds or (not np.isnan(ends).any() and rng.random() < 0.7):
+                boxes[name] = (ends[0], ends[1])
+        expected = reference().compile(program).bounds(boxes)
+        got = self._backend.compile(program).bounds(boxes)
+        for part, mine, theirs in zip(("lower", "upper", "may_nan"), got, expected, strict=True):
+            a, b = (np.broadcast_to(host(column), (_BOXES,)) for column in (mine, theirs))
+            wrong = np.flatnonzero(~((a == b) | ((a != a) & (b != b))))
+            if len(wrong):
+                i = int(wrong[0])
+                point = {
+                    f"{name}.{end}": float(np.broadcast_to(ends[k], (_BOXES,))[i])
+                    for name, ends in boxes.items()
+                    for k, end in enumerate(("lower", "upper"))
+                }
+                return Finding(self.name, f"{part} differs", point, b[i].item(), a[i].item())
+        return None
+
+
+class Images:
+    """A backend's picture, after the passes that it is drawn with, is the reference's of the source."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.name = f"image:{backend.name}"
+        self._backend = backend
+
+    def check(self, case: Case) -> Finding | None:
+        """In the case's view; every fifth time the program is drawn as it is."""
+        if not case.drawable:
+            return None
+        box = case.view.box(case.precision)
+        source = Program(case.graph).restricted(box, case.precision)
+        expected = reference().compile(source).image(case.view)
+        program = source.with_promise(Promise.SIGN)
+        if case.seed % 5:
+            program, _ = PassManager(parse_pipeline(self._backend.rendering), Analyses()).run(program)
+        got = host(self._backend.compile(program, 1 + case.seed % 3).image(case.view))
+        return pictures_differ(self.name, case, expected, got)

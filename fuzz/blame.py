@@ -1,0 +1,55 @@
+"""Who is to blame for a find: the pass and the rewrite, or the backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from absint.analysis import Analyses, RewriteBudget
+from absint.backend import find_backend
+from absint.errors import AbsintError
+from absint.manager import Pass, PassManager, parse_pipeline
+from absint.program import Program, Promise
+
+from .cases import Case
+from .findings import Finding
+from .pass_oracles import broken_step, planned_by
+
+
+def blame_picture(case: Case, backend: str) -> str:
+    """What made a backend's picture wrong: a pass that it was drawn after, or the backend itself."""
+    pipeline = find_backend(backend).rendering if case.seed % 5 else ""
+    box = case.view.box(case.precision)
+    program = Program(case.graph).restricted(box, case.precision, Promise.SIGN)
+    return blame_pipeline(case, program, parse_pipeline(pipeline)) or f"backend {backend}"
+
+
+def blame_pipeline(
+    case: Case, program: Program, passes: Sequence[Pass], domains: Sequence[str] = ("interval",)
+) -> str:
+    """The first pass that broke its promise, and its first rewrite after which it did; empty for none."""
+    _, steps = PassManager(passes, Analyses(domains)).run(program)
+    guilty = next((i for i, step in enumerate(steps) if broken_step(case, step) is not None), None)
+    if guilty is None:
+        return ""
+    step = steps[guilty]
+    most = sum(step.rewrites.values())
+    for limit in range(1, most + 1):
+        budget = RewriteBudget(limit)
+        _, (alone,) = PassManager([step.pass_], Analyses(domains, budget)).run(step.before)
+        if broken_step(case, alone) is not None:
+            return f"pass {step.pass_.name}, rewrite {limit} of {most}: {budget.last}"
+    return f"pass {step.pass_.name}"
+
+
+def blame_of(case: Case, finding: Finding) -> str:
+    """Who is to blame for a find; empty where its oracle has just one suspect."""
+    family, _, member = finding.oracle.partition(":")
+    try:
+        if family == "image":
+            return blame_picture(case, member)
+        if family in ("pass", "pipeline", "specialise"):
+            plan = planned_by(finding.oracle, case)
+            return blame_pipeline(plan.case, plan.program, plan.passes, plan.domains)
+    except AbsintError as error:  # what it does with the find is then all that is known
+        return f"not found out: {error}"
+    return ""

@@ -1,0 +1,55 @@
+"""A case: a random program and where it is looked at. All that a check of it depends on is in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.graph import AXES, Graph
+from absint.precision import Precision
+from absint.program import Box, Program, Promise
+from absint.promise import sample_points
+from absint.view import View
+
+POINTS = 300
+"""Points at which values are compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A source program, the precision and box in which it is optimised, and the view in which it is drawn.
+
+    `seed` decides all that a check chooses at random: points, pipelines, parts of the box.
+    """
+
+    graph: Graph
+    precision: Precision
+    box: Box
+    view: View
+    seed: int
+    mode: str = ""
+
+    def program(self, promise: Promise = Promise.BITS) -> Program:
+        """The program restricted to the box."""
+        return Program(self.graph).restricted(self.box, self.precision, promise)
+
+    @property
+    def drawable(self) -> bool:
+        """Whether it has pictures: no variables but x, y and z."""
+        return set(self.graph.variables.values()) <= set(AXES)
+
+    def rng(self, *salt: int) -> np.random.Generator:
+        """Random numbers for a check, the same whenever the case is checked."""
+        return np.random.default_rng([self.seed, *salt])
+
+    def points(self, box: Box | None = None, count: int = POINTS) -> dict[str, NDArray[Any]]:
+        """Points of the box: its ends, special values and ordinary ones."""
+        names = {*AXES, *self.graph.variables.values()}
+        return sample_points(names, self.box if box is None else box, self.precision, count, self.seed)
+
+    def with_graph(self, graph: Graph) -> Case:
+        """The same case with another program."""
+        return replace(self, graph=graph)

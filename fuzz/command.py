@@ -1,0 +1,200 @@
+"""`absint fuzz`: a campaign with its live display, replays, and the fuzzer's own test."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from absint import registry
+from absint.backend import find_backend
+from absint.errors import UsageError
+from absint.manager import pass_names
+from absint.ops.table import OPS
+from absint.terminal import DONE, FOUND, INTERRUPTED, is_terminal, note, plain_table, table_text, write_out
+
+from .campaign import Options, Summary, run
+from .oracles import Selection, check_safely, select
+from .reproducer import read_reproducer, reproducers
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_OPERATIONS = [op.code for op in OPS if not op.is_leaf]
+
+
+def fuzz(arguments: argparse.Namespace) -> int:
+    """Run what was asked for; the exit status."""
+    if arguments.self_test:
+        from .selftest import self_test
+
+        return self_test(arguments)
+    options = _options(arguments)
+    if arguments.replay is not None:
+        return _replay(Path(arguments.replay), options)
+    corpus = Path(arguments.corpus)
+    if corpus.exists() and not corpus.is_dir():
+        raise UsageError(f"--corpus {corpus}: not a folder")
+    with _Display(options) as display:
+        summary = run(options, display.show, corpus)
+    _report(arguments.json, options, summary, corpus)
+    if summary.finds:
+        return FOUND
+    return INTERRUPTED if summary.interrupted else DONE
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    """The options of a campaign, checked. Raises `BackendError` and `UsageError`."""
+    backends = arguments.backends or [
+        name for name in registry.names("backends") if registry.find("backends", name)().probe().available
+    ]
+    for name in backends:
+        find_backend(name)
+    passes = pass_names() if arguments.passes is None else arguments.passes
+    for name in passes:
+        if name not in pass_names():
+            raise UsageError(f"--passes: {name!r} is none of {', '.join(pass_names())}")
+    domains = registry.names("domains") if arguments.domains is None else arguments.domains
+    for name in domains:
+        registry.find("domains", name)
+    programs = arguments.programs
+    if programs is None and arguments.time is None:
+        programs = 1000
+    return Options(
+        backends, passes, domains, arguments.seed, programs, arguments.time, arguments.jobs, arguments.size
+    )
+
+
+def _replay(path: Path, options: Options) -> int:
+    """Put finds to all oracles again."""
+    if not path.exists():
+        raise UsageError(f"--replay {path}: no such file or folder")
+    files = reproducers(path)
+    if not files:
+        raise UsageError(f"--replay {path}: there is no .vm file in the folder")
+    oracles = _oracles(options)
+    wrong = 0
+    for file in files:
+        reproducer = read_reproducer(file)
+        findings = [found for one in oracles.every if (found := check_safely(one, reproducer.case))]
+        wrong += bool(findings)
+        write_out(f"{file}: {'still wrong' if findings else 'holds'}\n")
+        for finding in findings:
+            write_out(f"{finding.account()}\n")
+    write_out(f"{len(files)} replayed, {wrong} still wrong\n")
+    return FOUND if wrong else DONE
+
+
+def _oracles(options: Options) -> Selection:
+    return select([find_backend(name) for name in options.backends], options.passes, options.domains)
+
+
+def _covered(summary: Summary) -> tuple[int, int]:
+    """How many operations, and pairs of an operation and its operand's, were met."""
+    pairs = summary.pairs[np.ix_(_OPERATIONS, _OPERATIONS)]
+    return int(np.count_nonzero(summary.ops[_OPERATIONS])), int(np.count_nonzero(pairs))
+
+
+def _table(options: Options, summary: Summary) -> Table:
+    """A campaign in a few lines."""
+    ops, pairs = _covered(summary)
+    seconds = max(summary.seconds, 1e-9)
+    count = len(_OPERATIONS)
+    table = plain_table("absint fuzz", "what", "figure")
+    mean = summary.nodes / max(summary.programs, 1)
+    rate = summary.programs / seconds
+    table.add_row("programs", f"{summary.programs:,}, {rate:.0f} a second, {mean:.0f} operations on average")
+    table.add_row("checks", f"{summary.checks:,}, {summary.checks / seconds:.0f} a second")
+    table.add_row("operations met", f"{ops} of {count}")
+    table.add_row("pairs of operations met", f"{pairs} of {count * count}")
+    table.add_row(
+        "seeds", f"from {options.seed}, {options.jobs} at a time, backends {', '.join(options.backends)}"
+    )
+    finds = f"{len(summary.finds)}"
+    if summary.repeated:
+        finds += f", and {summary.repeated} more of the same kinds"
+    table.add_row("finds", finds)
+    table.add_row("time", f"{summary.seconds:.0f} s{', interrupted' if summary.interrupted else ''}")
+    return table
+
+
+def _report(as_json: bool, options: Options, summary: Summary, corpus: Path) -> None:
+    """The summary on standard output, the finds in full."""
+    if as_json:
+        write_out(json.dumps(_as_json(options, summary)) + "\n")
+        return
+    write_out(table_text(_table(options, summary), sys.stdout))
+    for find in summary.finds:
+        write_out(f"\nseed {find.seed}, {find.case.graph.operation_count} operations\n")
+        write_out(f"{find.finding.account()}\n")
+        if find.blame:
+            write_out(f"  to blame: {find.blame}\n")
+    if summary.finds:
+        write_out(f"\nwritten to {corpus}; see them again by: absint fuzz --replay {corpus}\n")
+
+
+def _as_json(options: Options, summary: Summary) -> dict[str, Any]:
+    ops, pairs = _covered(summary)
+    return {
+        "seed": options.seed,
+        "jobs": options.jobs,
+        "backends": list(options.backends),
+        "passes": list(options.passes),
+        "domains": list(options.domains),
+        "programs": summary.programs,
+        "operations": summary.nodes,
+        "checks": summary.checks,
+        "seconds": summary.seconds,
+        "operations_met": ops,
+        "pairs_met": pairs,
+        "interrupted": summary.interrupted,
+        "repeated": summary.repeated,
+        "finds": [
+            {
+                "seed": find.seed,
+                "oracle": find.finding.oracle,
+                "what": find.finding.what,
+                "point": dict(find.finding.point),
+                "expected": str(find.finding.expected),
+                "got": str(find.finding.got),
+                "blame": find.blame,
+                "operations": find.case.graph.operation_count,
+            }
+            for find in summary.finds
+        ],
+    }
+
+
+class _Display:
+    """The summary, live, on a terminal; a line every ten seconds elsewhere."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._live: Any = None
+        self._said = time.monotonic()
+
+    def __enter__(self) -> _Display:
+        if is_terminal(sys.stderr):
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, summary: Summary) -> None:
+        """Show how far the campaign is."""
+        if self._live is not None:
+            self._live.update(_table(self._options, summary))
+        elif time.monotonic() - self._said >= 10:
+            self._said = time.monotonic()
+            note(f"{summary.programs} programs in {summary.seconds:.0f} s, {len(summary.finds)} finds")

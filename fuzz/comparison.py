@@ -1,0 +1,63 @@
+"""Comparing what two evaluators make of a case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.backend import Backend, find_backend
+
+from .cases import Case
+from .findings import Finding
+
+REFERENCE = "reference"
+"""The backend that all others are compared with."""
+
+
+def reference() -> Backend:
+    """That backend."""
+    return find_backend(REFERENCE)
+
+
+def host(array: Any) -> NDArray[Any]:
+    """An array in the memory of this process."""
+    return np.asarray(array.get() if hasattr(array, "get") else array)
+
+
+def differ(
+    oracle: str, what: str, case: Case, points: Any, expected: NDArray[Any], got: NDArray[Any]
+) -> Finding | None:
+    """The first point at which bits differ, NaN aside."""
+    if got.dtype != expected.dtype or got.shape != expected.shape:
+        return Finding(oracle, f"{what}: {got.dtype}{got.shape}, not {expected.dtype}{expected.shape}")
+    bits = case.precision.bits_dtype
+    wrong = np.ascontiguousarray(expected).view(bits) != np.ascontiguousarray(got).view(bits)
+    wrong &= ~(np.isnan(expected) & np.isnan(got))
+    if not wrong.any():
+        return None
+    i = int(np.flatnonzero(wrong)[0])
+    point = {name: float(np.broadcast_to(column, got.shape)[i]) for name, column in points.items()}
+    return Finding(
+        oracle, f"{what} differ at {int(wrong.sum())} of {got.size} points", point,
+        expected[i].item(), got[i].item(),
+    )  # fmt: skip
+
+
+def pictures_differ(oracle: str, case: Case, expected: NDArray[Any], got: NDArray[Any]) -> Finding | None:
+    """The first pixel that differs."""
+    if got.shape != expected.shape:
+        return Finding(oracle, f"the picture is {got.shape}, not {expected.shape}")
+    wrong = np.argwhere(got != expected)
+    if not len(wrong):
+        return None
+    row, column = wrong[0].tolist()
+    view, precision = case.view, case.precision
+    point = {
+        "x": float(view.xs(precision)[column]),
+        "y": float(view.ys(precision)[row]),
+        "z": float(view.height_z(precision)[0]),
+    }
+    what = f"{len(wrong)} of {got.size} pixels differ, the first at row {row}, column {column}"
+    return Finding(oracle, what, point, int(expected[row, column]), int(got[row, column]))

@@ -1,0 +1,255 @@
+"""Random programs, from the op table: an operation that is added there is drawn from then on.
+
+Five modes, each a way to be nasty: `dag`, any operation on any earlier nodes; `shapes`, trees of min and max
+over primitives, as real models are; `near`, patterns of rewrite rules whose operands touch the preconditions;
+`spicy`, graphs full of NaN, infinities, zeros and subnormals; `mutated`, pieces of real models with an
+operation swapped, a constant nudged or a subtree moved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from absint.graph import AXES, Graph, GraphBuilder
+from absint.ops.table import (
+    ABS,
+    ADD,
+    BY_NAME,
+    DIV,
+    EXP,
+    LN,
+    MAX,
+    MIN,
+    MUL,
+    NEG,
+    OPS,
+    SPICY,
+    SQRT,
+    SQUARE,
+    SUB,
+    Op,
+)  # fmt: skip
+from absint.precision import Precision
+from absint.program import Box
+from absint.view import View
+
+from .cases import Case
+from .choices import Choices, Seeded, chance, pick
+from .mutation import mutated
+from .near import NearMisses
+
+OPERATIONS = tuple(op for op in OPS if not op.is_leaf)
+_NAMES = "min max neg abs add sub mul div square sqrt floor recip and or not mod"
+_REWRITTEN = tuple(BY_NAME[name] for name in _NAMES.split())
+"""The operations that rules speak of: in a graph of all operations they seldom meet."""
+
+MODES = ("dag", "shapes", "near", "spicy", "mutated")
+_DRAWN = (*MODES, "near", "near")
+
+SIZE = 60
+"""What `size` is if nothing else is asked for; programs then have about 40 operations on average."""
+
+
+def random_case(seed: int, size: int = SIZE) -> Case:
+    """The case of a seed. `size`: about how many operations on average."""
+    return draw_case(Seeded(seed), seed, size)
+
+
+def draw_case(choices: Choices, seed: int, size: int = SIZE, mode: str = "") -> Case:
+    """A case from decisions; `seed` decides what is random in its checks."""
+    mode = mode or pick(choices, _DRAWN)
+    precision = pick(choices, tuple(Precision))
+    box = Box({name: ends for name in AXES if (ends := draw_range(choices, precision)) is not None})
+    graph = Generator(choices, size, precision, box).graph(mode)
+    return Case(graph, precision, box, draw_view(choices, precision), seed, mode)
+
+
+def random_graph(seed: int, size: int = SIZE, mode: str = "") -> Graph:
+    """A program of a seed, for tests that need nothing else."""
+    return draw_case(Seeded(seed), seed, size, mode).graph
+
+
+def draw_range(choices: Choices, precision: Precision) -> tuple[float, float] | None:
+    """Bounds of a variable: ordinary, tiny, a point, huge, with special ends, or none."""
+    kind = pick(choices, ("unit", "unit", "ordinary", "special", "point", "tiny", "huge", "none"))
+    if kind == "unit":
+        return -1.0, 1.0
+    if kind == "none":
+        return None
+    if kind == "special":
+        ends = [pick(choices, _NUMBERS), pick(choices, _NUMBERS)]
+    elif kind == "huge":
+        ends = [choices.real(-1e38, 1e38), choices.real(-1e38, 1e38)]
+    else:
+        ends = [choices.real(-4.0, 4.0), choices.real(-4.0, 4.0)]
+    lower, upper = sorted(precision.round(end) + 0.0 for end in ends)
+    if kind == "point":
+        return lower, lower
+    if kind == "tiny":
+        return lower, float(np.nextafter(precision.real(lower), precision.real(np.inf)))
+    return lower, upper
+
+
+def draw_view(choices: Choices, precision: Precision) -> View:
+    """A small picture of an odd size, sometimes zoomed or moved."""
+    width, height = (pick(choices, (16, 17, 33, 64, 70, 1, 7)) for _ in range(2))
+    center = (0.0, 0.0)
+    scale, z = 1.0, 0.0
+    if chance(choices, 30):
+        center = (choices.real(-1.0, 1.0), choices.real(-1.0, 1.0))
+        scale = 10.0 ** choices.real(-4.0, 4.0)
+    if chance(choices, 30):
+        z = pick(choices, (0.3, -1.0, 1e-40, 1e30))
+    view = View(width, height, center, scale, z)
+    deep = view.duplicate_samples(precision) > 0
+    return View(width, height, center, 1.0, z) if deep else view
+
+
+_NUMBERS = tuple(value for value in SPICY if value == value)
+
+
+class Generator:
+    """Makes graphs of one case. Operands are found by what the decisions say, from late nodes mostly."""
+
+    def __init__(self, choices: Choices, size: int, precision: Precision, box: Box) -> None:
+        self._choices = choices
+        self._size = size
+        self._precision = precision
+        self._box = box
+        self._builder = GraphBuilder()
+
+    def graph(self, mode: str) -> Graph:
+        """A program of a mode."""
+        if mode == "mutated":
+            return mutated(self._choices, 2 * self._size)
+        names = [*AXES[: 1 + self._choices.below(3)], *(["t"] if chance(self._choices, 3) else [])]
+        self._axes = [self._builder.variable(name) for name in names]
+        if mode == "shapes":
+            return self._rooted(self._shapes())
+        if mode == "near":
+            axes = dict(zip(names, self._axes, strict=True))
+            near = NearMisses(self._choices, self._size, self._precision, self._box, self._builder, axes)
+            return self._rooted(near.node())
+        return self._rooted(self._anything(spicy=mode == "spicy"))
+
+    def _rooted(self, node: int) -> Graph:
+        """The graph of a node, which its last node is: an operation that was there already is repeated."""
+        if node == len(self._builder) - 1:
+            return self._builder.build()
+        return self._builder.build(self._builder.append(NEG.code, self._builder.append(NEG.code, node)))
+
+    # any graph
+
+    def _anything(self, spicy: bool) -> int:
+        choices = self._choices
+        nodes = list(self._axes)
+        operations = pick(choices, (_REWRITTEN, OPERATIONS, OPERATIONS))
+        for _ in range(1 + choices.below(2 * self._size)):
+            if chance(choices, 40 if spicy else 20):
+                nodes.append(self._constant(spicy))
+                continue
+            op = pick(choices, operations)
+            operands = [self._recent(nodes) for _ in range(op.arity)]
+            if op.spicy and chance(choices, 15):
+                operands[-1] = self._shared(pick(choices, op.spicy))
+            # a node of its own, now and then, that computes what another does
+            if chance(choices, 5):
+                nodes.append(self._builder.append(op.code, operands[0], (*operands, -1)[1]))
+            else:
+                nodes.append(self._apply(op, *operands))
+        return nodes[-1]
+
+    def _recent(self, nodes: Sequence[int]) -> int:
+        """An earlier node, a late one more often."""
+        count = len(nodes)
+        reach = min(count, pick(self._choices, (2, 4, 8, count)))
+        return nodes[count - 1 - self._choices.below(reach)]
+
+    def _constant(self, spicy: bool = False) -> int:
+        choices = self._choices
+        if chance(choices, 70 if spicy else 10):
+            value = pick(choices, SPICY)
+            if value == value and abs(value) != math.inf and chance(choices, 30):
+                value = float(np.nextafter(value, 0.0))
+            return self._shared(value)
+        kind = choices.below(4)
+        if kind == 0:
+            return self._shared(float(choices.below(7) - 3))
+        value = choices.real(-2.0, 2.0)
+        return self._shared(value * pick(choices, (1.0, 10.0, 2.0**-10, 1e10)) if kind == 3 else value)
+
+    def _shared(self, value: float) -> int:
+        return self._builder.constant(value)
+
+    def _apply(self, op: Op, *operands: int) -> int:
+        return self._builder.apply(op, *operands)
+
+    # shapes
+
+    def _shapes(self) -> int:
+        """A tree of min and max over shapes, now and then blended, cut or warped."""
+        choices = self._choices
+        shapes = [self._shape() for _ in range(1 + choices.below(max(1, self._size // 3)))]
+        while len(shapes) > 1:
+            i = choices.below(len(shapes) - 1)
+            shapes[i : i + 2] = [self._joined(*shapes[i : i + 2])]
+        return shapes[0]
+
+    def _joined(self, a: int, b: int) -> int:
+        kind = self._choices.below(20)
+        if kind < 11:
+            return self._apply(MIN, a, b)
+        if kind < 15:
+            return self._apply(MAX, a, b)
+        if kind < 17:
+            return self._apply(MAX, a, self._apply(NEG, b))
+        if kind < 19:  # smooth: -ln(exp(-k a) + exp(-k b)) / k
+            k = self._shared(pick(self._choices, (4.0, -8.0, 32.0)))
+            powers = [self._apply(EXP, self._apply(MUL, side, k)) for side in (a, b)]
+            return self._apply(DIV, self._apply(LN, self._apply(ADD, *powers)), k)
+        op = pick(self._choices, OPERATIONS)
+        return self._apply(op, *(a, b)[: op.arity])
+
+    def _shape(self) -> int:
+        """A disc, ring, box, half plane, something periodic, or something odd."""
+        choices = self._choices
+        x, y = (self._moved(pick(choices, self._axes)) for _ in range(2))
+        if chance(choices, 20):
+            x, y = self._apply(ADD, x, y), self._apply(SUB, x, y)
+        size = self._shared(abs(self._place(0.6)))
+        kind = choices.below(7)
+        if kind == 0:
+            return self._apply(SUB, self._length(x, y), size)
+        if kind == 1:
+            ring = self._apply(ABS, self._apply(SUB, self._length(x, y), size))
+            return self._apply(SUB, ring, self._shared(0.03))
+        if kind == 2:
+            return self._apply(MAX, *(self._apply(SUB, self._apply(ABS, side), size) for side in (x, y)))
+        if kind == 3:
+            return self._apply(ADD, self._apply(MUL, x, self._constant()), y)
+        if kind == 4:
+            wave = BY_NAME[pick(choices, ("sin", "cos", "tan", "floor", "round"))]
+            return self._apply(SUB, self._apply(wave, self._apply(MUL, x, self._shared(10.0))), y)
+        if kind == 5:
+            return self._apply(SUB, self._apply(ADD, *(self._apply(SQUARE, side) for side in (x, y))), size)
+        op = pick(choices, OPERATIONS)
+        return self._apply(SUB, self._apply(op, *(x, y)[: op.arity]), self._constant())
+
+    def _length(self, x: int, y: int) -> int:
+        return self._apply(SQRT, self._apply(ADD, self._apply(SQUARE, x), self._apply(SQUARE, y)))
+
+    def _place(self, most: float) -> float:
+        """A position, every other time one on which samples of pictures lie exactly."""
+        choices = self._choices
+        if chance(choices, 50):
+            return choices.real(-most, most)
+        steps = int(16 * most)
+        return (choices.below(2 * steps + 1) - steps) / 16
+
+    def _moved(self, axis: int) -> int:
+        """An axis, moved and scaled."""
+        moved = self._apply(SUB, axis, self._shared(self._place(0.9)))
+        return self._apply(MUL, moved, self._constant()) if chance(self._choices, 30) else moved

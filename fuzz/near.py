@@ -1,0 +1,214 @@
+"""Near misses of rewrite rules: patterns whose operands are just what a rule asks for, or just not.
+
+A rule that asks too little is told from a sound one only where its pattern stands, where the operands break
+just what it forgot to ask, and where nothing hides the difference; all three are arranged here.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+
+import numpy as np
+
+from absint.graph import GraphBuilder
+from absint.manager import rule_sets
+from absint.ops.table import ABS, ADD, BY_NAME, DIV, EXP, LN, MAX, MIN, MUL, NEG, SPICY, SQRT, SQUARE, SUB, Op
+from absint.precision import Precision
+from absint.program import Box
+from absint.rules import Pattern, Rule
+
+from .choices import Choices, chance, pick
+
+_NUMBERS = tuple(value for value in SPICY if value == value)
+
+
+class NearMisses:
+    """Adds nodes to a builder. `axes`: the nodes of x, y, … there."""
+
+    def __init__(
+        self,
+        choices: Choices,
+        size: int,
+        precision: Precision,
+        box: Box,
+        builder: GraphBuilder,
+        axes: dict[str, int],
+    ) -> None:
+        self._choices = choices
+        self._size = size
+        self._precision = precision
+        self._box = box
+        self._builder = builder
+        self._axes = axes
+
+    def _shared(self, value: float) -> int:
+        return self._builder.constant(value)
+
+    def _apply(self, op: Op, *operands: int) -> int:
+        return self._builder.apply(op, *operands)
+
+    def _axis(self) -> int:
+        return pick(self._choices, tuple(self._axes.values()))
+
+    def node(self) -> int:
+        """Patterns of rules, whose letters nearly are what the rules ask for. Either a few, of which the sign
+        shows, or more, each of which shows all of its bits somewhere.
+        """
+        choices = self._choices
+        signs = chance(choices, 40)
+        node = -1
+        for _ in range(1 + choices.below(max(1, self._size // (20 if signs else 5)))):
+            made = self._near_rule(pick(choices, _rules(chance(choices, 60))))
+            if chance(choices, 10):
+                op = pick(choices, (SUB, MIN, MAX, MUL, DIV))
+                made = self._apply(op, made, self._near_constant(self._meeting()))
+            if chance(choices, 20):
+                made = self._apply(NEG if signs else pick(choices, (NEG, BY_NAME["recip"], ABS)), made)
+            if node < 0:
+                node = made
+            elif signs or chance(choices, 20):
+                node = self._apply(pick(choices, (MIN, MAX) if signs else (MIN, MAX, ADD, SUB)), node, made)
+            else:
+                node = self._side_by_side(made, node)
+        return node
+
+    def _side_by_side(self, a: int, b: int) -> int:
+        """`a` on one side of a place and `b` on the other, with all their bits: -0 + a is a."""
+        axis = self._axis()
+        place = self._apply(SUB, axis, self._shared(self._choices.real(-1.0, 1.0)))
+        halves = []
+        for value, side in ((a, place), (b, self._apply(NEG, place))):
+            beyond = self._apply(MIN, side, self._shared(-0.0))
+            halves.append(self._apply(BY_NAME["and"], beyond, value))
+        return self._apply(ADD, *halves)
+
+    def _meeting(self) -> float:
+        """Where ranges end: mostly zero or one."""
+        return pick(self._choices, (*(0.0, -0.0, 1.0, 0.0, -0.0, -1.0) * 8, math.inf, -math.inf, *_NUMBERS))
+
+    def _near_rule(self, rule: Rule) -> int:
+        """One side of a rule. Each letter is what the rule asks of it, just not, or anything."""
+        left = chance(self._choices, 90)
+        pattern = rule.left if left or rule.right.op is None else rule.right
+        meeting = self._meeting()
+        letters: dict[str, int] = {}
+        if chance(self._choices, 80):
+            self._ask(rule.when, meeting, letters)
+        return self._instance(pattern, letters, meeting)
+
+    def _ask(self, when: str, meeting: float, letters: dict[str, int]) -> None:
+        """Letters for a precondition, of which all parts hold but one, or all."""
+        choices = self._choices
+        parts = when.split(" and ") if when else []
+        broken = pick(choices, (*parts, *parts, ""))
+        lower: dict[str, float] = {}
+        upper: dict[str, float] = {}
+        sources: dict[str, tuple[Op, ...]] = {}
+        for part in parts:
+            exact = part == broken
+            if match := _COMPARED.fullmatch(part):
+                if exact and chance(choices, 40):
+                    continue
+                first, symbol, second = match.groups()
+                least, most = (first, second) if "<" in symbol else (second, first)
+                place = (1.0 if "0" in when else meeting) if second.isalpha() else float(second)
+                apart = 0.25 if symbol in "<>" and second.isalpha() and not exact else 0.0
+                upper[least], lower[most] = self._beside(place - apart), self._beside(place + apart)
+            elif match := _ASKED.fullmatch(part):
+                ask, letter = match.groups()
+                if ask == "nonzero":
+                    edge = 0.0 if exact else 0.25
+                    lower.setdefault(letter, edge) if chance(choices, 50) else upper.setdefault(letter, -edge)
+                elif exact:
+                    sources[letter] = _SOURCES[ask]
+                elif ask == "finite":
+                    lower.setdefault(letter, -2.0)
+                    upper.setdefault(letter, 2.0)
+        for letter in sorted({*lower, *upper, *sources}):
+            if letter.isupper():
+                letters[letter] = self._near_constant(lower.get(letter, upper.get(letter, meeting)))
+            elif letter.isalpha():
+                letters[letter] = self._within(sources.get(letter, ()), lower.get(letter), upper.get(letter))
+
+    def _within(self, sources: tuple[Op, ...], lower: float | None, upper: float | None) -> int:
+        """An axis, or an operation on it, between two ends; NaN is neither."""
+        choices = self._choices
+        name = pick(choices, tuple(self._axes))
+        node = self._axes[name]
+        low, high = self._box.bounds.get(name, (-1.0, 1.0))
+        middle = self._precision.round(low / 2 + high / 2)
+        if middle and abs(middle) < math.inf:
+            node = self._apply(SUB, node, self._shared(middle))
+        if sources:
+            node = self._apply(pick(choices, sources), self._apply(MUL, node, self._shared(1e3)))
+        for op, end in ((MAX, lower), (MIN, upper)):
+            if end is not None:
+                edge = self._shared(end)
+                # of a tie of zeros the second is taken
+                node = self._apply(op, *((edge, node) if chance(choices, 50) else (node, edge)))
+        return node
+
+    def _instance(self, pattern: Pattern, letters: dict[str, int], meeting: float) -> int:
+        """A pattern with something for each letter; one whose constants are close to those it asks for."""
+        if pattern.number is not None:
+            return self._shared(pattern.number) if chance(self._choices, 80) else self._near_constant(meeting)
+        if pattern.op is None:
+            if pattern.letter not in letters:
+                kind = self._near_constant if pattern.letter.isupper() else self._near_range
+                letters[pattern.letter] = kind(meeting)
+            return letters[pattern.letter]
+        operands = [self._instance(operand, letters, meeting) for operand in pattern.operands]
+        return self._apply(pattern.op, *operands)
+
+    def _near_constant(self, meeting: float) -> int:
+        """A constant at a point or a float beside it, rarely a special one."""
+        kind = self._choices.below(10)
+        if kind < 6:
+            return self._shared(self._beside(meeting))
+        if kind < 8:
+            return self._shared(meeting * pick(self._choices, (0.5, 2.0, 3.0)))
+        return self._shared(pick(self._choices, SPICY))
+
+    def _beside(self, value: float) -> float:
+        real = self._precision.real
+        with np.errstate(all="ignore"):
+            towards = pick(self._choices, (value, value, math.inf, -math.inf))
+            return float(np.nextafter(real(value), real(towards)))
+
+    def _near_range(self, meeting: float) -> int:
+        """A node whose bounds end at a point or beside it: below it, above it, or both."""
+        choices = self._choices
+        axis = self._axis()
+        kind = choices.below(6)
+        if kind == 0:
+            return axis
+        edge = self._shared(self._beside(meeting))
+        if kind == 1:
+            return self._apply(MIN, axis, edge)
+        if kind == 2:
+            return self._apply(MAX, axis, edge)
+        if kind == 3:  # [0, ...] moved to the point
+            return self._apply(ADD, self._apply(pick(choices, (ABS, SQUARE)), axis), edge)
+        if kind == 4:  # may be NaN
+            op = pick(choices, (SQRT, DIV, LN))
+            return self._apply(MIN, self._apply(op, *(axis, self._axes["x"])[: op.arity]), edge)
+        return self._apply(SUB, self._apply(ADD, axis, edge), edge)
+
+
+@functools.cache
+def _rules(conditional: bool) -> tuple[Rule, ...]:
+    """The rules whose left side has operations: all, or those with a precondition."""
+    rules = [rule for _, rules in rule_sets() for rule in rules.rules]
+    return tuple(rule for rule in rules if rule.left.op is not None and (rule.when or not conditional))
+
+
+_COMPARED = re.compile(r"(\w) ([<>]=?) (\w|-?\d+)")
+_ASKED = re.compile(r"(\w+)\((\w)\)")
+_SOURCES = {
+    "number": (SQRT, LN, BY_NAME["asin"]),
+    "finite": (EXP, BY_NAME["recip"]),
+    "power_of_two": (NEG,),
+}
+"""Operations that are not always what a part of a precondition asks."""

@@ -1,0 +1,159 @@
+"""The questions that every program is put to. Each oracle is one small class; none knows another.
+
+An oracle has a name, `family:member` where it has members, and says what is wrong with a case, or None. All
+that it chooses at random follows from the case's seed, so that a find is found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.analysis import make_domain
+from absint.backend import Backend
+from absint.interpret import box_intervals, interpret_abstract, interpret_concrete
+from absint.program import Program
+from absint.vm import parse_vm, write_vm
+
+from .backend_oracles import BoundsAgree, Images, Values
+from .cases import Case
+from .comparison import REFERENCE, differ, pictures_differ, reference
+from .findings import Finding
+from .pass_oracles import Facts, KeepsPromise, Pipelines, Specialised
+
+
+class Oracle(Protocol):
+    """One question."""
+
+    name: str
+
+    def check(self, case: Case) -> Finding | None:
+        """What is wrong, if anything is."""
+
+
+def check_safely(oracle: Oracle, case: Case) -> Finding | None:
+    """`check`, where an exception is a find too."""
+    try:
+        with np.errstate(all="ignore"):
+            return oracle.check(case)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else "no message"
+        return Finding(oracle.name, f"{type(error).__name__}: {reason}")
+
+
+class Itself:
+    """The program with itself: what the reference makes of it is what its nodes say, one after the other."""
+
+    name = "self"
+
+    def check(self, case: Case) -> Finding | None:
+        """Values and the picture of the reference against a walk over the graph."""
+        points = case.points()
+        executable = reference().compile(case.program())
+        found = differ(self.name, "values", case, points, _walked(case, points), executable.values(**points))
+        if found is not None or not case.drawable:
+            return found
+        box = case.view.box(case.precision)
+        image = reference().compile(Program(case.graph).restricted(box, case.precision)).image(case.view)
+        columns, rows = np.meshgrid(case.view.xs(case.precision), case.view.ys(case.precision))
+        samples = {"x": columns, "y": rows, "z": case.view.height_z(case.precision)}
+        walked = np.broadcast_to(_walked(case, samples), image.shape)
+        return pictures_differ(self.name, case, np.where(walked < 0, 255, 0), image)
+
+
+class Text:
+    """The text of a program is the program."""
+
+    name = "text"
+
+    def check(self, case: Case) -> Finding | None:
+        """Write and read, twice."""
+        text = write_vm(case.graph, [])
+        again = parse_vm(text, "written.vm")
+        same = (
+            again.rows == case.graph.rows
+            and again.constants.tobytes() == _one_nan(case.graph.constants).tobytes()
+            and dict(again.variables) == dict(case.graph.variables)
+        )
+        if not same:
+            return Finding(self.name, "the text does not read back as the program that was written")
+        if write_vm(again, []) != text:
+            return Finding(self.name, "writing what was read gives another text")
+        return None
+
+
+def _one_nan(constants: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Text knows one NaN."""
+    return np.where(np.isnan(constants), np.nan, constants)
+
+
+class Contains:
+    """A domain's element at every node contains the value there, NaN included."""
+
+    def __init__(self, domain: str) -> None:
+        self.name = f"domain:{domain}"
+        self._domain = domain
+
+    def check(self, case: Case) -> Finding | None:
+        """All nodes at all points."""
+        domain = make_domain((self._domain,), case.precision)
+        elements = interpret_abstract(case.graph, domain, box_intervals(case.program()))
+        points = case.points(count=60)
+        values = interpret_concrete(case.graph, case.precision, points)
+        for node, element in enumerate(elements):
+            column = np.broadcast_to(values[node], (60,))
+            lower, upper, may_nan = domain.to_interval(element)
+            nan = np.isnan(column)
+            outside = np.where(nan, not may_nan, ~((column >= lower) & (column <= upper)))
+            # what is in the interval may still be outside of the element: asked of some points in turn
+            asked = {*np.flatnonzero(outside).tolist(), *range(node % 7, 60, 7)}
+            for i in sorted(asked):
+                if outside[i] or not domain.contains(element, column[i]):
+                    point = {name: float(column[i]) for name, column in points.items()}
+                    what = f"{case.graph.record(node).name} ({case.graph.label(node)}) is not in its element"
+                    return Finding(self.name, what, point, str(element), float(column[i]))
+        return None
+
+
+def _walked(case: Case, points: Any) -> NDArray[Any]:
+    values = interpret_concrete(case.graph, case.precision, points)[-1]
+    return np.asarray(np.broadcast_to(values, np.broadcast_shapes(*(np.shape(p) for p in points.values()))))
+
+
+TURNS = 3
+"""How many of the oracles that take turns see a program."""
+
+
+class Selection(NamedTuple):
+    """The oracles of a campaign. `always` see every program, the others take turns."""
+
+    always: tuple[Oracle, ...]
+    in_turn: tuple[Oracle, ...]
+
+    def of_seed(self, seed: int) -> tuple[Oracle, ...]:
+        """Those that a program of this seed is put to."""
+        count = len(self.in_turn)
+        turns = range(min(TURNS, count))
+        return (*self.always, *(self.in_turn[(TURNS * seed + turn) % count] for turn in turns))
+
+    @property
+    def every(self) -> tuple[Oracle, ...]:
+        """All of them."""
+        return (*self.always, *self.in_turn)
+
+
+def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence[str]) -> Selection:
+    """The oracles for some backends, passes and domains."""
+    always: list[Oracle] = []
+    for backend in backends:
+        if backend.name != REFERENCE:
+            always += [Values(backend), BoundsAgree(backend), Images(backend)]
+    in_turn: list[Oracle] = [Itself(), Text()]
+    in_turn += [KeepsPromise(name) for name in passes]
+    if passes:
+        in_turn += [Pipelines(), Specialised(), Facts()]
+    in_turn += [Contains(name) for name in domains]
+    return Selection(tuple(always), tuple(in_turn))

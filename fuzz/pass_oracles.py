@@ -1,0 +1,178 @@
+"""Oracles of passes: each keeps its promise, alone and in any pipeline, and facts that are kept stay true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from absint.analysis import Analyses, BoundFacts
+from absint.errors import AbsintError
+from absint.manager import LEVELS, LOWERING, Pass, PassManager, Step, parse_pipeline, takes_lowered
+from absint.program import Box, Program, Promise
+from absint.promise import band_ends, check_promise, sample_points
+from absint.registry import find
+
+from .cases import POINTS, Case
+from .findings import Finding
+
+DOMAINS = (("interval",), ("interval", "affine"), ("interval", "sign", "affine"))
+"""What passes prove with, in turn."""
+
+
+class Plan(NamedTuple):
+    """A pipeline and what it is run on."""
+
+    case: Case
+    program: Program
+    passes: Sequence[Pass]
+    domains: Sequence[str]
+
+    def broken(self, oracle: str) -> Finding | None:
+        """Run it: what the first pass that did not keep its promise did not keep."""
+        _, steps = PassManager(self.passes, Analyses(self.domains)).run(self.program)
+        for step in steps:
+            found = broken_step(self.case, step)
+            if found is not None:
+                return replace(found, oracle=oracle)
+        return None
+
+
+def planned(case: Case, passes: Sequence[Pass], promise: Promise, domains: Sequence[str]) -> Plan:
+    """A pipeline on a case's program under a promise that the passes can keep."""
+    sign = any(one.promise is Promise.SIGN for one in passes)
+    return Plan(case, case.program(Promise.SIGN if sign else promise), passes, domains)
+
+
+class KeepsPromise:
+    """A pass alone, in front of it only what it needs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = f"pass:{name}"
+        self._pass = name
+
+    def check(self, case: Case) -> Finding | None:
+        """Run the pass on the program and compare."""
+        return self.plan(case).broken(self.name)
+
+    def plan(self, case: Case) -> Plan:
+        """What is run."""
+        before = "predicates,flatten,bands" if takes_lowered(find("passes", self._pass)) else ""
+        stages = before.split(self._pass)[0].strip(",")
+        pipeline = ",".join(filter(None, (stages, self._pass)))
+        promise = list(Promise)[case.seed % 2]
+        domains = DOMAINS[case.seed // 2 % len(DOMAINS)]
+        return planned(case, parse_pipeline(pipeline), promise, domains)
+
+
+class Pipelines:
+    """Random passes in a random order."""
+
+    name = "pipeline"
+
+    def check(self, case: Case) -> Finding | None:
+        """Run them and compare after each."""
+        return self.plan(case).broken(self.name)
+
+    def plan(self, case: Case) -> Plan:
+        """Some passes on real programs, then perhaps those of the lowering."""
+        rng = case.rng(1)
+        passes = parse_pipeline(LEVELS[3])
+        real = [one for one in passes if not takes_lowered(one)]
+        after = [one for one in passes if takes_lowered(one) and one.name != LOWERING]
+        chosen: list[Pass] = [real[i] for i in rng.integers(0, len(real), rng.integers(1, 7))]
+        if rng.random() < 0.5:
+            chosen += [one for one in passes if one.name == LOWERING]
+            chosen += [after[i] for i in rng.integers(0, len(after), rng.integers(0, 5))]
+        promise = list(Promise)[int(rng.integers(2))]
+        domains = DOMAINS[int(rng.integers(len(DOMAINS)))]
+        return planned(case, chosen, promise, domains)
+
+
+class Specialised:
+    """What is optimised for a part of the box is the whole program there."""
+
+    name = "specialise"
+
+    def check(self, case: Case) -> Finding | None:
+        """Run a level and compare."""
+        return self.plan(case).broken(self.name)
+
+    def plan(self, case: Case) -> Plan:
+        """A level on a random part of the box."""
+        points = case.points(count=2)
+        part = Box(
+            {
+                name: (float(min(points[name])), float(max(points[name])))
+                for name in case.box.bounds
+                if not np.isnan(points[name]).any()
+            }
+        )
+        smaller = replace(case, box=part)
+        level = 1 + case.seed % 3
+        promise = Promise.BITS if level == 1 else Promise.SIGN
+        return planned(smaller, parse_pipeline(LEVELS[level]), promise, ("interval",))
+
+
+class Facts:
+    """Facts that were kept from pass to pass are those that are computed afresh."""
+
+    name = "facts"
+
+    def check(self, case: Case) -> Finding | None:
+        """Every cached fact after every pass of a level."""
+        domains = DOMAINS[case.seed % len(DOMAINS)]
+        shared = Analyses(domains)
+        program = case.program(Promise.SIGN)
+        for one in parse_pipeline(LEVELS[2 + case.seed % 2]):
+            program = one.run(program, shared).program
+            fresh = Analyses(domains)
+            for analysis in shared.cached(program):
+                if _plain(shared.get(analysis, program)) != _plain(fresh.get(analysis, program)):
+                    return Finding(
+                        self.name, f"analysis {analysis.name} after {one.name}: kept facts are not fresh ones"
+                    )
+        return None
+
+
+def _plain(facts: Any) -> Any:
+    """Facts as what can be compared: arrays as bytes, of bounds the triples, of records the fields."""
+    if isinstance(facts, np.ndarray):
+        return facts.tobytes()
+    if isinstance(facts, BoundFacts):
+        return [repr(bounds) for bounds in facts.bounds]
+    if isinstance(facts, tuple):
+        return [_plain(part) for part in facts]
+    if is_dataclass(facts):
+        return [_plain(getattr(facts, part.name)) for part in fields(facts)]
+    return facts
+
+
+def broken_step(case: Case, step: Step) -> Finding | None:
+    """What one pass broke."""
+    before, after = step.before, step.after
+    if after.graph is before.graph:
+        return None
+    try:
+        after.graph.verify()
+    except AbsintError as error:
+        return Finding("", f"pass {step.pass_.name} broke the graph: {error}")
+    ends = band_ends(before.graph, after.graph)
+    names = {*before.graph.variables.values(), *after.graph.variables.values()}
+    points = sample_points(names, before.box, before.precision, POINTS, case.seed, ends)
+    wrong = check_promise(before, after, points, after.promise)
+    if wrong is None:
+        return None
+    what = f"pass {step.pass_.name} does not keep the {wrong.promise.value}"
+    return Finding("", what, wrong.point, wrong.expected, wrong.got)
+
+
+def planned_by(oracle: str, case: Case) -> Plan:
+    """The pipeline that an oracle of that name runs on a case."""
+    family, _, member = oracle.partition(":")
+    kinds: dict[str, KeepsPromise | Pipelines | Specialised] = {
+        "pass": KeepsPromise(member), "pipeline": Pipelines(), "specialise": Specialised(),
+    }  # fmt: skip
+    return kinds[family].plan(case)
