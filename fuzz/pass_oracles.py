@@ -138,11 +138,14 @@ class Facts:
 
 
 def _plain(facts: Any) -> Any:
-    """Facts as what can be compared: arrays as bytes, of bounds the triples, of records the fields."""
+    """Facts as what can be compared: arrays as bytes, of bounds the triples, of records the fields.
+
+    Bounds do not tell the zeros apart.
+    """
     if isinstance(facts, np.ndarray):
-        return facts.tobytes()
+        return (facts + 0).tobytes()
     if isinstance(facts, BoundFacts):
-        return [repr(bounds) for bounds in facts.bounds]
+        return facts.bounds
     if isinstance(facts, tuple):
         return [_plain(part) for part in facts]
     if is_dataclass(facts):
