@@ -55,7 +55,7 @@ def run(code: str, cache: Path, *path: Path, **environment: str) -> Any:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder that holds the sample."""
     folder = tmp_path_factory.mktemp("built")
-    assert run(REPORT, folder) == [["plain"], True, 42]
+    assert run(REPORT, folder) == [["native_sample plain"], True, 42]
     return folder
 
 
@@ -157,14 +157,14 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 print(json.dumps([compiled, len(units), len(set(map(id, units)))]))
 """
-    assert run(code, cache) == [["many"], 4, 1]
+    assert run(code, cache) == [["native_sample many"], 4, 1]
 
 
 @pytest.mark.parametrize("keep", [0, 1000])
 def test_a_truncated_file_is_rebuilt(cache: Path, keep: int) -> None:
     (path,) = cache.iterdir()
     path.write_bytes(path.read_bytes()[:keep])
-    assert run(REPORT, cache) == [["plain"], True, 42]
+    assert run(REPORT, cache) == [["native_sample plain"], True, 42]
     assert run(REPORT, cache) == [[], False, 42]
 
 
@@ -173,13 +173,13 @@ def test_a_changed_byte_of_code_is_rebuilt(cache: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
-    assert run(REPORT, cache) == [["plain"], True, 42]
+    assert run(REPORT, cache) == [["native_sample plain"], True, 42]
 
 
 def test_without_a_cache_folder_kernels_are_compiled_in_memory(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
-    assert run(REPORT, blocked / "cache") == [["plain"], True, 42]
+    assert run(REPORT, blocked / "cache") == [["native_sample plain"], True, 42]
     assert list(tmp_path.iterdir()) == [blocked]
 
 
@@ -197,7 +197,7 @@ def test_processes_that_build_at_once_agree(tmp_path: Path) -> None:
 
 
 def test_a_setting_of_numba_that_changes_code_rebuilds(cache: Path) -> None:
-    assert run(REPORT, cache, NUMBA_OPT="1") == [["plain"], True, 42]
+    assert run(REPORT, cache, NUMBA_OPT="1") == [["native_sample plain"], True, 42]
 
 
 def test_a_setting_of_numba_that_changes_no_code_does_not(cache: Path) -> None:
@@ -352,3 +352,22 @@ def test_assembly_is_of_the_cpu_named_and_fuses_nothing(cpu: str, add: str, wide
     assert re.search(rf"\s{add}\s", mix)
     assert max(re.findall("%([xyz]mm)", text)) == widest
     assert not re.search(r"\bvfn?m(add|sub)", text)
+
+
+def test_missing_units_are_compiled_at_once_by_processes_of_their_own(tmp_path: Path) -> None:
+    code = """
+import json, sys
+from absint import native
+said = []
+native.observers.append(said.append)
+units = [native.Named("tests.native_sample", (argument,), ()) for argument in ("plain", "other")]
+native.compile_missing(units)
+native.compile_missing(units)
+found = [native.load(unit.module, *unit.arguments)["ints"](5, -2) for unit in units]
+print(json.dumps([said, found, "numba" in sys.modules]))
+"""
+    labels = "native_sample plain, native_sample other"
+    assert run(code, tmp_path) == [[labels], [42, 42], False]
+    blocked = tmp_path / "file"
+    blocked.touch()
+    assert run(code, blocked / "cache") == [labels.split(", "), [42, 42], True], "where nothing can be kept"
