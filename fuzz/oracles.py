@@ -123,7 +123,7 @@ def _walked(case: Case, points: Any) -> NDArray[Any]:
     return np.asarray(np.broadcast_to(values, np.broadcast_shapes(*(np.shape(p) for p in points.values()))))
 
 
-TURNS = 3
+TURNS = 2
 """How many of the oracles that take turns see a program."""
 
 
