@@ -13,13 +13,14 @@ from absint import models
 from absint.backends.numba import Numba
 from absint.errors import DomainError, UsageError
 from absint.expr import X, Y, Z, exp, ln, maximum, minimum, sqrt, square, to_graph
+from absint.fuzz.generator import MODES, random_graph
+from absint.graph import AXES
 from absint.precision import Precision
 from absint.program import Program
 from absint.view import Grid, View
 from absint.vm import parse_vm, read_vm
 from tests.drawing import F32, F64, LOWERING, assert_drawn, executable, expected, run_python
 from tests.operands import scaled
-from tests.random_models import random_model
 
 PIPELINES = ("", LOWERING, "fold,simplify,cse,signdemand,minmax,dce," + LOWERING.removeprefix("cse,"))
 PRECISIONS = pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
@@ -64,6 +65,9 @@ def test_collected_models(models_dir: Path, precision: Precision) -> None:
 def test_random_programs(part: int) -> None:
     for seed in range(part, scaled(240), 8):
         rng = np.random.default_rng(seed)
+        graph = random_graph(seed, mode=MODES[seed // 8 % len(MODES)])
+        if not set(graph.variables.values()) <= set(AXES):
+            continue  # it has no pictures
         view = View(
             *((64, 48) if rng.random() < 0.7 else rng.integers(1, 150, 2).tolist()),
             center=tuple(rng.uniform(-0.5, 0.5, 2).tolist()) if rng.random() < 0.3 else (0.0, 0.0),
@@ -73,7 +77,7 @@ def test_random_programs(part: int) -> None:
         precision = F32 if rng.random() < 0.7 else F64
         pipeline = PIPELINES[rng.integers(len(PIPELINES))]
         try:
-            assert_drawn(random_model(seed), view, precision, pipeline, threads=int(rng.integers(1, 4)))
+            assert_drawn(graph, view, precision, pipeline, threads=int(rng.integers(1, 4)))
         except AssertionError as error:
             raise AssertionError(f"seed {seed}, {view}, {precision.value}, {pipeline!r}: {error}") from error
 
