@@ -88,7 +88,8 @@ def _nudged(choices: Choices, value: float) -> float:
     """A number beside a constant, its opposite, or a special one."""
     kind = choices.below(4)
     if kind == 0:
-        return float(np.nextafter(np.float32(value), np.float32(math.inf)))
+        with np.errstate(all="ignore"):
+            return float(np.nextafter(np.float32(value), np.float32(math.inf)))
     if kind == 1:
         return -value
     if kind == 2:

@@ -18,8 +18,8 @@ from absint.registry import find
 from .cases import POINTS, Case
 from .findings import Finding
 
-DOMAINS = (("interval",), ("interval", "affine"), ("interval", "sign", "affine"))
-"""What passes prove with, in turn."""
+DOMAINS = (("interval",), ("interval", "affine"), ("interval",), ("interval", "sign", "affine"))
+"""What passes prove with, in turn: the default more often, for it takes a third of the others' time."""
 
 
 class Plan(NamedTuple):
