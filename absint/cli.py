@@ -269,7 +269,7 @@ def _fuzz_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--size", type=_count, metavar="N", default=FUZZ_SIZE,
-        help=f"about how large programs are, in operations (default: {FUZZ_SIZE})",
+        help=f"how large programs are, two thirds of it in operations on average (default: {FUZZ_SIZE})",
     )  # fmt: skip
     parser.add_argument(
         "--corpus", metavar="DIR", default="finds", help="where finds are written (default: finds)"
@@ -280,7 +280,9 @@ def _fuzz_arguments(parser: Parser) -> None:
         "--replay", metavar="FILE|DIR", help="put finds to all oracles again instead of a campaign"
     )
     instead.add_argument(
-        "--self-test", action="store_true", help="plant known bugs one by one instead, and see them found"
+        "--self-test",
+        action="store_true",
+        help="plant known bugs one by one instead, and say which are found",
     )
 
 

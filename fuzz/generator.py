@@ -50,11 +50,11 @@ MODES = ("dag", "shapes", "near", "spicy", "mutated")
 _DRAWN = (*MODES, "near", "near")
 
 SIZE = 60
-"""What `size` is if nothing else is asked for; programs then have about 40 operations on average."""
+"""The `size` if nothing else is asked for; programs then have about 40 operations on average."""
 
 
 def random_case(seed: int, size: int = SIZE) -> Case:
-    """The case of a seed. `size`: about how many operations on average."""
+    """The case of a seed. `size`: how large programs are; two thirds of it in operations, on average."""
     return draw_case(Seeded(seed), seed, size)
 
 

@@ -17,9 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from absint import cli
 from absint.backend import find_backend
 from absint.cli import main
-from absint.fuzz import campaign
+from absint.fuzz import campaign, generator
 from absint.fuzz.blame import blame_of
 from absint.fuzz.cases import Case
 from absint.fuzz.choices import Drawn
@@ -57,6 +58,10 @@ def test_a_seed_always_gives_the_same_case() -> None:
         assert one.graph.rows == two.graph.rows
         assert one.graph.constants.tobytes() == two.graph.constants.tobytes()
         assert (one.precision, str(one.box), one.view) == (two.precision, str(two.box), two.view)
+
+
+def test_the_command_line_names_the_generators_size() -> None:
+    assert cli.FUZZ_SIZE == generator.SIZE
 
 
 def test_every_operation_and_mode_is_drawn_and_every_graph_is_sound() -> None:
