@@ -86,8 +86,8 @@ def run_pipeline(
 
     `passes`: the text of a pipeline, in place of a level's. `region`: -1 to 1 on each axis if not given.
     `precision`: the program's own if not given, which is binary32 for a source. `budget`: how many rewrites
-    may be made. Raises `PipelineError`,
-    `UsageError` for an unknown level or domain, `DomainError` when the program does not hold for all that.
+    may be made. Raises `PipelineError`, `UsageError` for an unknown level or domain, `DomainError` when the
+    program does not hold for all that.
     """
     if passes is None and level not in LEVELS:
         raise UsageError(f"level {level!r}: expected one of {', '.join(map(str, LEVELS))}")
