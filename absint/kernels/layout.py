@@ -130,14 +130,17 @@ i32[n]: what it gains to bound the blocks of a leaf, see `RegionProgram.gains`.
 REGION_THREAD = places(
     "RegionThread",
     "records specials truth falsity live index steps items counts "
-    "samples sources source_classes places classes last free_rows free_blocks slots masks "
+    "samples targets pending pending_steps pending_items pending_count "
+    "sources source_classes places classes last free_rows free_blocks slots masks "
     "leaf_code laid_steps laid_count laid_way",
 )
 """A thread's memory for regions, of n nodes and m items: `records` and `specials` of intervals; `truth`,
 `falsity` and `live` i64[n], a bit per lane; `index` i32[n, 16], the number of a node's step in each lane's
-program; `steps` i32[2, 16, n, STEP], `items` i32[2, 16, m] and `counts` i64[2, 16], the programs of the lanes
-of both levels. For leaves: `samples` real[2, 16, 16], x and y of blocks; `sources` i64[2, ·] and
-`source_classes` u8[2, ·], the addresses and classes of special operands, by rows and by blocks; `places`
-i64[n], `classes` u8[n], `last` i32[n], free lists i64[n] each, `slots`, memory for the values, and `masks`
-u16[n, 16]; `leaf_code` i64[n, 8], the program that was laid out last, and which that is.
+program; `steps` i32[2, 16, n, STEP], `items` i32[2, 16, m] and `counts` i64[2, 16], the programs of the
+lanes of both levels. For leaves: `samples` real[2, 16, 16], x and y of the blocks that wait, `targets`
+i64[16, 2], where the bits of each go, address and shift, how many are `pending`, and their program;
+`sources` i64[2, ·] and `source_classes` u8[2, ·], the addresses and classes of special operands, by rows
+and by blocks; `places` i64[n], `classes` u8[n], `last` i32[n], free lists i64[n] each, `slots`, memory for
+the values, and `masks` u16[n, 16]; `leaf_code` i64[n, 8], the program that was laid out last, and which
+that is.
 """

@@ -125,7 +125,29 @@ def sub(
 def mul(
     a_lower: Real, a_upper: Real, a_nan: Bool, b_lower: Real, b_upper: Real, b_nan: Bool
 ) -> tuple[Real, Real, Bool]:
-    """The extremes lie at the corners; 0 * inf is NaN, and hides at corners.
+    """The extremes lie at the corners. Finite corners come from finite ends, the common and cheap case."""
+    p = a_lower * b_lower
+    q = a_lower * b_upper
+    r = a_upper * b_lower
+    s = a_upper * b_upper
+    total = (p + q) + (r + s)
+    low, high, nan = (
+        finite_product(p, q, r, s, a_nan, b_nan)
+        if total - total == 0.0
+        else infinite_product(a_lower, a_upper, a_nan, b_lower, b_upper, b_nan)
+    )
+    return low, high, nan
+
+
+def finite_product(p: Real, q: Real, r: Real, s: Real, a_nan: Bool, b_nan: Bool) -> tuple[Real, Real, Bool]:
+    """The least and greatest of the corners, and NaN comes from the operands only."""
+    return lesser(lesser(p, q), lesser(r, s)), greater(greater(p, q), greater(r, s)), a_nan or b_nan
+
+
+def infinite_product(
+    a_lower: Real, a_upper: Real, a_nan: Bool, b_lower: Real, b_upper: Real, b_nan: Bool
+) -> tuple[Real, Real, Bool]:
+    """0 * inf is NaN, and hides at corners.
 
     A corner that is NaN has finite neighbours, whose product is 0, unless an operand is an infinite point.
     """

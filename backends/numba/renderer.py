@@ -110,7 +110,7 @@ def region_thread_block(program: RegionProgram, precision: Precision) -> Block:
         steps=aligned(2 * REGION_LANES * n * STEP, np.int32),
         items=aligned(2 * REGION_LANES * m + 1, np.int32),
         counts=aligned(2 * REGION_LANES * 2, np.int64),
-        samples=aligned(2 * REGION_LEAF * row, np.uint8),
+        samples=aligned(2 * REGION_LANES * row, np.uint8), targets=aligned(2 * REGION_LANES, np.int64),
         sources=aligned(2 * specials, np.int64), source_classes=aligned(2 * specials, np.uint8),
         places=aligned(n, np.int64), classes=aligned(n, np.uint8), last=aligned(n, np.int32),
         free_rows=aligned(n, np.int64), free_blocks=aligned(n, np.int64),
