@@ -72,20 +72,21 @@ class Unit:
     `unit.address(name)` is its address, for kernels that are told which function to call.
     """
 
-    __slots__ = ("_functions", "label")
+    __slots__ = ("_addresses", "_functions", "label")
 
     def __init__(self, label: str, functions: dict[str, Any]) -> None:
         self.label = label
         self._functions = functions
+        self._addresses = {
+            name: ctypes.cast(function, ctypes.c_void_p).value or 0 for name, function in functions.items()
+        }
 
     def __getitem__(self, name: str) -> Any:
         return self._functions[name]
 
     def address(self, name: str) -> int:
         """Where the kernel's code starts."""
-        address = ctypes.cast(self._functions[name], ctypes.c_void_p).value
-        assert address is not None
-        return address
+        return self._addresses[name]
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -65,28 +65,41 @@ def sample_points(
     `special`: numbers by variable; they and their neighbours are as frequent as the other special values.
     """
     rng = np.random.default_rng(seed)
+    names = sorted(set(variables))
+    shape = len(names), count
+    ranges = [box.of_variable(name) for name in names]
+    ordinary = np.array([_ordinary(*bounds) for bounds in ranges]).reshape(-1, 2)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        low, high = ordinary[:, :1], ordinary[:, 1:]
+        uniform = low + (high - low) * rng.random(shape)
+        crowded = uniform * np.exp2(-rng.integers(0, 140, shape).astype(float))
+        ends = np.array([bounds[:2] for bounds in ranges]).reshape(-1, 2)
+        zeros_and_more = np.broadcast_to([0.0, -0.0, *SPICY], (len(names), 2 + len(SPICY)))
+        nasty = np.concatenate([ends, low / 2 + high / 2, zeros_and_more], axis=1)
+        picked = np.take_along_axis(nasty, rng.integers(0, nasty.shape[1], shape), axis=1)
+        kind = rng.integers(0, 4, shape)
+        values = np.where(kind == 0, picked, np.where(kind == 3, crowded, uniform)).astype(precision.dtype)
     points = {}
-    for name in sorted(set(variables)):
-        lower, upper, unbounded = box.of_variable(name)
-        low, high = max(lower, min(-4.0, upper - 8)), min(upper, max(4.0, lower + 8))
-        if not unbounded and math.isfinite(upper - lower):
-            low, high = lower, upper
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            uniform = low + (high - low) * rng.random(count)
-            crowded = uniform * np.exp2(-rng.integers(0, 140, count).astype(float))
-            nasty = np.array([lower, upper, low / 2 + high / 2, 0.0, -0.0, *SPICY])
-            kind = rng.integers(0, 4, count)
-            chosen = np.where(kind == 0, rng.choice(nasty, count), np.where(kind == 3, crowded, uniform))
-            values = chosen.astype(precision.dtype)
-            if special is not None and special.get(name):
-                ends = rng.choice(np.array(special[name], precision.dtype), count)
-                beside = np.nextafter(ends, rng.choice(np.array([-np.inf, np.inf], precision.dtype), count))
-                near = np.where(rng.random(count) < 0.5, ends, beside)
-                values = np.where((kind == 0) & (rng.random(count) < 0.5), near, values)
+    for i, (name, (lower, upper, unbounded)) in enumerate(zip(names, ranges, strict=True)):
+        column = values[i]
+        if special is not None and special.get(name):
+            edges = rng.choice(np.array(special[name], precision.dtype), count)
+            with np.errstate(over="ignore", under="ignore"):
+                beside = np.nextafter(edges, rng.choice(np.array([-np.inf, np.inf], edges.dtype), count))
+            near = np.where(rng.random(count) < 0.5, edges, beside)
+            column = np.where((kind[i] == 0) & (rng.random(count) < 0.5), near, column)
         if not unbounded:
-            values = np.clip(np.where(np.isnan(values), low, values), lower, upper).astype(precision.dtype)
-        points[name] = values
+            column = np.where(np.isnan(column), low[i], column)
+            column = np.clip(column, lower, upper).astype(precision.dtype)
+        points[name] = column
     return points
+
+
+def _ordinary(lower: float, upper: float, unbounded: bool) -> tuple[float, float]:
+    """Where the ordinary points of a variable lie: in its bounds, in a few units of them if they are wide."""
+    if not unbounded and math.isfinite(upper - lower):
+        return lower, upper
+    return max(lower, min(-4.0, upper - 8)), min(upper, max(4.0, lower + 8))
 
 
 def check_promise(before: Program, after: Program, points: Points, promise: Promise) -> Counterexample | None:

@@ -10,7 +10,7 @@ from absint.manager import PassManager, parse_pipeline
 from absint.program import Program, Promise
 
 from .cases import POINTS, Case
-from .comparison import differ, host, pictures_differ, reference
+from .comparison import compiled, differ, host, pictures_differ, reference
 from .findings import Finding
 
 MANY_POINTS = 2000
@@ -29,9 +29,9 @@ class Values:
 
     def check(self, case: Case) -> Finding | None:
         """At points of the box; in every fourth case at so many that engines gather them."""
-        points, program = case.points(count=POINTS if case.seed % 4 else MANY_POINTS), case.program()
-        expected = reference().compile(program).values(**points)
-        got = host(self._backend.compile(program, 1 + case.seed % 2).values(**points))
+        points = case.points(count=POINTS if case.seed % 4 else MANY_POINTS)
+        expected = compiled(reference(), case).values(**points)
+        got = host(compiled(self._backend, case, 1 + case.seed % 2).values(**points))
         return differ(self.name, "values", case, points, expected, got)
 
 
@@ -44,15 +44,15 @@ class BoundsAgree:
 
     def check(self, case: Case) -> Finding | None:
         """On boxes between random points of the box."""
-        rng, program = case.rng(2), case.program()
+        rng = case.rng(2)
         points = case.points(count=2 * _BOXES)
         boxes = {}
         for name, column in points.items():
             ends = np.sort(column.reshape(2, _BOXES), axis=0)
             if name in case.box.bounds or (not np.isnan(ends).any() and rng.random() < 0.7):
                 boxes[name] = (ends[0], ends[1])
-        expected = reference().compile(program).bounds(boxes)
-        got = self._backend.compile(program).bounds(boxes)
+        expected = compiled(reference(), case).bounds(boxes)
+        got = compiled(self._backend, case, 1 + case.seed % 2).bounds(boxes)
         for part, mine, theirs in zip(("lower", "upper", "may_nan"), got, expected, strict=True):
             a, b = (np.broadcast_to(host(column), (_BOXES,)) for column in (mine, theirs))
             wrong = np.flatnonzero(~((a == b) | ((a != a) & (b != b))))

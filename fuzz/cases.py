@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.backend import Executable
 from absint.graph import AXES, Graph
 from absint.precision import Precision
 from absint.program import Box, Program, Promise
@@ -31,6 +32,8 @@ class Case:
     view: View
     seed: int
     mode: str = ""
+    compiled: dict[tuple[str, int], Executable] = field(default_factory=dict, init=False, repr=False)
+    """What was made of the program, by backend and threads."""
 
     def program(self, promise: Promise = Promise.BITS) -> Program:
         """The program restricted to the box."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backend import Backend, find_backend
+from absint.backend import Backend, Executable, find_backend
 
 from .cases import Case
 from .findings import Finding
@@ -16,9 +17,18 @@ REFERENCE = "reference"
 """The backend that all others are compared with."""
 
 
+@functools.cache
 def reference() -> Backend:
     """That backend."""
     return find_backend(REFERENCE)
+
+
+def compiled(backend: Backend, case: Case, threads: int = 1) -> Executable:
+    """The case's program as a backend runs it, which several oracles ask for."""
+    key = backend.name, threads
+    if key not in case.compiled:
+        case.compiled[key] = backend.compile(case.program(), threads)
+    return case.compiled[key]
 
 
 def host(array: Any) -> NDArray[Any]:

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from absint.analysis import make_domain
 from absint.backend import Backend
+from absint.domains.lattice import Interval
 from absint.interpret import box_intervals, interpret_abstract, interpret_concrete
 from absint.program import Program
 from absint.vm import parse_vm, write_vm
 
 from .backend_oracles import BoundsAgree, Images, Values
 from .cases import Case
-from .comparison import REFERENCE, differ, pictures_differ, reference
+from .comparison import REFERENCE, compiled, differ, pictures_differ, reference
 from .findings import Finding
 from .pass_oracles import Facts, KeepsPromise, Pipelines, Specialised
 
@@ -52,8 +53,8 @@ class Itself:
     def check(self, case: Case) -> Finding | None:
         """Values and the picture of the reference against a walk over the graph."""
         points = case.points()
-        executable = reference().compile(case.program())
-        found = differ(self.name, "values", case, points, _walked(case, points), executable.values(**points))
+        values = compiled(reference(), case).values(**points)
+        found = differ(self.name, "values", case, points, _walked(case, points), values)
         if found is not None or not case.drawable:
             return found
         box = case.view.box(case.precision)
@@ -105,17 +106,18 @@ class Contains:
         values = interpret_concrete(case.graph, case.precision, points)
         for node, element in enumerate(elements):
             column = np.broadcast_to(values[node], (60,))
-            lower, upper, may_nan = domain.to_interval(element)
-            nan = np.isnan(column)
-            outside = np.where(nan, not may_nan, ~((column >= lower) & (column <= upper)))
-            # what is in the interval may still be outside of the element: asked of some points in turn
-            asked = {*np.flatnonzero(outside).tolist(), *range(node % 7, 60, 7)}
-            for i in sorted(asked):
-                if outside[i] or not domain.contains(element, column[i]):
-                    point = {name: float(column[i]) for name, column in points.items()}
-                    what = f"{case.graph.record(node).name} ({case.graph.label(node)}) is not in its element"
-                    return Finding(self.name, what, point, str(element), float(column[i]))
+            inside = domain.contains(element, column) & _holds(domain.to_interval(element), column)
+            for i in np.flatnonzero(~inside)[:1].tolist():
+                point = {name: float(column[i]) for name, column in points.items()}
+                what = f"{case.graph.record(node).name} ({case.graph.label(node)}) is not in its element"
+                return Finding(self.name, what, point, str(element), float(column[i]))
         return None
+
+
+def _holds(interval: Interval, column: NDArray[Any]) -> NDArray[np.bool_]:
+    lower, upper, may_nan = interval
+    found: NDArray[np.bool_] = np.where(np.isnan(column), may_nan, (column >= lower) & (column <= upper))
+    return found
 
 
 def _walked(case: Case, points: Any) -> NDArray[Any]:

@@ -18,8 +18,8 @@ from absint.registry import find
 from .cases import POINTS, Case
 from .findings import Finding
 
-DOMAINS = (("interval",), ("interval", "affine"), ("interval",), ("interval", "sign", "affine"))
-"""What passes prove with, in turn: the default more often, for it takes a third of the others' time."""
+DOMAINS = (*(("interval",),) * 4, ("interval", "affine"), ("interval", "sign", "affine"))
+"""What passes prove with: the default more often, for it takes a third of the others' time."""
 
 
 class Plan(NamedTuple):
@@ -46,6 +46,11 @@ def planned(case: Case, passes: Sequence[Pass], promise: Promise, domains: Seque
     return Plan(case, case.program(Promise.SIGN if sign else promise), passes, domains)
 
 
+def _at_random(rng: np.random.Generator) -> tuple[Promise, Sequence[str]]:
+    """A promise to keep and domains to prove with."""
+    return list(Promise)[rng.integers(len(Promise))], DOMAINS[rng.integers(len(DOMAINS))]
+
+
 class KeepsPromise:
     """A pass alone, in front of it only what it needs."""
 
@@ -62,9 +67,7 @@ class KeepsPromise:
         before = "predicates,flatten,bands" if takes_lowered(find("passes", self._pass)) else ""
         stages = before.split(self._pass)[0].strip(",")
         pipeline = ",".join(filter(None, (stages, self._pass)))
-        promise = list(Promise)[case.seed % 2]
-        domains = DOMAINS[case.seed // 2 % len(DOMAINS)]
-        return planned(case, parse_pipeline(pipeline), promise, domains)
+        return planned(case, parse_pipeline(pipeline), *_at_random(case.rng(3)))
 
 
 class Pipelines:
@@ -86,9 +89,7 @@ class Pipelines:
         if rng.random() < 0.5:
             chosen += [one for one in passes if one.name == LOWERING]
             chosen += [after[i] for i in rng.integers(0, len(after), rng.integers(0, 5))]
-        promise = list(Promise)[int(rng.integers(2))]
-        domains = DOMAINS[int(rng.integers(len(DOMAINS)))]
-        return planned(case, chosen, promise, domains)
+        return planned(case, chosen, *_at_random(rng))
 
 
 class Specialised:
@@ -123,7 +124,7 @@ class Facts:
 
     def check(self, case: Case) -> Finding | None:
         """Every cached fact after every pass of a level."""
-        domains = DOMAINS[case.seed // 2 % len(DOMAINS)]
+        _, domains = _at_random(case.rng(3))
         shared = Analyses(domains)
         program = case.program(Promise.SIGN)
         for one in parse_pipeline(LEVELS[2 + case.seed % 2]):

@@ -35,7 +35,7 @@ from absint.ops.table import AND, CONST, MAX, MIN, MUL, OPS, OR, SQUARE, VAR
 from absint.precision import Precision
 from absint.sweep import KERNEL_SOURCES, LANES, operation_kernels, record_dtype
 
-from .memory import Block, aligned
+from .memory import Block, aligned, room
 
 _RULES = {MIN.code: OF_MIN, MAX.code: OF_MAX, AND.code: OF_AND, OR.code: OF_OR}
 _BUDGET = 50_000_000
@@ -162,7 +162,7 @@ class Machine:
         if not rules[code.body[:, 0]].any():
             splitting = NEVER
         shared, varying, length = code.shared, len(code.varying), len(code.body)
-        room = (1 if splitting == NEVER else _TAPE_ROOM) * length + PARTS
+        most = (1 if splitting == NEVER else _TAPE_ROOM) * length + PARTS
         self._numbers = aligned((shared, LANES), real)
         address = np.zeros(shared + varying + length + 1, np.int64)
         address[:shared] = self._numbers.ctypes.data + np.arange(shared) * self._numbers.strides[0]
@@ -171,14 +171,14 @@ class Machine:
         self._block = Block(
             MACHINE,
             values=values, intervals=intervals, rules=rules, shared=shared, varying=varying, address=address,
-            tapes=aligned(room * INSTRUCTION, np.int32), choices=aligned(length + 1, np.int32),
-            wanted=aligned(len(address), np.int32), free=aligned(length + 1, np.int32), cells=self._cells,
-            splitting=splitting, counts=aligned(PARTS, np.int64), parts=aligned(varying + 1, np.int64),
-            steps=aligned(varying + 1, np.int64), widths=self._widths, rows=aligned((2, LANES), real),
-            ends=aligned((varying + 1, ENDS), real),
+            tapes=room(most * INSTRUCTION, np.int32), choices=room(length + 1, np.int32),
+            wanted=room(len(address), np.int32), free=room(length + 1, np.int32), cells=self._cells,
+            splitting=splitting, counts=room(PARTS, np.int64), parts=room(varying + 1, np.int64),
+            steps=room(varying + 1, np.int64), widths=self._widths, rows=room(2 * LANES, real),
+            ends=room((varying + 1) * ENDS, real),
         )  # fmt: skip
         self._columns: dict[str, Columns] = {}
-        self._kernels["begin"](self._block.address, code.body.ctypes.data, length, code.root, room)
+        self._kernels["begin"](self._block.address, code.body.ctypes.data, length, code.root, most)
         self._first = self._cells[0].copy()
         slots = int(self._first[CELL.slots])
         block = aligned(max(_BLOCK_BYTES, slots * LANES * real.itemsize), np.uint8)
@@ -253,12 +253,12 @@ class Machine:
         self._columns[field] = columns
         self._block.set(**{field: np.array([column.ctypes.data for column in columns], np.int64)})
 
-    def _reserve(self, room: int) -> None:
+    def _reserve(self, count: int) -> None:
         """Make room for two copies of as many points, unless there is."""
-        if room > len(self._block.arrays.get("numbers", "")):
-            self._point("copy_1", [aligned(room, self._real) for _ in self.code.varying])
-            self._point("copy_2", [aligned(room, self._real) for _ in self.code.varying])
-            places = [aligned(room, np.int32) for _ in range(3)]
+        if count > len(self._block.arrays.get("numbers", "")):
+            self._point("copy_1", [aligned(count, self._real) for _ in self.code.varying])
+            self._point("copy_2", [aligned(count, self._real) for _ in self.code.varying])
+            places = [aligned(count, np.int32) for _ in range(3)]
             self._block.set(places_1=places[0], places_2=places[1], numbers=places[2])
 
     def release(self) -> None:

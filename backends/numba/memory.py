@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +21,33 @@ def aligned(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
     return room[start : start + size].view(dtype).reshape(shape)  # type: ignore[no-any-return]  # views are Any for NumPy
 
 
+class Room(NamedTuple):
+    """Uninitialised memory that only kernels look into."""
+
+    bytes: int
+
+
+def room(count: int, dtype: Any) -> Room:
+    """Room for so many numbers."""
+    return Room(count * np.dtype(dtype).itemsize)
+
+
 class Block:
-    """An int64 array for the kernels, with the arrays whose addresses it holds."""
+    """An int64 array for the kernels, with the arrays and the rooms whose addresses it holds."""
 
     def __init__(self, layout: Any, /, **fields: Any) -> None:
         self._layout = layout
-        self.words = aligned(len(layout), np.int64)
+        rooms = {name: value.bytes for name, value in fields.items() if isinstance(value, Room)}
+        # all in one array, the words first: to make many takes longer than small programs run
+        ends = list(accumulate(-(-size // LINE) * LINE for size in (8 * len(layout), *rooms.values())))
+        self._memory = aligned(ends[-1], np.uint8)
+        self.address = int(self._memory.ctypes.data)
+        self.words = self._memory[: 8 * len(layout)].view(np.int64)
         self.words[:] = 0
         self.arrays: dict[str, NDArray[Any]] = {}
         self.parts: list[Block] = []
-        self.set(**fields)
-        self.address = self.words.ctypes.data
+        places = {name: self.address + end for name, end in zip(rooms, ends[:-1], strict=True)}
+        self.set(**fields | places)
 
     def set(self, **fields: Any) -> None:
         """Put numbers and the addresses of arrays in their places."""

@@ -33,7 +33,7 @@ from absint.sweep import KERNEL_SOURCES, record_dtype
 from absint.view import View
 
 from . import crew as crews
-from .memory import LINE, Block, aligned
+from .memory import LINE, Block, aligned, room
 
 WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
 
@@ -64,13 +64,13 @@ def thread_block(plan: Plan, precision: Precision) -> Block:
     block = Block(
         THREAD,
         scratch=scratch,
-        planes=aligned(planes * PLANE, np.uint8),
-        factors=aligned(planes * PLANE, np.uint8),
-        filled=aligned(PLANE, np.uint8),
-        strip=aligned(2 * TILE_ROWS, np.uint16),
-        sums=aligned(2 * Y_PITCH, real),
-        stack=aligned(5 * planes, np.int64),
-        words=aligned(TILE_COLUMNS, np.int64),
+        planes=room(planes * PLANE, np.uint8),
+        factors=room(planes * PLANE, np.uint8),
+        filled=room(PLANE, np.uint8),
+        strip=room(2 * TILE_ROWS, np.uint16),
+        sums=room(2 * Y_PITCH, real),
+        stack=room(5 * planes, np.int64),
+        words=room(TILE_COLUMNS, np.int64),
         window=WINDOW,
         column=-1,
     )
@@ -103,19 +103,19 @@ def region_thread_block(program: RegionProgram, precision: Precision) -> Block:
     row = REGION_LANES * precision.dtype.itemsize
     return Block(
         REGION_THREAD,
-        records=aligned(n * record, np.uint8),
-        specials=aligned(specials * record, np.uint8),
-        truth=aligned(n, np.int64), falsity=aligned(n, np.int64), live=aligned(n, np.int64),
-        index=aligned(n * REGION_LANES, np.int32),
-        steps=aligned(2 * REGION_LANES * n * STEP, np.int32),
-        items=aligned(2 * REGION_LANES * m + 1, np.int32),
-        counts=aligned(2 * REGION_LANES * 2, np.int64),
-        samples=aligned(2 * REGION_LANES * row, np.uint8), targets=aligned(2 * REGION_LANES, np.int64),
-        sources=aligned(2 * specials, np.int64), source_classes=aligned(2 * specials, np.uint8),
-        places=aligned(n, np.int64), classes=aligned(n, np.uint8), last=aligned(n, np.int32),
-        free_rows=aligned(n, np.int64), free_blocks=aligned(n, np.int64),
-        slots=aligned(n * (REGION_LEAF + 1) * row, np.uint8), masks=aligned(n * REGION_LEAF, np.uint16),
-        leaf_code=aligned(8 * n, np.int64),
+        records=room(n * record, np.uint8),
+        specials=room(specials * record, np.uint8),
+        truth=room(n, np.int64), falsity=room(n, np.int64), live=room(n, np.int64),
+        index=room(n * REGION_LANES, np.int32),
+        steps=room(2 * REGION_LANES * n * STEP, np.int32),
+        items=room(2 * REGION_LANES * m + 1, np.int32),
+        counts=room(2 * REGION_LANES * 2, np.int64),
+        samples=room(2 * REGION_LANES * row, np.uint8), targets=room(2 * REGION_LANES, np.int64),
+        sources=room(2 * specials, np.int64), source_classes=room(2 * specials, np.uint8),
+        places=room(n, np.int64), classes=room(n, np.uint8), last=room(n, np.int32),
+        free_rows=room(n, np.int64), free_blocks=room(n, np.int64),
+        slots=room(n * (REGION_LEAF + 1) * row, np.uint8), masks=room(n * REGION_LEAF, np.uint16),
+        leaf_code=room(8 * n, np.int64),
     )  # fmt: skip
 
 
