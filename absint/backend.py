@@ -87,6 +87,14 @@ class DrawsPlans(Protocol):
         """Prepare a plan that holds in a box."""
 
 
+@runtime_checkable
+class TakesShortCuts(Protocol):
+    """A backend with ways of computing values that it takes only where they pay."""
+
+    def eager(self) -> Backend:
+        """The same backend, taking them wherever it can: for those who test it."""
+
+
 class Drawing(Protocol):
     """Something that draws pictures, as `Executable.image` does."""
 
@@ -150,7 +158,8 @@ def check_view(program: Program, view: View) -> None:
     free = sorted(set(program.graph.variables.values()) - set(AXES))
     if free:
         raise DomainError(f"an image has no position for the variable {free[0]!r}, only for x, y and z")
-    check_box(program, view.box(program.precision))
+    if program.box.bounds:
+        check_box(program, view.box(program.precision))
 
 
 def points_given(

@@ -23,7 +23,7 @@ OPTIMIZE_LEVEL = 2
 """The highest level whose result can be written."""
 SECTIONS = ("models", "passes", "backends", "domains", "ops", "rules")
 REPORT_FORMATS = ("table", "json")
-FUZZ_SIZE = 60
+FUZZ_SIZE = 56
 
 _MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
 
@@ -280,10 +280,9 @@ def _fuzz_arguments(parser: Parser) -> None:
         "--replay", metavar="FILE|DIR", help="put finds to all oracles again instead of a campaign"
     )
     instead.add_argument(
-        "--self-test",
-        action="store_true",
-        help="plant known bugs one by one instead, and say which are found",
-    )
+        "--self-test", type=_words, nargs="?", const=[], metavar="BUG,…",
+        help="plant known bugs one by one instead, all or these, and say which are found",
+    )  # fmt: skip
 
 
 def _list_arguments(parser: Parser) -> None:

@@ -156,7 +156,7 @@ class _Worker:
         self._at(seed, -1)
         case = random_case(seed, self._options.size)
         self._count(case)
-        oracles = self._selection.of_seed(seed)
+        oracles = self._selection.for_case(case)
         for number, oracle in enumerate(oracles):
             self._at(seed, number)
             self._checks += 1
@@ -232,7 +232,8 @@ class _Crew:
         process, beacon = self.workers[pipe]
         seed, number = int(beacon[0]), int(beacon[1])
         self.end(pipe)
-        names = [oracle.name for oracle in self.oracles.of_seed(seed)]
+        case = random_case(seed, self._options.size)
+        names = [oracle.name for oracle in self.oracles.for_case(case)]
         name = names[number] if 0 <= number < len(names) else "generator"
         if process.exitcode:
             how += f" (exit status {process.exitcode})"
@@ -240,7 +241,7 @@ class _Crew:
         following = seed + options.jobs
         if options.programs is None or following < options.seed + options.programs:
             self.start(following)
-        return Find(seed, random_case(seed, options.size), Finding(name, how), "")
+        return Find(seed, case, Finding(name, how), "")
 
 
 def run(options: Options, watch: Callable[[Summary], None], corpus: Path | None) -> Summary:

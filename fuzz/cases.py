@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backend import Executable
+from absint.backend import Backend, Executable
 from absint.graph import AXES, Graph
 from absint.precision import Precision
 from absint.program import Box, Program, Promise
@@ -17,6 +18,9 @@ from absint.view import View
 
 POINTS = 300
 """Points at which values are compared."""
+
+MANY_POINTS = 2000
+"""Points at which they are compared now and then: engines take those in several parts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,7 @@ class Case:
     view: View
     seed: int
     mode: str = ""
-    compiled: dict[tuple[str, int], Executable] = field(default_factory=dict, init=False, repr=False)
+    compiled: dict[tuple[Backend, int], Executable] = field(default_factory=dict, init=False, repr=False)
     """What was made of the program, by backend and threads."""
 
     def program(self, promise: Promise = Promise.BITS) -> Program:
@@ -52,6 +56,11 @@ class Case:
         """Points of the box: its ends, special values and ordinary ones."""
         names = {*AXES, *self.graph.variables.values()}
         return sample_points(names, self.box if box is None else box, self.precision, count, self.seed)
+
+    @cached_property
+    def sample(self) -> dict[str, NDArray[Any]]:
+        """Points of the box for several oracles."""
+        return self.points(count=POINTS if self.seed % 8 else MANY_POINTS)
 
     def with_graph(self, graph: Graph) -> Case:
         """The same case with another program."""

@@ -30,7 +30,7 @@ _OPERATIONS = [op.code for op in OPS if not op.is_leaf]
 
 def fuzz(arguments: argparse.Namespace) -> int:
     """Run what was asked for; the exit status."""
-    if arguments.self_test:
+    if arguments.self_test is not None:
         from .selftest import self_test
 
         return self_test(arguments)

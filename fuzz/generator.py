@@ -47,9 +47,9 @@ _REWRITTEN = tuple(BY_NAME[name] for name in _NAMES.split())
 """The operations that rules speak of: in a graph of all operations they seldom meet."""
 
 MODES = ("dag", "shapes", "near", "spicy", "mutated")
-_DRAWN = (*MODES, "near", "near")
+_DRAWN = (*MODES, "near", "near", "shapes")
 
-SIZE = 60
+SIZE = 56
 """The `size` if nothing else is asked for; programs then have about 40 operations on average."""
 
 
@@ -95,10 +95,11 @@ def draw_range(choices: Choices, precision: Precision) -> tuple[float, float] | 
 
 def draw_view(choices: Choices, precision: Precision) -> View:
     """A small picture of an odd size, sometimes zoomed or moved."""
-    width, height = (pick(choices, (16, 17, 33, 64, 70, 1, 7)) for _ in range(2))
+    # samples between -1 and 1 lie exactly on 16ths and the like for 17, 33 and 65
+    width, height = (pick(choices, (17, 33, 65, 33, 17, 64, 70, 16, 1, 7)) for _ in range(2))
     center = (0.0, 0.0)
     scale, z = 1.0, 0.0
-    if chance(choices, 30):
+    if chance(choices, 20):
         center = (choices.real(-1.0, 1.0), choices.real(-1.0, 1.0))
         scale = 10.0 ** choices.real(-4.0, 4.0)
     if chance(choices, 30):
@@ -125,7 +126,7 @@ class Generator:
         """A program of a mode."""
         if mode == "mutated":
             return mutated(self._choices, 2 * self._size)
-        names = [*AXES[: 1 + self._choices.below(3)], *(["t"] if chance(self._choices, 3) else [])]
+        names = [*AXES[: pick(self._choices, (2, 1, 2, 3))], *(["t"] if chance(self._choices, 3) else [])]
         self._axes = [self._builder.variable(name) for name in names]
         if mode == "shapes":
             return self._rooted(self._shapes())
@@ -155,12 +156,22 @@ class Generator:
             operands = [self._recent(nodes) for _ in range(op.arity)]
             if op.spicy and chance(choices, 15):
                 operands[-1] = self._shared(pick(choices, op.spicy))
+            if chance(choices, 10):
+                operands[-1:] = [self._ending(node) for node in operands[-1:]]
             # a node of its own, now and then, that computes what another does
             if chance(choices, 5):
                 nodes.append(self._builder.append(op.code, operands[0], (*operands, -1)[1]))
             else:
                 nodes.append(self._apply(op, *operands))
         return nodes[-1]
+
+    def _ending(self, node: int) -> int:
+        """A node whose bounds end at zero or one, where rules of bounds have their corners."""
+        kind = self._choices.below(4)
+        if kind < 2:
+            edge = self._shared(pick(self._choices, (0.0, -0.0, 1.0, -1.0)))
+            return self._apply((MIN, MAX)[kind], node, edge)
+        return self._apply(NEG, self._apply((ABS, SQUARE)[kind - 2], node))
 
     def _recent(self, nodes: Sequence[int]) -> int:
         """An earlier node, a late one more often."""
@@ -190,16 +201,19 @@ class Generator:
     # shapes
 
     def _shapes(self) -> int:
-        """A tree of min and max over shapes, now and then blended, cut or warped."""
+        """A tree of min and max over shapes; every other one has smooth blends and odd joints as well, which
+        keep all that is below them from being drawn as single shapes.
+        """
         choices = self._choices
-        shapes = [self._shape() for _ in range(1 + choices.below(max(1, self._size // 3)))]
+        self._odd = chance(choices, 50)
+        shapes = [self._shape() for _ in range(1 + choices.below(max(1, self._size // 5)))]
         while len(shapes) > 1:
             i = choices.below(len(shapes) - 1)
             shapes[i : i + 2] = [self._joined(*shapes[i : i + 2])]
         return shapes[0]
 
     def _joined(self, a: int, b: int) -> int:
-        kind = self._choices.below(20)
+        kind = self._choices.below(20 if self._odd else 17)
         if kind < 11:
             return self._apply(MIN, a, b)
         if kind < 15:
@@ -214,13 +228,18 @@ class Generator:
         return self._apply(op, *(a, b)[: op.arity])
 
     def _shape(self) -> int:
-        """A disc, ring, box, half plane, something periodic, or something odd."""
+        """A disc, ring, box, half plane, diamond, a box that is cut, something periodic, or something odd.
+
+        More often than not it lies on the grid of the samples: pixels are on its edge, or a float beside it.
+        """
         choices = self._choices
-        x, y = (self._moved(pick(choices, self._axes)) for _ in range(2))
-        if chance(choices, 20):
+        on_grid = chance(choices, 60)
+        axes = [pick(choices, self._axes) for _ in range(2)] if chance(choices, 30) else self._axes[:2]
+        x, y = (self._moved(axis, on_grid) for axis in (axes[0], axes[-1]))
+        if chance(choices, 30):
             x, y = self._apply(ADD, x, y), self._apply(SUB, x, y)
-        size = self._shared(abs(self._place(0.6)))
-        kind = choices.below(7)
+        size = self._edge(abs(self._place(0.6, on_grid)) * pick(choices, (1.0, 0.25, 0.5)), on_grid)
+        kind = choices.below(9 if self._odd else 7)
         if kind == 0:
             return self._apply(SUB, self._length(x, y), size)
         if kind == 1:
@@ -230,26 +249,43 @@ class Generator:
             return self._apply(MAX, *(self._apply(SUB, self._apply(ABS, side), size) for side in (x, y)))
         if kind == 3:
             return self._apply(ADD, self._apply(MUL, x, self._constant()), y)
-        if kind == 4:
+        if kind < 6:
+            norm = (SQUARE, ABS)[kind - 4]
+            return self._apply(SUB, self._apply(ADD, *(self._apply(norm, side) for side in (x, y))), size)
+        if kind == 6:  # a small box less what lies between two hyperbolas
+            size = self._edge(abs(self._place(0.6, on_grid)) / 4, on_grid)
+            cut = self._edge(self._place(0.15, on_grid) * self._place(0.15, on_grid), on_grid)
+            sides = self._apply(MAX, *(self._apply(ABS, side) for side in (x, y)))
+            return self._apply(
+                MAX, self._apply(SUB, sides, size), self._apply(SUB, self._apply(MUL, x, y), cut)
+            )
+        if kind == 7:
             wave = BY_NAME[pick(choices, ("sin", "cos", "tan", "floor", "round"))]
             return self._apply(SUB, self._apply(wave, self._apply(MUL, x, self._shared(10.0))), y)
-        if kind == 5:
-            return self._apply(SUB, self._apply(ADD, *(self._apply(SQUARE, side) for side in (x, y))), size)
         op = pick(choices, OPERATIONS)
         return self._apply(SUB, self._apply(op, *(x, y)[: op.arity]), self._constant())
 
     def _length(self, x: int, y: int) -> int:
         return self._apply(SQRT, self._apply(ADD, self._apply(SQUARE, x), self._apply(SQUARE, y)))
 
-    def _place(self, most: float) -> float:
-        """A position, every other time one on which samples of pictures lie exactly."""
-        choices = self._choices
-        if chance(choices, 50):
-            return choices.real(-most, most)
+    def _place(self, most: float, on_grid: bool) -> float:
+        """A position, or one on which samples of pictures lie exactly."""
+        if not on_grid:
+            return self._choices.real(-most, most)
         steps = int(16 * most)
-        return (choices.below(2 * steps + 1) - steps) / 16
+        return (self._choices.below(2 * steps + 1) - steps) / 16
 
-    def _moved(self, axis: int) -> int:
+    def _edge(self, value: float, on_grid: bool) -> int:
+        """Where a shape ends; of one on the grid perhaps a float beside that."""
+        if on_grid:
+            real, towards = self._precision.real, pick(self._choices, (math.inf, value, math.inf, -math.inf))
+            value = float(np.nextafter(real(value), real(towards)))
+        return self._shared(value)
+
+    def _moved(self, axis: int, on_grid: bool) -> int:
         """An axis, moved and scaled."""
-        moved = self._apply(SUB, axis, self._shared(self._place(0.9)))
-        return self._apply(MUL, moved, self._constant()) if chance(self._choices, 30) else moved
+        moved = self._apply(SUB, axis, self._shared(self._place(0.9, on_grid)))
+        if chance(self._choices, 70):
+            return moved
+        factor = self._shared(pick(self._choices, (2.0, -1.0, 0.5))) if on_grid else self._constant()
+        return self._apply(MUL, moved, factor)

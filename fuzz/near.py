@@ -14,10 +14,28 @@ import numpy as np
 
 from absint.graph import GraphBuilder
 from absint.manager import rule_sets
-from absint.ops.table import ABS, ADD, BY_NAME, DIV, EXP, LN, MAX, MIN, MUL, NEG, SPICY, SQRT, SQUARE, SUB, Op
+from absint.ops.table import (
+    ABS,
+    ADD,
+    BY_NAME,
+    DIV,
+    EXP,
+    LN,
+    MAX,
+    MIN,
+    MUL,
+    NEG,
+    OPS,
+    SPICY,
+    SQRT,
+    SQUARE,
+    SUB,
+    Op,
+)  # fmt: skip
+from absint.ops.translate import array_form
 from absint.precision import Precision
 from absint.program import Box
-from absint.rules import Pattern, Rule
+from absint.rules import Mode, Pattern, Rule
 
 from .choices import Choices, chance, pick
 
@@ -58,28 +76,46 @@ class NearMisses:
         """
         choices = self._choices
         signs = chance(choices, 40)
-        node = -1
-        for _ in range(1 + choices.below(max(1, self._size // (20 if signs else 5)))):
-            made = self._near_rule(pick(choices, _rules(chance(choices, 60))))
+        most = max(1, self._size // (10 if signs else 6))
+        nodes = [self._shown(signs) for _ in range(1 + choices.below(most))]
+        while len(nodes) > 1:
+            a, b = nodes[:2]
+            if chance(choices, 20):
+                joined = self._apply(pick(choices, (MIN, MAX) if signs else (MIN, MAX, ADD, SUB)), a, b)
+            else:
+                joined = self._side_by_side(a, b, signs)
+            nodes = [*nodes[2:], joined]
+        return nodes[0]
+
+    def _shown(self, signs: bool) -> int:
+        """A pattern, perhaps under an operation that shows its sign, or its bits, as something else."""
+        choices = self._choices
+        rule = pick(choices, _rules(chance(choices, 60)))
+        node = self._near_rule(rule)
+        if signs:
             if chance(choices, 10):
                 op = pick(choices, (SUB, MIN, MAX, MUL, DIV))
-                made = self._apply(op, made, self._near_constant(self._meeting()))
-            if chance(choices, 20):
-                made = self._apply(NEG if signs else pick(choices, (NEG, BY_NAME["recip"], ABS)), made)
-            if node < 0:
-                node = made
-            elif signs or chance(choices, 20):
-                node = self._apply(pick(choices, (MIN, MAX) if signs else (MIN, MAX, ADD, SUB)), node, made)
-            else:
-                node = self._side_by_side(made, node)
+                node = self._apply(op, node, self._near_constant(self._meeting()))
+            return self._apply(NEG, node) if chance(choices, 20) else node
+        if chance(choices, 40):
+            zeros_told, zeros_alike = _about_zeros()
+            telling = zeros_alike if rule.mode is Mode.ZERO and chance(choices, 50) else zeros_told
+            op, position = pick(choices, telling if chance(choices, 60) else _POSITIONS)
+            operands = [self._near_range(self._meeting()) for _ in range(op.arity)]
+            operands[position] = node
+            node = self._apply(op, *operands)
         return node
 
-    def _side_by_side(self, a: int, b: int) -> int:
-        """`a` on one side of a place and `b` on the other, with all their bits: -0 + a is a."""
-        axis = self._axis()
-        place = self._apply(SUB, axis, self._shared(self._choices.real(-1.0, 1.0)))
+    def _side_by_side(self, a: int, b: int, signs: bool) -> int:
+        """`a` on one side of a place, `b` on the other: their signs, or all bits: -0 + a is a."""
+        name = pick(self._choices, tuple(self._axes))
+        low, high = (min(max(end, -4.0), 4.0) for end in self._box.bounds.get(name, (-1.0, 1.0)))
+        place = self._apply(SUB, self._axes[name], self._shared(self._choices.real(low, high)))
+        sides = place, self._apply(NEG, place)
+        if signs:
+            return self._apply(MIN, *(self._apply(MAX, *both) for both in zip(sides, (a, b), strict=True)))
         halves = []
-        for value, side in ((a, place), (b, self._apply(NEG, place))):
+        for value, side in zip((a, b), sides, strict=True):
             beyond = self._apply(MIN, side, self._shared(-0.0))
             halves.append(self._apply(BY_NAME["and"], beyond, value))
         return self._apply(ADD, *halves)
@@ -173,6 +209,8 @@ class NearMisses:
 
     def _beside(self, value: float) -> float:
         real = self._precision.real
+        if value == 0 and chance(self._choices, 30):
+            value = -value
         with np.errstate(all="ignore"):
             towards = pick(self._choices, (value, value, math.inf, -math.inf))
             return float(np.nextafter(real(value), real(towards)))
@@ -202,6 +240,31 @@ def _rules(conditional: bool) -> tuple[Rule, ...]:
     """The rules whose left side has operations: all, or those with a precondition."""
     rules = [rule for _, rules in rule_sets() for rule in rules.rules]
     return tuple(rule for rule in rules if rule.left.op is not None and (rule.when or not conditional))
+
+
+_POSITIONS = tuple((op, position) for op in OPS for position in range(op.arity))
+"""Operations, and which operand."""
+
+
+@functools.cache
+def _about_zeros() -> tuple[tuple[tuple[Op, int], ...], tuple[tuple[Op, int], ...]]:
+    """Those of them for which the zeros are different numbers, if the other operand is right, and those for
+    which they are the same, bit for bit.
+    """
+    zeros, others = np.repeat([0.0, -0.0], len(SPICY)), np.tile(SPICY, 2)
+    told, alike = [], []
+    for op, position in _POSITIONS:
+        operands = [others] * op.arity
+        operands[position] = zeros
+        with np.errstate(all="ignore"):
+            values = array_form(op.body(Precision.F64), Precision.F64)(*operands)
+        plus, minus = np.split(values, 2)
+        number = (plus == plus) & (minus == minus)
+        if np.any(number & (plus != minus)):
+            told.append((op, position))
+        elif np.all(~number | (np.signbit(plus) == np.signbit(minus))):
+            alike.append((op, position))
+    return tuple(told), tuple(alike)
 
 
 _COMPARED = re.compile(r"(\w) ([<>]=?) (\w|-?\d+)")

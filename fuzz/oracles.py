@@ -6,7 +6,8 @@ that it chooses at random follows from the case's seed, so that a find is found 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,7 +17,8 @@ from absint.analysis import make_domain
 from absint.backend import Backend
 from absint.domains.lattice import Interval
 from absint.interpret import box_intervals, interpret_abstract, interpret_concrete
-from absint.program import Program
+from absint.manager import rule_sets, takes_lowered
+from absint.registry import find
 from absint.vm import parse_vm, write_vm
 
 from .backend_oracles import BoundsAgree, Images, Values
@@ -52,13 +54,12 @@ class Itself:
 
     def check(self, case: Case) -> Finding | None:
         """Values and the picture of the reference against a walk over the graph."""
-        points = case.points()
+        points = case.sample
         values = compiled(reference(), case).values(**points)
         found = differ(self.name, "values", case, points, _walked(case, points), values)
         if found is not None or not case.drawable:
             return found
-        box = case.view.box(case.precision)
-        image = reference().compile(Program(case.graph).restricted(box, case.precision)).image(case.view)
+        image = compiled(reference(), case).image(case.view)
         columns, rows = np.meshgrid(case.view.xs(case.precision), case.view.ys(case.precision))
         samples = {"x": columns, "y": rows, "z": case.view.height_z(case.precision)}
         walked = np.broadcast_to(_walked(case, samples), image.shape)
@@ -125,21 +126,28 @@ def _walked(case: Case, points: Any) -> NDArray[Any]:
     return np.asarray(np.broadcast_to(values, np.broadcast_shapes(*(np.shape(p) for p in points.values()))))
 
 
-TURNS = 2
-"""How many of the oracles that take turns see a program."""
+TURNS = 4 / 3
+"""How many of the oracles that take turns see a program, on average."""
 
 
 class Selection(NamedTuple):
-    """The oracles of a campaign. `always` see every program, the others take turns."""
+    """The oracles of a campaign. `always` see every program, `in_turn` take turns, and some of these take
+    turns once more at programs of a mode in which they find more: `at_home`.
+    """
 
     always: tuple[Oracle, ...]
     in_turn: tuple[Oracle, ...]
+    at_home: Mapping[str, tuple[Oracle, ...]]
 
-    def of_seed(self, seed: int) -> tuple[Oracle, ...]:
-        """Those that a program of this seed is put to."""
-        count = len(self.in_turn)
-        turns = range(min(TURNS, count))
-        return (*self.always, *(self.in_turn[(TURNS * seed + turn) % count] for turn in turns))
+    def for_case(self, case: Case) -> tuple[Oracle, ...]:
+        """Those that a case is put to; its seed says whose turn it is."""
+        seed = case.seed
+        chosen = list(self.always)
+        for turn in range(math.floor(TURNS * seed), math.floor(TURNS * (seed + 1))):
+            chosen += self.in_turn[turn % len(self.in_turn) :][:1]
+        if at_home := self.at_home.get(case.mode):
+            chosen.append(at_home[seed % len(at_home)])
+        return tuple(dict.fromkeys(chosen))
 
     @property
     def every(self) -> tuple[Oracle, ...]:
@@ -154,8 +162,13 @@ def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence
         if backend.name != REFERENCE:
             always += [Values(backend), BoundsAgree(backend), Images(backend)]
     in_turn: list[Oracle] = [Itself(), Text()]
-    in_turn += [KeepsPromise(name) for name in passes]
+    alone = {name: KeepsPromise(name) for name in passes}
+    in_turn += alone.values()
     if passes:
         in_turn += [Pipelines(), Specialised(), Facts()]
     in_turn += [Contains(name) for name in domains]
-    return Selection(tuple(always), tuple(in_turn))
+    at_home = {
+        "near": tuple(alone[name] for name, _ in rule_sets() if name in alone),
+        "shapes": tuple(alone[name] for name in passes if takes_lowered(find("passes", name))),
+    }
+    return Selection(tuple(always), tuple(in_turn), at_home)

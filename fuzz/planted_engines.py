@@ -21,7 +21,7 @@ from absint.precision import Precision
 from absint.rules import Pattern, Rewriter, Rule
 from absint.sweep import LANES
 
-from .planted_tools import Bug, Plant, always, edited, module_of, planted
+from .planted_tools import Bug, Plant, always, edited, module_of, planted, replaced
 
 cse, dce, fold, schedule = (module_of("passes", name) for name in ("cse", "dce", "fold", "schedule"))
 machine, values = (module_of("backends", "numba", part) for part in ("machine", "values"))
@@ -219,6 +219,18 @@ def _last_row(found: Any) -> Any:
     return found
 
 
+@contextmanager
+def _min_for_max() -> Iterator[None]:
+    """The rules of decision change places; tables of them are made anew."""
+    machine._tables.cache_clear()
+    try:
+        with replaced(machine, "_RULES",
+                      lambda old: {**old, MIN.code: old[MAX.code], MAX.code: old[MIN.code]}):  # fmt: skip
+            yield
+    finally:
+        machine._tables.cache_clear()
+
+
 VALUES = (
     Bug("values:min-tie", "numba's min gives the first operand of a tie",
         edited(values, "make_code", _swapped)),
@@ -227,8 +239,7 @@ VALUES = (
     Bug("values:last-block", "the last block of points, when it is not full, is not computed",
         edited(values.Values, "_compute", _last_block)),
     Bug("values:cells", "where bounds decide a min it is taken for a max",
-        planted(machine, "_RULES",
-                lambda old: {**old, MIN.code: old[MAX.code], MAX.code: old[MIN.code]})),
+        _min_for_max),
     Bug("bounds:partial", "a variable that a box leaves open counts as zero",
         planted(machine.Machine, "bounds", _finite)),
     Bug("bounds:last-row", "the last row of boxes has the upper ends of the row before",

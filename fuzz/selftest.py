@@ -22,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from absint import native, registry
+from absint.errors import UsageError
 from absint.manager import pass_names
 from absint.ops.table import OPS
 from absint.precision import Precision
@@ -77,6 +78,7 @@ class Outcome:
 def self_test(arguments: argparse.Namespace) -> int:
     """Plant all bugs and report; the exit status."""
     most = arguments.programs or PROGRAMS
+    bugs = _chosen(arguments.self_test)
     warm_up()
     crew = Crew(_options(arguments))
     (clean,) = crew.run([""], min(CLEAN, most))
@@ -87,11 +89,10 @@ def self_test(arguments: argparse.Namespace) -> int:
     outcomes: list[Outcome] = []
     interrupted = False
     try:
-        crew.run([bug.name for bug in BUGS], most, outcomes.append)
+        crew.run(bugs, most, outcomes.append)
     except KeyboardInterrupt:
         interrupted = True
-    order = [bug.name for bug in BUGS]
-    outcomes.sort(key=lambda outcome: order.index(outcome.bug))
+    outcomes.sort(key=lambda outcome: bugs.index(outcome.bug))
     if arguments.json:
         write_out(json.dumps(_summary(outcomes) | {"bugs": [asdict(one) for one in outcomes]}) + "\n")
     else:
@@ -100,6 +101,15 @@ def self_test(arguments: argparse.Namespace) -> int:
     if interrupted:
         return INTERRUPTED
     return DONE if all(one.found and one.programs <= PROGRAMS for one in outcomes) else FOUND
+
+
+def _chosen(names: Sequence[str]) -> list[str]:
+    """The names of the bugs to plant: all, or those that are named."""
+    known = [bug.name for bug in BUGS]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"--self-test: {name!r} is none of {', '.join(known)}")
+    return [name for name in known if not names or name in names]
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -140,7 +150,7 @@ def search(options: Options, bug: str, most: int, at: Any = None, reduce_for: fl
             if at is not None:
                 at[0] = number
             case = random_case(options.seed + number - 1, options.size)
-            for oracle in oracles.of_seed(case.seed):
+            for oracle in oracles.for_case(case):
                 finding = check_safely(oracle, case)
                 if finding is not None:
                     found = Outcome(bug, number, oracle.name, finding.what)

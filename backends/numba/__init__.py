@@ -28,12 +28,19 @@ from absint.view import View
 
 
 class Numba:
-    """Explicit vectors, regions and threads."""
+    """Explicit vectors, regions and threads. `cells`: whether points are gathered in cells; None: by cost."""
 
     name: ClassVar[str] = "numba"
     rendering: ClassVar[str] = "cse,predicates,flatten,bands,contract"
     """The lowering alone: what the passes before it find in the source, it finds in the thresholds."""
     threaded: ClassVar[bool] = True
+
+    def __init__(self, cells: bool | None = None) -> None:
+        self._cells = cells
+
+    def eager(self) -> Numba:
+        """A backend that gathers points in cells, few as they are."""
+        return Numba(cells=True)
 
     def probe(self) -> Availability:
         """Numba compiles the kernels, llvmlite loads them."""
@@ -51,7 +58,7 @@ class Numba:
     def compile(self, program: Program, threads: int | None = None) -> NumbaExecutable:
         """Nothing is compiled yet: plans and tapes are made when they are needed."""
         check_gradual_underflow()
-        return NumbaExecutable(program, threads)
+        return NumbaExecutable(program, threads, self._cells)
 
     def compile_plan(self, plan: Plan, box: Box, threads: int | None = None) -> PlanDrawing:
         """Memory to draw in, and no more."""
@@ -84,9 +91,10 @@ class PlanDrawing:
 class NumbaExecutable:
     """A program on the CPU."""
 
-    def __init__(self, program: Program, threads: int | None = None) -> None:
+    def __init__(self, program: Program, threads: int | None = None, cells: bool | None = None) -> None:
         self.program = program
         self.threads = threads or _cores()
+        self._cells = cells
         self._checked: View | None = None
 
     @cached_property
@@ -99,7 +107,7 @@ class NumbaExecutable:
     def _values(self) -> Any:
         from .values import Values
 
-        return Values(self.program, self.threads)
+        return Values(self.program, self.threads, self._cells)
 
     def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
         """See `Executable.values`."""

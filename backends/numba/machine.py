@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,19 +137,23 @@ def _instructions(
     return np.stack([word * WORDS_PER_OP + shape, register[nodes], a, b], axis=1).astype(np.int32)
 
 
-def _tables(code: Code, precision: Precision, kernels: native.Unit) -> tuple[NDArray[np.int64], ...]:
-    """int64[WORDS] each: kernels on rows, kernels on intervals, rules of decision."""
-    values, intervals, rules = (np.zeros(WORDS, np.int64) for _ in range(3))
-    for op in np.unique(np.concatenate([code.once, code.body])[:, 0] // WORDS_PER_OP).tolist():
-        unit, word = operation_kernels(OPS[op].name, precision), op * WORDS_PER_OP
-        shapes = {BOTH_ROWS: "vv", SHARED_SECOND: "vs", SHARED_FIRST: "sv"}
-        for shape, name in shapes.items() if OPS[op].arity == 2 else [(BOTH_ROWS, "v")]:
-            values[word + shape] = unit.address(name)
-            intervals[word + shape] = unit.address("interval")
-            rules[word + shape] = _RULES.get(op, 0)
-    values[COPY], values[COPY_SHARED] = kernels.address("copy"), kernels.address("copy_shared")
-    intervals[[COPY, COPY_SHARED]] = kernels.address("copy_record")
-    return values, intervals, rules
+@cache
+def _tables(precision: Precision) -> NDArray[np.int64]:
+    """int64[3, WORDS]: kernels on rows, kernels on intervals, rules of decision; filled by `_add_kernels`."""
+    tables = np.zeros((3, WORDS), np.int64)
+    kernels = native.load("absint.kernels.points", precision.value, depends=KERNEL_SOURCES)
+    tables[:2, COPY] = kernels.address("copy"), kernels.address("copy_record")
+    tables[:2, COPY_SHARED] = kernels.address("copy_shared"), kernels.address("copy_record")
+    return tables
+
+
+def _add_kernels(op: int, precision: Precision) -> None:
+    """Fill in an operation, for all machines."""
+    unit, tables = operation_kernels(OPS[op].name, precision), _tables(precision)
+    shapes = {BOTH_ROWS: "vv", SHARED_SECOND: "vs", SHARED_FIRST: "sv"}
+    for shape, name in shapes.items() if OPS[op].arity == 2 else [(BOTH_ROWS, "v")]:
+        word = op * WORDS_PER_OP + shape
+        tables[:, word] = unit.address(name), unit.address("interval"), _RULES.get(op, 0)
 
 
 class Machine:
@@ -158,7 +163,10 @@ class Machine:
         self._kernels = native.load("absint.kernels.points", precision.value, depends=KERNEL_SOURCES)
         self.code = code
         self._real = real = precision.dtype
-        values, intervals, rules = _tables(code, precision, self._kernels)
+        values, intervals, rules = _tables(precision)
+        words = np.concatenate([code.once, code.body])[:, 0]
+        for op in set((words[values[words] == 0] // WORDS_PER_OP).tolist()):
+            _add_kernels(op, precision)
         if not rules[code.body[:, 0]].any():
             splitting = NEVER
         shared, varying, length = code.shared, len(code.varying), len(code.body)
