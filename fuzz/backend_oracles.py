@@ -71,6 +71,7 @@ class Images:
     def __init__(self, backend: Backend) -> None:
         self.name = f"image:{backend.name}"
         self._backend = backend
+        self._passes = parse_pipeline(backend.rendering)
 
     def check(self, case: Case) -> Finding | None:
         """In the case's view; every fifth time the program is drawn as it is."""
@@ -80,6 +81,6 @@ class Images:
         box = case.view.box(case.precision)
         program = Program(case.graph).restricted(box, case.precision, Promise.SIGN)
         if case.seed % 5:
-            program, _ = PassManager(parse_pipeline(self._backend.rendering), Analyses()).run(program)
+            program, _ = PassManager(self._passes, Analyses()).run(program)
         got = host(self._backend.compile(program, 1 + max(0, case.seed % 6 - 3)).image(case.view))
         return pictures_differ(self.name, case, expected, got)

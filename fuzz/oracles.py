@@ -13,10 +13,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.analysis import make_domain
 from absint.backend import Backend
-from absint.domains.lattice import Interval
-from absint.interpret import box_intervals, interpret_abstract, interpret_concrete
+from absint.interpret import interpret_concrete
 from absint.manager import rule_sets, takes_lowered
 from absint.registry import find
 from absint.vm import parse_vm, write_vm
@@ -24,6 +22,7 @@ from absint.vm import parse_vm, write_vm
 from .backend_oracles import BoundsAgree, Images, Values
 from .cases import Case
 from .comparison import REFERENCE, compiled, differ, pictures_differ, reference
+from .domain_oracles import Holds, Walks
 from .findings import Finding
 from .pass_oracles import Facts, KeepsPromise, Pipelines, Specialised
 
@@ -92,41 +91,12 @@ def _one_nan(constants: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isnan(constants), np.nan, constants)
 
 
-class Contains:
-    """A domain's element at every node contains the value there, NaN included."""
-
-    def __init__(self, domain: str) -> None:
-        self.name = f"domain:{domain}"
-        self._domain = domain
-
-    def check(self, case: Case) -> Finding | None:
-        """All nodes at all points."""
-        domain = make_domain((self._domain,), case.precision)
-        elements = interpret_abstract(case.graph, domain, box_intervals(case.program()))
-        points = case.points(count=60)
-        values = interpret_concrete(case.graph, case.precision, points)
-        for node, element in enumerate(elements):
-            column = np.broadcast_to(values[node], (60,))
-            inside = domain.contains(element, column) & _holds(domain.to_interval(element), column)
-            for i in np.flatnonzero(~inside)[:1].tolist():
-                point = {name: float(column[i]) for name, column in points.items()}
-                what = f"{case.graph.record(node).name} ({case.graph.label(node)}) is not in its element"
-                return Finding(self.name, what, point, str(element), float(column[i]))
-        return None
-
-
-def _holds(interval: Interval, column: NDArray[Any]) -> NDArray[np.bool_]:
-    lower, upper, may_nan = interval
-    found: NDArray[np.bool_] = np.where(np.isnan(column), may_nan, (column >= lower) & (column <= upper))
-    return found
-
-
 def _walked(case: Case, points: Any) -> NDArray[Any]:
     values = interpret_concrete(case.graph, case.precision, points)[-1]
     return np.asarray(np.broadcast_to(values, np.broadcast_shapes(*(np.shape(p) for p in points.values()))))
 
 
-TURNS = 4 / 3
+TURNS = 1.4
 """How many of the oracles that take turns see a program, on average."""
 
 
@@ -161,12 +131,12 @@ def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence
     for backend in backends:
         if backend.name != REFERENCE:
             always += [Values(backend), BoundsAgree(backend), Images(backend)]
-    in_turn: list[Oracle] = [Itself(), Text()]
+    in_turn: list[Oracle] = [Itself(), Text(), Walks()]
     alone = {name: KeepsPromise(name) for name in passes}
     in_turn += alone.values()
     if passes:
         in_turn += [Pipelines(), Specialised(), Facts()]
-    in_turn += [Contains(name) for name in domains]
+    in_turn += [Holds(name) for name in domains]
     at_home = {
         "near": tuple(alone[name] for name, _ in rule_sets() if name in alone),
         "shapes": tuple(alone[name] for name in passes if takes_lowered(find("passes", name))),

@@ -23,7 +23,9 @@ from absint.program import Program, Promise
 
 from .planted_tools import Bug, Plant, always, edited, module_of, planted
 
-bounds, predicates, ranges = (module_of("passes", name) for name in ("bounds", "predicates", "ranges"))
+bounds, predicates, ranges, variability = (
+    module_of("passes", name) for name in ("bounds", "predicates", "ranges", "variability")
+)
 
 Damage = Callable[[Interval, Sequence[Interval]], Interval]
 
@@ -150,6 +152,17 @@ def _no_cross_error(old: Any) -> Any:
     return mul
 
 
+def _first_only(old: Any) -> Any:
+    def run(self: Any, program: Program, analyses: Any) -> list[int]:
+        classes = old(self, program, analyses)
+        for node, (_, a, b) in enumerate(program.graph.rows):
+            if b >= 0:
+                classes[node] = classes[a]
+        return classes  # type: ignore[no-any-return]  # what `old` returns is not known here
+
+    return run
+
+
 DOMAINS = (
     Bug("box:unbounded", "a variable without bounds counts as one from -1 to 1",
         planted(bounds, "box_intervals", _unbounded_is_unit)),
@@ -163,6 +176,18 @@ DOMAINS = (
         planted(affine.AffineDomain, "program_error", always(0.0))),
     Bug("affine:own-rounding", "an affine form forgets that itself rounds",
         planted(affine_forms.FormArithmetic, "own_error", always(0.0))),
+    Bug("affine:less", "affine forms that touch are apart",
+        planted(affine.AffineDomain, "less", lambda old: vars(affine.AffineDomain)["less_equal"])),
+    Bug("affine:join", "a join of affine forms has the first one's slope",
+        planted(affine.AffineDomain, "_distance", lambda old: lambda self, a, b: a.error)),
+    Bug("interval:join", "a join forgets that the second may be NaN",
+        planted(interval.IntervalDomain, "join",
+                lambda old: lambda self, a, b: old(self, a, b._replace(may_nan=False)))),
+    Bug("interval:leq", "an interval is part of one that begins where it ends",
+        planted(interval.IntervalDomain, "leq",
+                lambda old: lambda self, a, b: old(self, a, b._replace(lower=b.lower - 1)))),
+    Bug("variability:second", "an operation varies with its first operand only",
+        planted(variability.VariabilityAnalysis, "run", _first_only)),
     Bug("affine:product", "an affine product forgets what is not affine",
         planted(affine_forms.FormArithmetic, "mul", _no_cross_error)),
 )  # fmt: skip

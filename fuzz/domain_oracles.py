@@ -1,0 +1,139 @@
+"""Oracles of domains and of what is found by walking a graph: facts about values must hold for the values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.analysis import Analyses, make_domain
+from absint.domains.affine import AffineDomain, contains_at, position
+from absint.domains.lattice import Domain
+from absint.graph import AXES
+from absint.interpret import box_intervals, interpret_abstract, interpret_concrete
+from absint.registry import find
+from absint.tape import lower
+
+from .cases import Case
+from .findings import Finding
+
+_COUNT = 60
+"""Points at which nodes are looked at."""
+_PAIRS = 12
+"""Pairs of nodes that a domain's laws are tried on."""
+
+
+class _Nodes:
+    """Every node's element in a domain, and its values at points."""
+
+    def __init__(self, case: Case, name: str) -> None:
+        self.case = case
+        self.domain: Domain[Any] = make_domain((name,), case.precision)
+        self.elements = interpret_abstract(case.graph, self.domain, box_intervals(case.program()))
+        self.points = case.points(count=_COUNT)
+        values = interpret_concrete(case.graph, case.precision, self.points)
+        self.columns = [np.broadcast_to(column, (_COUNT,)) for column in values]
+
+    def finding(self, oracle: str, node: int, i: int, what: str) -> Finding:
+        """Something that is wrong with a node at point i."""
+        graph, column = self.case.graph, self.columns[node]
+        point = {name: float(values[i]) for name, values in self.points.items()}
+        what = f"{graph.record(node).name} ({graph.label(node)}) {what}"
+        return Finding(oracle, what, point, str(self.elements[node]), float(column[i]))
+
+
+class Holds:
+    """What a domain says of values holds for them: of each node, and of pairs of nodes."""
+
+    def __init__(self, domain: str) -> None:
+        self.name = f"domain:{domain}"
+        self._domain = domain
+
+    def check(self, case: Case) -> Finding | None:
+        """All nodes at all points, then the laws of the domain for some pairs."""
+        nodes = _Nodes(case, self._domain)
+        return self._contained(nodes) or self._lawful(nodes)
+
+    def _contained(self, nodes: _Nodes) -> Finding | None:
+        """A value that is not in its node's element; of forms, which say more, at one point of each node."""
+        domain = nodes.domain
+        symbols = _symbols(nodes) if isinstance(domain, AffineDomain) else None
+        for node, (element, column) in enumerate(zip(nodes.elements, nodes.columns, strict=True)):
+            lower, upper, may_nan = domain.to_interval(element)
+            inside = np.where(np.isnan(column), may_nan, (column >= lower) & (column <= upper))
+            inside &= domain.contains(element, column)
+            for i in np.flatnonzero(~inside)[:1].tolist():
+                return nodes.finding(self.name, node, i, "is not in its element")
+            i = node % _COUNT
+            if symbols is not None and not contains_at(element, symbols[i], float(column[i])):
+                return nodes.finding(self.name, node, i, "is not on its form")
+        return None
+
+    def _lawful(self, nodes: _Nodes) -> Finding | None:
+        """A law that is broken by the values of two nodes, rather close ones."""
+        domain, count, rng = nodes.domain, len(nodes.elements), nodes.case.rng(5)
+        for first in rng.integers(0, count, _PAIRS).tolist():
+            second = max(0, first - int(rng.integers(0, 8)))
+            a, b = nodes.elements[first], nodes.elements[second]
+            p, q = nodes.columns[first], nodes.columns[second]
+            bounds, join = domain.to_interval(b), domain.join(a, b)
+            in_bounds = domain.contains(domain.from_interval(bounds), p)
+            both = ~np.isnan(p) & ~np.isnan(q)
+            laws: Sequence[tuple[str, NDArray[np.bool_]]] = (
+                ("is not in top", domain.contains(domain.top(), p)),
+                ("is in bottom", ~domain.contains(domain.bottom(), p)),
+                ("is not in its interval", domain.contains(domain.from_interval(domain.to_interval(a)), p)),
+                ("is not in the join", domain.contains(join, p) & domain.contains(join, q)),
+                ("is not refined", domain.contains(domain.refine(a, bounds), p) | ~in_bounds),
+                ("is not in what it is part of", domain.contains(b, p) | (not domain.leq(a, b))),
+                ("is not less", (p < q) | ~both | (not domain.less(a, b))),
+                ("is not less or equal", (p <= q) | ~both | (not domain.less_equal(a, b))),
+            )
+            for what, held in laws:
+                for i in np.flatnonzero(~held)[:1].tolist():
+                    label = nodes.case.graph.label(second)
+                    return nodes.finding(self.name, first, i, f"{what}, with {label}")
+        return None
+
+
+def _symbols(nodes: _Nodes) -> list[Mapping[str, Fraction]]:
+    """At each point, where the affine forms' symbols stand: one for each variable."""
+    graph = nodes.case.graph
+    variables = [(name, nodes.elements[node]) for node, name in graph.variables.items()]
+    return [
+        {name: position(element, float(nodes.points[name][i])) for name, element in variables}
+        for i in range(_COUNT)
+    ]
+
+
+class Walks:
+    """What is counted over a graph is what a plain count finds: variability and liveness."""
+
+    name = "walks"
+
+    def check(self, case: Case) -> Finding | None:
+        """Values do not change with variables that they do not depend on; the tape needs what is live."""
+        graph, points = case.graph, case.points(count=_COUNT)
+        variability = find("passes", "variability")().run(case.program(), Analyses())
+        values = interpret_concrete(graph, case.precision, points)
+        for bit, name in enumerate(AXES):
+            moved = interpret_concrete(graph, case.precision, {**points, name: np.roll(points[name], 1)})
+            for node, (before, after) in enumerate(zip(values, moved, strict=True)):
+                if not variability[node] >> bit & 1 and not np.array_equal(before, after, equal_nan=True):
+                    return Finding(self.name, f"{graph.label(node)} depends on {name}")
+        liveness = find("passes", "liveness")().run(case.program(), Analyses())
+        tape, last = lower(graph), liveness.last_use.tolist()
+        reader = {
+            operand: user for user in range(len(graph)) if last[user] >= 0 for operand in graph.operands(user)
+        }
+        for node in range(len(graph)):
+            if node != graph.root and last[node] != reader.get(node, -1):
+                return Finding(self.name, f"{graph.label(node)} is not read last by {last[node]}")
+        if liveness.slots != tape.slot_count:
+            return Finding(self.name, "not as many slots as the tape", {}, tape.slot_count, liveness.slots)
+        if len(liveness.live) != len(tape.op) or not 0 <= liveness.peak - liveness.slots <= 1:
+            return Finding(self.name, "not as many live values", {}, tape.slot_count, liveness.peak)
+        return None
