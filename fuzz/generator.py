@@ -63,7 +63,7 @@ def draw_case(choices: Choices, seed: int, size: int = SIZE, mode: str = "") -> 
     mode = mode or pick(choices, _DRAWN)
     precision = pick(choices, tuple(Precision))
     box = Box({name: ends for name in AXES if (ends := draw_range(choices, precision)) is not None})
-    graph = Generator(choices, size, precision, box).graph(mode)
+    graph = Generator(choices, size, precision, box, seed).graph(mode)
     return Case(graph, precision, box, draw_view(choices, precision), seed, mode)
 
 
@@ -113,14 +113,18 @@ _NUMBERS = tuple(value for value in SPICY if value == value)
 
 
 class Generator:
-    """Makes graphs of one case. Operands are found by what the decisions say, from late nodes mostly."""
+    """Makes graphs of one case. Operands are found by what the decisions say, from late nodes mostly.
 
-    def __init__(self, choices: Choices, size: int, precision: Precision, box: Box) -> None:
+    `home`: see `NearMisses`.
+    """
+
+    def __init__(self, choices: Choices, size: int, precision: Precision, box: Box, home: int) -> None:
         self._choices = choices
         self._size = size
         self._precision = precision
         self._box = box
         self._builder = GraphBuilder()
+        self._home = home
 
     def graph(self, mode: str) -> Graph:
         """A program of a mode."""
@@ -132,7 +136,9 @@ class Generator:
             return self._rooted(self._shapes())
         if mode == "near":
             axes = dict(zip(names, self._axes, strict=True))
-            near = NearMisses(self._choices, self._size, self._precision, self._box, self._builder, axes)
+            near = NearMisses(
+                self._choices, self._size, self._precision, self._box, self._builder, axes, self._home
+            )
             return self._rooted(near.node())
         return self._rooted(self._anything(spicy=mode == "spicy"))
 

@@ -43,7 +43,9 @@ _NUMBERS = tuple(value for value in SPICY if value == value)
 
 
 class NearMisses:
-    """Adds nodes to a builder. `axes`: the nodes of x, y, … there."""
+    """Adds nodes to a builder. `axes`: the nodes of x, y, … there. `home`: the number of the rule set whose
+    rules are drawn most often.
+    """
 
     def __init__(
         self,
@@ -53,7 +55,9 @@ class NearMisses:
         box: Box,
         builder: GraphBuilder,
         axes: dict[str, int],
+        home: int,
     ) -> None:
+        self._home = home % len(_rule_sets())
         self._choices = choices
         self._size = size
         self._precision = precision
@@ -75,7 +79,8 @@ class NearMisses:
         shows, or more, each of which shows all of its bits somewhere.
         """
         choices = self._choices
-        signs = chance(choices, 40)
+        rules = _rule_sets()[self._home]
+        signs = chance(choices, 75 if any(rule.mode is Mode.SIGN for rule in rules) else 25)
         most = max(1, self._size // (10 if signs else 6))
         nodes = [self._shown(signs) for _ in range(1 + choices.below(most))]
         while len(nodes) > 1:
@@ -90,17 +95,18 @@ class NearMisses:
     def _shown(self, signs: bool) -> int:
         """A pattern, perhaps under an operation that shows its sign, or its bits, as something else."""
         choices = self._choices
-        rule = pick(choices, _rules(chance(choices, 60)))
+        home = self._home if chance(choices, 70) else -1
+        rule = pick(choices, _rules(chance(choices, 60), home))
         node = self._near_rule(rule)
         if signs:
             if chance(choices, 10):
                 op = pick(choices, (SUB, MIN, MAX, MUL, DIV))
                 node = self._apply(op, node, self._near_constant(self._meeting()))
             return self._apply(NEG, node) if chance(choices, 20) else node
-        if chance(choices, 40):
-            zeros_told, zeros_alike = _about_zeros()
-            telling = zeros_alike if rule.mode is Mode.ZERO and chance(choices, 50) else zeros_told
-            op, position = pick(choices, telling if chance(choices, 60) else _POSITIONS)
+        hides_zero = rule.mode is Mode.ZERO and chance(choices, 75)  # or the rule does not apply
+        if hides_zero or chance(choices, 40):
+            told, alike = _about_zeros()
+            op, position = pick(choices, alike if hides_zero else told if chance(choices, 60) else _POSITIONS)
             operands = [self._near_range(self._meeting()) for _ in range(op.arity)]
             operands[position] = node
             node = self._apply(op, *operands)
@@ -236,9 +242,16 @@ class NearMisses:
 
 
 @functools.cache
-def _rules(conditional: bool) -> tuple[Rule, ...]:
-    """The rules whose left side has operations: all, or those with a precondition."""
-    rules = [rule for _, rules in rule_sets() for rule in rules.rules]
+def _rule_sets() -> tuple[tuple[Rule, ...], ...]:
+    """The rules of each pass that has some."""
+    return tuple(tuple(rules.rules) for _, rules in rule_sets())
+
+
+@functools.cache
+def _rules(conditional: bool, home: int) -> tuple[Rule, ...]:
+    """Rules of a set, or for -1 of all, whose left side has operations: all, or those with a condition."""
+    sets = _rule_sets() if home < 0 else (_rule_sets()[home],)
+    rules = [rule for rules in sets for rule in rules]
     return tuple(rule for rule in rules if rule.left.op is not None and (rule.when or not conditional))
 
 
