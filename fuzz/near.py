@@ -96,14 +96,14 @@ class NearMisses:
         """A pattern, perhaps under an operation that shows its sign, or its bits, as something else."""
         choices = self._choices
         home = self._home if chance(choices, 70) else -1
-        rule = pick(choices, _rules(chance(choices, 60), home))
+        rule = pick(choices, _rules(chance(choices, 50), home))
         node = self._near_rule(rule)
         if signs:
             if chance(choices, 10):
                 op = pick(choices, (SUB, MIN, MAX, MUL, DIV))
                 node = self._apply(op, node, self._near_constant(self._meeting()))
             return self._apply(NEG, node) if chance(choices, 20) else node
-        hides_zero = rule.mode is Mode.ZERO and chance(choices, 75)  # or the rule does not apply
+        hides_zero = rule.mode is Mode.ZERO and chance(choices, 50)  # or the rule does not apply
         if hides_zero or chance(choices, 40):
             told, alike = _about_zeros()
             op, position = pick(choices, alike if hides_zero else told if chance(choices, 60) else _POSITIONS)
@@ -138,6 +138,9 @@ class NearMisses:
         letters: dict[str, int] = {}
         if chance(self._choices, 80):
             self._ask(rule.when, meeting, letters)
+        if rule.mode is Mode.ZERO and chance(self._choices, 50):  # what it may get wrong are the zeros
+            for letter in sorted(_letters(pattern) - set(letters)):
+                letters[letter] = self._zero() if letter.isupper() else self._within_zero()
         return self._instance(pattern, letters, meeting)
 
     def _ask(self, when: str, meeting: float, letters: dict[str, int]) -> None:
@@ -192,6 +195,16 @@ class NearMisses:
                 node = self._apply(op, *((edge, node) if chance(choices, 50) else (node, edge)))
         return node
 
+    def _zero(self) -> int:
+        return self._shared(pick(self._choices, (0.0, -0.0)))
+
+    def _within_zero(self) -> int:
+        """A node that is a zero of one sign on one side of zero."""
+        operands = self._axis(), self._zero()
+        return self._apply(
+            pick(self._choices, (MIN, MAX)), *(operands if chance(self._choices, 50) else operands[::-1])
+        )
+
     def _instance(self, pattern: Pattern, letters: dict[str, int], meeting: float) -> int:
         """A pattern with something for each letter; one whose constants are close to those it asks for."""
         if pattern.number is not None:
@@ -215,8 +228,8 @@ class NearMisses:
 
     def _beside(self, value: float) -> float:
         real = self._precision.real
-        if value == 0 and chance(self._choices, 30):
-            value = -value
+        if value == 0 and chance(self._choices, 70):  # either zero, rather than the smallest numbers
+            return pick(self._choices, (0.0, -0.0))
         with np.errstate(all="ignore"):
             towards = pick(self._choices, (value, value, math.inf, -math.inf))
             return float(np.nextafter(real(value), real(towards)))
@@ -239,6 +252,12 @@ class NearMisses:
             op = pick(choices, (SQRT, DIV, LN))
             return self._apply(MIN, self._apply(op, *(axis, self._axes["x"])[: op.arity]), edge)
         return self._apply(SUB, self._apply(ADD, axis, edge), edge)
+
+
+def _letters(pattern: Pattern) -> set[str]:
+    """The letters of a pattern."""
+    below = set[str]().union(*(_letters(operand) for operand in pattern.operands))
+    return below | {pattern.letter} if pattern.op is None and pattern.number is None else below
 
 
 @functools.cache
