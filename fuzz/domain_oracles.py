@@ -35,7 +35,25 @@ class _Nodes:
         self.elements = interpret_abstract(case.graph, self.domain, box_intervals(case.program()))
         self.points = case.points(count=_COUNT)
         values = interpret_concrete(case.graph, case.precision, self.points)
+        self._known: dict[int, Mapping[str, Fraction]] = {}
         self.columns = [np.broadcast_to(column, (_COUNT,)) for column in values]
+
+    def inside(self, element: Any, node: int, i: int) -> NDArray[np.bool_]:
+        """bool[_COUNT]: whether an element contains a node's values; an affine form is asked at point i."""
+        column = self.columns[node]
+        found = np.array(self.domain.contains(element, column))
+        if isinstance(self.domain, AffineDomain):
+            found[i] &= contains_at(element, self._symbols(i), float(column[i]))
+        return found
+
+    def _symbols(self, i: int) -> Mapping[str, Fraction]:
+        """Where the affine forms' symbols stand at a point: one for each variable."""
+        if i not in self._known:
+            self._known[i] = {
+                name: position(self.elements[node], float(self.points[name][i]))
+                for node, name in self.case.graph.variables.items()
+            }
+        return self._known[i]
 
     def finding(self, oracle: str, node: int, i: int, what: str) -> Finding:
         """Something that is wrong with a node at point i."""
@@ -58,37 +76,33 @@ class Holds:
         return self._contained(nodes) or self._lawful(nodes)
 
     def _contained(self, nodes: _Nodes) -> Finding | None:
-        """A value that is not in its node's element; of forms, which say more, at one point of each node."""
-        domain = nodes.domain
-        symbols = _symbols(nodes) if isinstance(domain, AffineDomain) else None
+        """A value that is not in its node's element."""
         for node, (element, column) in enumerate(zip(nodes.elements, nodes.columns, strict=True)):
-            lower, upper, may_nan = domain.to_interval(element)
+            lower, upper, may_nan = nodes.domain.to_interval(element)
             inside = np.where(np.isnan(column), may_nan, (column >= lower) & (column <= upper))
-            inside &= domain.contains(element, column)
+            inside &= nodes.inside(element, node, node % _COUNT)
             for i in np.flatnonzero(~inside)[:1].tolist():
                 return nodes.finding(self.name, node, i, "is not in its element")
-            i = node % _COUNT
-            if symbols is not None and not contains_at(element, symbols[i], float(column[i])):
-                return nodes.finding(self.name, node, i, "is not on its form")
         return None
 
     def _lawful(self, nodes: _Nodes) -> Finding | None:
         """A law that is broken by the values of two nodes, rather close ones."""
         domain, count, rng = nodes.domain, len(nodes.elements), nodes.case.rng(5)
         for first in rng.integers(0, count, _PAIRS).tolist():
-            second = max(0, first - int(rng.integers(0, 8)))
+            second, point = max(0, first - int(rng.integers(0, 8))), int(rng.integers(_COUNT))
             a, b = nodes.elements[first], nodes.elements[second]
             p, q = nodes.columns[first], nodes.columns[second]
-            bounds, join = domain.to_interval(b), domain.join(a, b)
+            own, bounds = domain.to_interval(a), domain.to_interval(b)
             in_bounds = domain.contains(domain.from_interval(bounds), p)
             both = ~np.isnan(p) & ~np.isnan(q)
             laws: Sequence[tuple[str, NDArray[np.bool_]]] = (
-                ("is not in top", domain.contains(domain.top(), p)),
-                ("is in bottom", ~domain.contains(domain.bottom(), p)),
-                ("is not in its interval", domain.contains(domain.from_interval(domain.to_interval(a)), p)),
-                ("is not in the join", domain.contains(join, p) & domain.contains(join, q)),
-                ("is not refined", domain.contains(domain.refine(a, bounds), p) | ~in_bounds),
-                ("is not in what it is part of", domain.contains(b, p) | (not domain.leq(a, b))),
+                ("is not in top", nodes.inside(domain.top(), first, point)),
+                ("is in bottom", ~nodes.inside(domain.bottom(), first, point)),
+                ("is not in its interval", nodes.inside(domain.from_interval(own), first, point)),
+                ("is not in a join", nodes.inside(domain.join(a, b), first, point)),
+                ("is not in a join on the right", nodes.inside(domain.join(b, a), first, point)),
+                ("is not refined", nodes.inside(domain.refine(a, bounds), first, point) | ~in_bounds),
+                ("is not in what it is part of", nodes.inside(b, first, point) | (not domain.leq(a, b))),
                 ("is not less", (p < q) | ~both | (not domain.less(a, b))),
                 ("is not less or equal", (p <= q) | ~both | (not domain.less_equal(a, b))),
             )
@@ -97,16 +111,6 @@ class Holds:
                     label = nodes.case.graph.label(second)
                     return nodes.finding(self.name, first, i, f"{what}, with {label}")
         return None
-
-
-def _symbols(nodes: _Nodes) -> list[Mapping[str, Fraction]]:
-    """At each point, where the affine forms' symbols stand: one for each variable."""
-    graph = nodes.case.graph
-    variables = [(name, nodes.elements[node]) for node, name in graph.variables.items()]
-    return [
-        {name: position(element, float(nodes.points[name][i])) for name, element in variables}
-        for i in range(_COUNT)
-    ]
 
 
 class Walks:

@@ -162,14 +162,22 @@ class Generator:
             operands = [self._recent(nodes) for _ in range(op.arity)]
             if op.spicy and chance(choices, 15):
                 operands[-1] = self._shared(pick(choices, op.spicy))
-            if chance(choices, 10):
-                operands[-1:] = [self._ending(node) for node in operands[-1:]]
+            if chance(choices, 20):
+                operands = self._touching(*operands) if op.arity == 2 else [self._ending(operands[0])]
             # a node of its own, now and then, that computes what another does
             if chance(choices, 5):
                 nodes.append(self._builder.append(op.code, operands[0], (*operands, -1)[1]))
             else:
                 nodes.append(self._apply(op, *operands))
         return nodes[-1]
+
+    def _touching(self, a: int, b: int) -> list[int]:
+        """Two nodes whose bounds meet, or of which those of the second end at zero or one."""
+        if chance(self._choices, 30):
+            return [a, self._ending(b)]
+        edge = self._shared(pick(self._choices, (0.0, -0.0, 1.0, -1.0)))
+        pair = [self._apply(MIN, a, edge), self._apply(MAX, b, edge)]
+        return pair if chance(self._choices, 50) else pair[::-1]
 
     def _ending(self, node: int) -> int:
         """A node whose bounds end at zero or one, where rules of bounds have their corners."""
