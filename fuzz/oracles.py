@@ -112,9 +112,8 @@ class Selection(NamedTuple):
     def for_case(self, case: Case) -> tuple[Oracle, ...]:
         """Those that a case is put to; its seed says whose turn it is."""
         seed = case.seed
-        chosen = list(self.always)
-        for turn in range(math.floor(TURNS * seed), math.floor(TURNS * (seed + 1))):
-            chosen += self.in_turn[turn % len(self.in_turn) :][:1]
+        turns = range(math.floor(TURNS * seed), math.floor(TURNS * (seed + 1)))
+        chosen = [*self.always, *(self.in_turn[turn % len(self.in_turn)] for turn in turns)]
         if at_home := self.at_home.get(case.mode):
             chosen.append(at_home[seed % len(at_home)])
         return tuple(dict.fromkeys(chosen))
