@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from absint import native
 from absint.domains.lattice import Interval
 from absint.graph import FIRST_PREDICATE, Graph
+from absint.native_arrays import address_of
 from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
 from absint.precision import Precision
 
@@ -99,7 +100,7 @@ class IntervalSweep:
             lanes = np.broadcast_to(np.asarray(interval.may_nan), (LANES,))
             records["may_nan"][node] = (lanes.astype(np.int64) << np.arange(LANES)).sum()
         self._sweep(
-            0, n, *(x.ctypes.data for x in (self._kernel, self._a, self._b, records)), self._dtype.itemsize
+            0, n, *(address_of(x) for x in (self._kernel, self._a, self._b, records)), self._dtype.itemsize
         )
         return Bounds(records["lower"], records["upper"], records["may_nan"])
 

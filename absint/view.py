@@ -6,6 +6,7 @@ picture is the same to the byte whoever draws it. They are weakly monotone along
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from enum import Enum
@@ -77,28 +78,22 @@ class View:
             step = 2.0 / (shorter - 1) if shorter > 1 else 2.0
         return (np.arange(count, dtype=np.float64) - (count - 1) / 2) * step
 
-    def _positions(
-        self, center: float, scale: float, unit: NDArray[np.float64], precision: Precision
-    ) -> NDArray[Any]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            rounded = (center + scale * unit).astype(precision.dtype)
-        if not np.isfinite(rounded).all():
-            raise ViewError(
-                f"center {self.center}, scale {self.scale}, z {self.z}: positions overflow {precision.value}"
-            )
-        return rounded + precision.real(0.0)  # -0 becomes +0
+    def _samples(self, precision: Precision) -> tuple[NDArray[Any], ...]:
+        """x of the columns, y of the rows and z; those of small views are kept, for a picture asks often."""
+        small = self.width + self.height <= 1 << 14
+        return _kept_samples(self, precision) if small else _samples(self, precision)
 
     def xs(self, precision: Precision) -> NDArray[Any]:
-        """float[width]: x of each column, left to right."""
-        return self._positions(self.center[0], self.scale, self._unit(self.width), precision)
+        """float[width]: x of each column, left to right. Read-only."""
+        return self._samples(precision)[0]
 
     def ys(self, precision: Precision) -> NDArray[Any]:
-        """float[height]: y of each row, top to bottom, so decreasing."""
-        return self._positions(self.center[1], -self.scale, self._unit(self.height), precision)
+        """float[height]: y of each row, top to bottom, so decreasing. Read-only."""
+        return self._samples(precision)[1]
 
     def height_z(self, precision: Precision) -> NDArray[Any]:
-        """float[1]: z of every pixel."""
-        return self._positions(self.z, 0.0, np.zeros(1), precision)
+        """float[1]: z of every pixel. Read-only."""
+        return self._samples(precision)[2]
 
     def box(self, precision: Precision) -> Box:
         """The hull of the samples."""
@@ -111,3 +106,31 @@ class View:
         """How many columns and rows repeat their neighbour's position, the zoom being too deep."""
         xs, ys = self.xs(precision), self.ys(precision)
         return int(np.count_nonzero(xs[1:] == xs[:-1]) + np.count_nonzero(ys[1:] == ys[:-1]))
+
+
+def _samples(view: View, precision: Precision) -> tuple[NDArray[Any], ...]:
+    """A view's x, y and z."""
+    axes = (
+        (view.center[0], view.scale, view._unit(view.width)),
+        (view.center[1], -view.scale, view._unit(view.height)),
+        (view.z, 0.0, np.zeros(1)),
+    )
+    return tuple(_positions(view, precision, *axis) for axis in axes)
+
+
+_kept_samples = functools.lru_cache(maxsize=8)(_samples)
+
+
+def _positions(
+    view: View, precision: Precision, center: float, scale: float, unit: NDArray[np.float64]
+) -> NDArray[Any]:
+    """Positions along an axis. Raises `ViewError` if one overflows the precision."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = (center + scale * unit).astype(precision.dtype)
+    if not np.isfinite(rounded).all():
+        raise ViewError(
+            f"center {view.center}, scale {view.scale}, z {view.z}: positions overflow {precision.value}"
+        )
+    positions = rounded + precision.real(0.0)  # -0 becomes +0
+    positions.flags.writeable = False
+    return positions

@@ -6,6 +6,7 @@ A worker that dies or stands still is a find too: its seed is known, and another
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import re
 import signal
@@ -33,6 +34,8 @@ from .reproducer import write_reproducer
 
 _TELL_EVERY = 0.2  # seconds between a worker's messages
 _SAME_FIND = 3  # finds of one kind that are written
+_OBJECTS = 50_000
+"""New objects between two runs of a worker's garbage collector: programs leave hardly any cycles."""
 REDUCE_FOR = 30.0
 """Seconds that one find may take to be made small."""
 
@@ -195,6 +198,7 @@ class _Worker:
 def _work(options: Options, first: int, pipe: Connection, beacon: Any) -> None:
     """A worker process. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(_OBJECTS)
     _Worker(options, pipe, beacon).run(first)
 
 

@@ -22,7 +22,7 @@ from .findings import Finding
 
 _COUNT = 60
 """Points at which nodes are looked at."""
-_PAIRS = 12
+_PAIRS = 8
 """Pairs of nodes that a domain's laws are tried on."""
 
 

@@ -2,19 +2,24 @@
 
 A program that was made from another mostly repeats it: where a copied node's operands still have the elements
 that they had, its own is taken over. That is what a new computation would give, for a transfer function
-depends on nothing else.
+depends on nothing else. In the interval domain alone all are computed anew, native, which takes less time.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from absint.analysis import DEFAULT_DOMAINS, Analyses, BoundFacts, Inheritance, make_domain
 from absint.domains.lattice import Domain
+from absint.graph import FIRST_PREDICATE
 from absint.interpret import Known, box_intervals, interpret_abstract
 from absint.ops.demand import Bounds
 from absint.program import Program
+from absint.sweep import IntervalSweep
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,9 @@ class BoundsAnalysis:
     def run(self, program: Program, analyses: Analyses) -> BoundFacts:
         """Bounds, and which nodes are always below which."""
         domain = make_domain(self.domains, program.precision)
+        if self.domains == DEFAULT_DOMAINS:
+            bounds = _swept(program)
+            return BoundFacts(domain, bounds, bounds)
         inheritance = analyses.inherited(program)
         facts = inheritance.facts.get(self) if inheritance is not None else None
         if inheritance is None or not isinstance(facts, BoundFacts):
@@ -35,6 +43,17 @@ class BoundsAnalysis:
         known = Known(inheritance.graph, facts.elements, inheritance.origins)
         elements = interpret_abstract(program.graph, domain, box_intervals(program), known)
         return BoundFacts(domain, elements, _bounds_of_all(domain, elements, facts, inheritance))
+
+
+def _swept(program: Program) -> list[Bounds]:
+    """Bounds in the interval domain, of which they are the elements."""
+    graph = program.graph
+    swept = IntervalSweep(graph, program.precision).run(box_intervals(program))
+    unknown = graph.op >= FIRST_PREDICATE
+    lower = np.where(unknown, -math.inf, swept.lower[:, 0]).tolist()
+    upper = np.where(unknown, math.inf, swept.upper[:, 0]).tolist()
+    may_nan = (unknown | (swept.may_nan & 1 != 0)).tolist()
+    return list(map(Bounds, lower, upper, may_nan))
 
 
 def _bounds(domain: Domain[Any], element: Any) -> Bounds:

@@ -20,6 +20,7 @@ import numpy as np
 
 from absint.kernels.layout import AWAKE, HELPER_WORDS
 from absint.native import Unit
+from absint.native_arrays import address_of
 
 from .memory import aligned
 
@@ -39,7 +40,7 @@ class Crew:
     def __init__(self) -> None:
         self._words = aligned((MOST + 1) * HELPER_WORDS, np.int64)
         self._words[:] = 0
-        self.address = self._words.ctypes.data
+        self.address = address_of(self._words)
         self._helpers: list[tuple[threading.Thread, threading.Semaphore]] = []
         self._kept: dict[int, object] = {}
         self._over: set[int] = set()

@@ -32,6 +32,7 @@ from absint.kernels.point_layout import (
     WORDS,
     WORDS_PER_OP,
 )
+from absint.native_arrays import address_of
 from absint.ops.table import AND, CONST, MAX, MIN, MUL, OPS, OR, SQUARE, VAR
 from absint.precision import Precision
 from absint.sweep import KERNEL_SOURCES, LANES, operation_kernels, record_dtype
@@ -173,7 +174,7 @@ class Machine:
         most = (1 if splitting == NEVER else _TAPE_ROOM) * length + PARTS
         self._numbers = aligned((shared, LANES), real)
         address = np.zeros(shared + varying + length + 1, np.int64)
-        address[:shared] = self._numbers.ctypes.data + np.arange(shared) * self._numbers.strides[0]
+        address[:shared] = address_of(self._numbers) + np.arange(shared) * self._numbers.strides[0]
         self._cells = np.zeros(((DEEPEST_CELL + 2) * (PARTS + 1), len(CELL)), np.int64)
         self._widths = aligned(varying + 1, np.float64)
         self._block = Block(
@@ -186,7 +187,7 @@ class Machine:
             ends=room((varying + 1) * ENDS, real),
         )  # fmt: skip
         self._columns: dict[str, Columns] = {}
-        self._kernels["begin"](self._block.address, code.body.ctypes.data, length, code.root, most)
+        self._kernels["begin"](self._block.address, address_of(code.body), length, code.root, most)
         self._first = self._cells[0].copy()
         slots = int(self._first[CELL.slots])
         block = aligned(max(_BLOCK_BYTES, slots * LANES * real.itemsize), np.uint8)
@@ -205,7 +206,7 @@ class Machine:
             numbers[: len(code.constants)] = code.constants[:, None]
         for i, name in enumerate(code.scalars, len(code.constants)):
             numbers[i] = scalars[name]
-        self._kernels["once"](self._block.address, code.once.ctypes.data, len(code.once))
+        self._kernels["once"](self._block.address, address_of(code.once), len(code.once))
 
     def _share_records(self) -> None:
         """The records of the shared registers."""
@@ -234,7 +235,7 @@ class Machine:
             self._reserve(stop - start + LANES)
             self._share_records()
         self._point("given", [whole_rows(column[start:stop]) for column in columns])
-        self._block.words[MACHINE.results] = results[start:].ctypes.data
+        self._block.words[MACHINE.results] = address_of(results[start:])
         self._block.words[MACHINE.waiting] = 1
         while self._kernels["values"](self._block.address, _BUDGET):
             yield
@@ -259,7 +260,7 @@ class Machine:
     def _point(self, field: str, columns: Sequence[NDArray[Any]]) -> None:
         """Put the addresses of columns in memory, and theirs in a field."""
         self._columns[field] = columns
-        self._block.set(**{field: np.array([column.ctypes.data for column in columns], np.int64)})
+        self._block.set(**{field: np.array([address_of(column) for column in columns], np.int64)})
 
     def _reserve(self, count: int) -> None:
         """Make room for two copies of as many points, unless there is."""
@@ -291,7 +292,7 @@ class Machine:
         records["lower"][: len(varying)], records["upper"][: len(varying)] = -np.inf, np.inf
         records["may_nan"][: len(varying)] = [0 if name in lower else 0xFFFF for name in varying]
         addresses = np.array(
-            [[ends[name].ctypes.data if name in ends else 0 for name in varying] for ends in (lower, upper)],
+            [[address_of(ends[name]) if name in ends else 0 for name in varying] for ends in (lower, upper)],
             np.int64,
         )
         results = np.zeros(rows, records.dtype)
@@ -299,8 +300,8 @@ class Machine:
         self._cells[0] = self._first
         for first in range(0, rows, step):
             self._kernels["bounds"](
-                self._block.address, *(row.ctypes.data for row in addresses),
-                first, min(first + step, rows), results.ctypes.data
+                self._block.address, *(address_of(row) for row in addresses),
+                first, min(first + step, rows), address_of(results)
             )  # fmt: skip
         return results
 

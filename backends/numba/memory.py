@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.native_arrays import address_of
+
 LINE = 64
 """Bytes of a cache line."""
 
@@ -17,7 +19,7 @@ def aligned(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """Uninitialised memory that begins at a cache line."""
     size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
     room = np.empty(size + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
+    start = -address_of(room) % LINE
     return room[start : start + size].view(dtype).reshape(shape)  # type: ignore[no-any-return]  # views are Any for NumPy
 
 
@@ -41,7 +43,7 @@ class Block:
         # all in one array, the words first: to make many takes longer than small programs run
         ends = list(accumulate(-(-size // LINE) * LINE for size in (8 * len(layout), *rooms.values())))
         self._memory = aligned(ends[-1], np.uint8)
-        self.address = int(self._memory.ctypes.data)
+        self.address = address_of(self._memory)
         self.words = self._memory[: 8 * len(layout)].view(np.int64)
         self.words[:] = 0
         self.arrays: dict[str, NDArray[Any]] = {}
@@ -55,5 +57,5 @@ class Block:
             if isinstance(value, np.ndarray):
                 assert value.flags.c_contiguous
                 self.arrays[name] = value
-                value = value.ctypes.data
+                value = address_of(value)
             self.words[getattr(self._layout, name)] = value

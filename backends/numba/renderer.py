@@ -26,6 +26,7 @@ from absint.kernels.layout import (
     TILE_ROWS,
     Y_PITCH,
 )  # fmt: skip
+from absint.native_arrays import address_of
 from absint.plan import Plan
 from absint.precision import Precision
 from absint.region_plan import RegionProgram
@@ -74,8 +75,8 @@ def thread_block(plan: Plan, precision: Precision) -> Block:
         window=WINDOW,
         column=-1,
     )
-    block.words[THREAD.x_tables] = scratch.ctypes.data + plan.x_tables
-    block.words[THREAD.y_tables] = scratch.ctypes.data + plan.y_tables
+    block.words[THREAD.x_tables] = address_of(scratch) + plan.x_tables
+    block.words[THREAD.y_tables] = address_of(scratch) + plan.y_tables
     if regions is not None:
         block.set(regions=regions.words)
         block.parts = [regions]
@@ -202,9 +203,9 @@ class Renderer:
         image = aligned((view.height, view.width), np.uint8) if out is None else out
         with self._lock:
             frame = self._frame_of(view)
-            frame.block.words[FRAME.image] = image.ctypes.data
+            frame.block.words[FRAME.image] = address_of(image)
             frame.block.words[FRAME.row_stride] = image.strides[0]
-            apart = image.nbytes >= STREAMED and not (image.ctypes.data | image.strides[0]) % LINE
+            apart = image.nbytes >= STREAMED and not (address_of(image) | image.strides[0]) % LINE
             frame.block.words[FRAME.streaming] = apart
             self._draw(frame, image, threads)
         return image
