@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -29,11 +29,11 @@ from absint.kernels.layout import (
     Y_PITCH,
 )  # fmt: skip
 from absint.kernels.limits import MOST_ENTRIES
-from absint.lowering import Predicates
+from absint.lowering import Predicates, assembled
 from absint.native_arrays import call
-from absint.ops.table import ANY, FALSE
+from absint.ops.table import ANY, BAND, FALSE
 from absint.precision import Precision
-from absint.program import Program
+from absint.program import Program, Promise
 from absint.region_plan import RegionProgram, region_program
 from absint.sweep import lowering_kernels
 from absint.tape_code import BLOCK, COLUMN, FIXED, ROW, Memory, Place, TapeCode, instruction_array, linked
@@ -132,21 +132,43 @@ class _Items(NamedTuple):
         return _Items(self.predicate[places], self.product[places], self.products)
 
 
-def make_plan(program: Program) -> Plan:
-    """The plan of a lowered program."""
+def make_plan(program: Program, terms: bool = True) -> Plan:
+    """The plan of a program; of one that is not lowered, that of `f < 0`.
+
+    `terms`: whether there are any; else all is left to the regions.
+    """
+    program = as_predicate(program)
     predicates = Predicates.of(program.graph)
-    writer = _Writer(program, predicates)
+    writer = _Writer(program, predicates, terms)
     last = len(predicates) - 1
     if predicates.code[last] == ANY.code:
         return writer.plan(np.sort(predicates.items[predicates.starts[last] :]))
     return writer.plan(np.full(int(predicates.code[last] != FALSE.code), last, np.int32))
 
 
+def as_predicate(program: Program) -> Program:
+    """The program as the predicate `f < 0`, if it is not one yet: that its root is in one band."""
+    graph = program.graph
+    if graph.lowered:
+        return program
+    ends = (-np.inf, -program.precision.tiny)
+    question = Predicates(
+        code=np.array([BAND.code], np.uint8),
+        value=np.array([graph.root], np.int32),
+        bands=np.array([ends]),
+        starts=np.zeros(2, np.int32),
+        items=np.zeros(0, np.int32),
+        lines=graph.lines[-1:],
+    )
+    return replace(program, graph=assembled(graph, question), promise=Promise.SIGN, source=program.origin)
+
+
 class _Writer:
     """Writes a plan."""
 
-    def __init__(self, program: Program, predicates: Predicates) -> None:
+    def __init__(self, program: Program, predicates: Predicates, some_terms: bool) -> None:
         self._program = program
+        self._some_terms = some_terms
         self._graph = program.graph
         self._predicates = predicates
         self._kernels = lowering_kernels()
@@ -203,7 +225,7 @@ class _Writer:
         items = self._items(operands, is_sum)
         terms = self._terms(items, is_sum)
         written = np.flatnonzero(terms.first >= 0)  # the others are too large
-        drawn = written[~self._loose(terms, written)]
+        drawn = written[~self._loose(terms, written) & self._some_terms]
         rest = np.delete(items.predicate, drawn)
         tops = terms.boxes[terms.box[drawn], 3]
         keys = -tops, terms.sums[drawn], terms.bands[drawn], terms.alternatives[drawn] > 0

@@ -1,26 +1,30 @@
-"""The reference evaluator on a GPU: the same code with CuPy's arrays in place of NumPy's."""
+"""The GPU: CUDA kernels through CuPy, and its arrays.
+
+CuPy is imported when it is needed; without it, or without a device, everything else works.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from absint.backend import Availability, Executable
-from absint.manager import LEVELS
 from absint.program import Program
 
-from .arrays import ArrayExecutable
-
-CHUNK = 1 << 24
-"""Points at a time: enough to fill a GPU, few enough for its memory."""
+from .cuda.executable import RENDERING, CudaExecutable
+from .cuda.source import OPTIONS
 
 _HOW = "pip install 'absint[cuda12]' (or 'absint[cuda13]', after the driver's CUDA version)"
 
 
 class Cupy:
-    """CuPy, array at a time."""
+    """CuPy's current device."""
 
     name: ClassVar[str] = "cupy"
-    rendering: ClassVar[str] = LEVELS[2]
+    rendering: ClassVar[str] = RENDERING
     threaded: ClassVar[bool] = False
 
     def probe(self) -> Availability:
@@ -36,7 +40,78 @@ class Cupy:
         return Availability(count > 0, "" if count else "CuPy finds no CUDA device")
 
     def compile(self, program: Program, threads: int | None = None) -> Executable:
-        """Lower the program to a tape that runs on the current device."""
+        """See `absint.backends.cuda.executable`."""
+        return CudaExecutable(program, CupyDriver())
+
+
+class CupyDriver:
+    """The current device."""
+
+    fast = True
+
+    def __init__(self) -> None:
         import cupy
 
-        return ArrayExecutable(program, cupy, CHUNK)
+        self.xp: Any = cupy
+
+    def compile(self, source: str) -> CupyModule:
+        """The kernels of a text; CuPy keeps them in its own cache folder."""
+        return CupyModule(_module(self.xp, source, int(self.xp.cuda.Device().id)))
+
+    def download(self, array: Any) -> NDArray[Any]:
+        """A copy in this process's memory."""
+        copied: NDArray[Any] = self.xp.asnumpy(array)
+        return copied
+
+    def seconds(self, work: Callable[[], None]) -> float:
+        """Between two events around the work."""
+        start, end = self.xp.cuda.Event(), self.xp.cuda.Event()
+        start.record()
+        work()
+        end.record()
+        end.synchronize()
+        return float(self.xp.cuda.get_elapsed_time(start, end)) / 1000
+
+    def recorded(self, work: Callable[[], None]) -> Callable[[], None]:
+        """A CUDA graph of the work; the work itself where it cannot be captured."""
+        try:
+            stream = self.xp.cuda.Stream(non_blocking=True)
+            with stream:
+                stream.begin_capture()
+                try:
+                    work()
+                finally:
+                    graph = stream.end_capture()
+            graph.upload(stream)
+            stream.synchronize()
+        except (self.xp.cuda.runtime.CUDARuntimeError, NotImplementedError):
+            return work
+        return lambda: graph.launch(self.xp.cuda.get_current_stream())
+
+    def memory(self) -> int:
+        """A quarter of what is free, CuPy's own reserve included."""
+        free, _ = self.xp.cuda.runtime.memGetInfo()
+        return int(free + self.xp.get_default_memory_pool().free_bytes()) // 4
+
+
+class CupyModule:
+    """Kernels on a device."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def launch(self, name: str, blocks: int, threads: int, *arguments: Any, shared: int = 0) -> None:
+        """See `Module.launch`."""
+        given = tuple(np.int64(a) if isinstance(a, int) else a for a in arguments)
+        self._module.get_function(name)((blocks,), (threads,), given, shared_mem=shared)
+
+
+_modules: dict[tuple[str, int], Any] = {}
+
+
+def _module(cupy: Any, source: str, device: int) -> Any:
+    """One module for each text and device."""
+    key = source, device
+    if key not in _modules:
+        _modules[key] = cupy.RawModule(code=source, options=OPTIONS, backend="nvrtc")
+    return _modules[key]

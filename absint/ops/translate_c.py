@@ -179,8 +179,13 @@ class _CPrinter(Printer):
 
     def infix(self, node: Binary) -> str:
         left, right = self.nested(node.left), self.nested(node.right)
-        if node.symbol == "<<":  # of a negative number: undefined unless unsigned
-            return f"(long long)((unsigned long long){left} << {right})"
+        if node.type is Type.INT and node.symbol in (
+            "<<",
+            "+",
+            "-",
+            "*",
+        ):  # overflow is undefined unless unsigned
+            return f"(long long)((unsigned long long){left} {node.symbol} (unsigned long long){right})"
         symbol = {"and": "&&", "or": "||"}.get(node.symbol, node.symbol)
         return f"{left} {symbol} {right}"
 

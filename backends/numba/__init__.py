@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -18,11 +17,9 @@ from absint import native
 from absint.backend import Availability, Ranges, check_gradual_underflow, check_view
 from absint.domains.lattice import Interval
 from absint.errors import DomainError, UsageError
-from absint.lowering import Predicates, assembled
-from absint.ops.table import BAND
 from absint.plan import Plan, make_plan
 from absint.precision import Precision
-from absint.program import Box, Program, Promise
+from absint.program import Box, Program
 from absint.sweep import lowering_units
 from absint.view import View
 
@@ -101,7 +98,7 @@ class NumbaExecutable:
     def _renderer(self) -> Any:
         from .renderer import Renderer
 
-        return Renderer(make_plan(_lowered(self.program)), self.program.precision)
+        return Renderer(make_plan(self.program), self.program.precision)
 
     @cached_property
     def _values(self) -> Any:
@@ -152,20 +149,3 @@ def _check_out(out: object, view: View) -> None:
     else:
         return
     raise UsageError(f"out: expected a writeable uint8{list(shape)} with contiguous rows, found {found}")
-
-
-def _lowered(program: Program) -> Program:
-    """The program as the predicate `f < 0`, if it is not one yet: that its root is in one band."""
-    graph = program.graph
-    if graph.lowered:
-        return program
-    ends = (-np.inf, -program.precision.tiny)
-    question = Predicates(
-        code=np.array([BAND.code], np.uint8),
-        value=np.array([graph.root], np.int32),
-        bands=np.array([ends]),
-        starts=np.zeros(2, np.int32),
-        items=np.zeros(0, np.int32),
-        lines=graph.lines[-1:],
-    )
-    return replace(program, graph=assembled(graph, question), promise=Promise.SIGN, source=program.origin)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import sys
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,10 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from absint.backend import find_backend
 from absint.backends.arrays import ArrayExecutable
+from absint.backends.cuda.executable import CudaExecutable
+from absint.backends.cuda.source import IEEE
+from absint.backends.cuda_shim.driver import ShimDriver, compiler
+from absint.backends.cupy import CupyDriver
 from absint.errors import BackendError
 from absint.ops.table import OPS, SPICY
 from absint.precision import Precision
@@ -27,9 +32,10 @@ from tests.domains.containment import random_graph
 from tests.lowered import lowered_program
 
 _NAMES = (
-    "abs arange array asarray asnumpy broadcast_to ceil concatenate copysign empty empty_like float32 float64"
-    " floor fmod full int32 int64 isfinite isinf isnan ldexp logical_and logical_not logical_or maximum"
-    " minimum nextafter ones signbit sqrt square stack take trunc uint32 uint64 where zeros zeros_like"
+    "abs arange array asarray ascontiguousarray asnumpy broadcast_to ceil concatenate copysign empty"
+    " empty_like float32 float64 floor fmod full int32 int64 isfinite isinf isnan ldexp logical_and"
+    " logical_not logical_or maximum minimum nextafter ones signbit sqrt square stack take trunc uint32"
+    " uint64 where zeros zeros_like"
 )
 FUNCTIONS = frozenset(_NAMES.split())
 """Of those in CuPy's reference that an evaluator may want."""
@@ -93,6 +99,8 @@ class DeviceArray(NDArrayOperatorsMixin):
 class FakeCupy:
     """The module. Made once, for array forms are cached by module."""
 
+    ndarray = DeviceArray
+
     def __getattr__(self, name: str) -> Any:
         assert name in FUNCTIONS, f"CuPy has no {name}"
         function = getattr(np, name)
@@ -152,6 +160,93 @@ def test_programs(seed: int) -> None:
 def test_lowered_programs(text: str) -> None:
     program, view = lowered_program(text, Box()), View(17, 11)
     assert_same(ArrayExecutable(program, FAKE, 50).image(view), ArrayExecutable(program, np, 50).image(view))
+
+
+# The kernels, on the CPU
+
+
+class StrictDriver(ShimDriver):
+    """The shim with arrays that NumPy cannot see into."""
+
+    xp = FAKE
+
+    def download(self, array: Any) -> Any:
+        """The one way back."""
+        return FAKE.asnumpy(array)
+
+
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler (g++) here")
+
+
+@needs_compiler
+@pytest.mark.parametrize("precision", list(Precision))
+def test_the_engine_with_the_functions_that_cupy_has(precision: Precision) -> None:
+    view = View(45, 70)
+    for seed in range(12):
+        source = Program(random_graph(Random(seed), 40), precision)
+        device, host = CudaExecutable(source, StrictDriver()), ArrayExecutable(source, np, 1 << 20)
+        assert_same(device.image(view), host.image(view))
+        x, y = np.linspace(-1, 1, 7), np.linspace(-2, 1, 5)[:, None]
+        assert_same(device.values(x, y), host.values(x, y))
+        there = device.values(FAKE.asarray(x), y)
+        assert isinstance(there, DeviceArray)
+        assert_same(FAKE.asnumpy(there), host.values(x, y))
+        boxes = {"x": (x[:-1], x[1:]), "y": (y[:-1], y[1:])}
+        for got, expected in zip(device.bounds(boxes), host.bounds(boxes), strict=True):
+            assert_same(got, expected)
+
+
+class CupyWithKernels:
+    """CuPy as its driver sees it; kernels run through the shim."""
+
+    def __init__(self) -> None:
+        self.cuda = self
+        self.runtime = NoDevice(1)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(FAKE, name)
+
+    def Device(self) -> Any:  # CuPy's name
+        return SimpleNamespace(id=0)
+
+    def get_current_stream(self) -> None:
+        return None
+
+    def Stream(self, non_blocking: bool) -> Any:  # likewise
+        raise self.runtime.CUDARuntimeError("this device captures nothing")
+
+    def RawModule(self, code: str, options: tuple[str, ...], backend: str) -> Any:  # likewise
+        assert backend == "nvrtc"
+        assert set(IEEE) <= set(options)
+        module = ShimDriver().compile(code)
+
+        def function(name: str) -> Any:
+            def launch(
+                grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...], shared_mem: int
+            ) -> None:
+                for argument in arguments:
+                    assert isinstance(argument, DeviceArray | np.int64), argument
+                given = [int(a) if isinstance(a, np.int64) else to_host(a) for a in arguments]
+                module.launch(name, grid[0], block[0], *given, shared=shared_mem)
+
+            return launch
+
+        return SimpleNamespace(get_function=function)
+
+
+@needs_compiler
+def test_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a device only what it does with CuPy's functions can be seen."""
+    monkeypatch.setitem(sys.modules, "cupy", CupyWithKernels())
+    monkeypatch.setattr(CupyDriver, "memory", lambda _: 1 << 26)
+    backend = find_backend("cupy")
+    view = View(45, 70)
+    for seed in range(4):
+        program = Program(random_graph(Random(seed), 40))
+        run, expected = backend.compile(program), ArrayExecutable(program, np, 1 << 20).image(view)
+        for _ in range(3):  # the second time a graph would be made
+            assert_same(run.image(view), expected)
+        assert_same(run.values(0.5, 0.25), ArrayExecutable(program, np, 9).values(0.5, 0.25))
 
 
 # Where it cannot be used

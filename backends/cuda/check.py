@@ -1,0 +1,278 @@
+"""Everything that only a GPU can tell, in one run: `make gpu-check`.
+
+Compares every operation and the pictures of all models with the CPU, bit for bit; fuzzes; looks for memory
+errors where `compute-sanitizer` is installed; takes times. Writes one JSON file and prints one table. Exit
+status 1 if anything differs. `--backend cuda_shim --quick` tries the script itself where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from absint.analysis import Analyses
+from absint.backend import Backend, find_backend
+from absint.graph import Graph, GraphBuilder
+from absint.manager import PassManager, parse_pipeline
+from absint.ops.table import OPS, SPICY, Op
+from absint.precision import Precision
+from absint.program import Program, Promise
+from absint.view import View
+from absint.vm import parse_vm
+
+from .executable import CudaExecutable
+
+FRAMES = 30
+"""Frames of which the median is taken."""
+
+
+@dataclass
+class Result:
+    """One line of the table. `good`: None where nothing was compared."""
+
+    what: str
+    good: bool | None
+    figure: str = ""
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Settings:
+    """How much is done."""
+
+    backend: Backend
+    sizes: tuple[int, ...]
+    points: int
+    fuzz_seconds: int
+
+
+def check_operations(settings: Settings) -> Iterator[Result]:
+    """All operations on all pairs of special values, and on random bits."""
+    rng = np.random.default_rng(0)
+    reference = find_backend("reference")
+    for precision in Precision:
+        wrong = []
+        ops = [op for op in OPS if not op.is_leaf]
+        for op in ops:
+            program = Program(_graph_of(op), precision)
+            columns = _operands(op, precision, rng)
+            given = dict(zip("xyz", [*columns, np.zeros(1), np.zeros(1)], strict=False))
+            got, expected = (one.compile(program).values(**given) for one in (settings.backend, reference))
+            if not _same(got, expected, precision):
+                wrong.append(op.name)
+        yield Result(
+            f"operations, {precision.value}", not wrong, ", ".join(wrong) or f"{len(ops)} equal in bits"
+        )
+
+
+def _graph_of(op: Op) -> Graph:
+    builder = GraphBuilder()
+    return builder.build(builder.apply(op, *(builder.variable(name) for name in "xy"[: op.arity])))
+
+
+def _operands(op: Op, precision: Precision, rng: np.random.Generator) -> list[NDArray[Any]]:
+    special = np.array([0.0, -0.0, *SPICY, *op.spicy]).astype(precision.dtype)
+    grids = np.meshgrid(*[special] * op.arity, indexing="ij")
+    size = precision.dtype.itemsize
+    return [
+        np.concatenate([grid.ravel(), np.frombuffer(rng.bytes(size * 100_000), precision.dtype)])
+        for grid in grids
+    ]
+
+
+def _same(got: NDArray[Any], expected: NDArray[Any], precision: Precision) -> bool:
+    bits = precision.bits_dtype
+    return bool(((got.view(bits) == expected.view(bits)) | (np.isnan(got) & np.isnan(expected))).all())
+
+
+def models() -> Iterator[tuple[str, Graph]]:
+    """The bundled models and those of `ABSINT_MODELS`."""
+    paths = [path for path in resources.files("absint.models").iterdir() if path.name.endswith(".vm")]
+    texts = sorted((path.name, path.read_text(encoding="utf-8")) for path in paths)
+    if folder := os.environ.get("ABSINT_MODELS"):
+        texts += [(path.name, path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.vm"))]
+    for name, text in texts:
+        yield name.removesuffix(".vm"), parse_vm(text, name)
+
+
+def check_pictures(settings: Settings) -> Iterator[Result]:
+    """All models in all sizes, both precisions, against the CPU engine; and how long frames take."""
+    expected_by = find_backend("numba" if settings.backend.name != "numba" else "reference")
+    for name, graph in models():
+        if not set(graph.variables.values()) <= set("xyz"):
+            continue
+        for precision in Precision:
+            for size in settings.sizes:
+                view = View.square(size)
+                yield _compare(name, graph, view, precision, settings.backend, expected_by)
+
+
+def _compare(
+    name: str, graph: Graph, view: View, precision: Precision, backend: Backend, expected_by: Backend
+) -> Result:
+    source = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
+    lowered, _ = PassManager(parse_pipeline(backend.rendering), Analyses()).run(source)
+    expected = expected_by.compile(lowered).image(view)
+    executable = backend.compile(lowered)
+    assert isinstance(executable, CudaExecutable)
+    start = time.perf_counter()
+    got = executable.image(view)
+    first = time.perf_counter() - start
+    frames = [executable.frame_seconds(view) for _ in range(FRAMES)]
+    median = statistics.median(frames)
+    wrong = int((got != expected).sum())
+    figure = (
+        f"{wrong} pixels differ, " * bool(wrong) + f"frame {median * 1e6:.1f} us, first {first * 1e3:.1f} ms"
+    )
+    numbers = {"wrong": wrong, "frame_s": median, "first_s": first, "least_s": min(frames)}
+    return Result(f"{name} {view.width} {precision.value}", not wrong, figure, numbers)
+
+
+def check_setup(settings: Settings) -> Iterator[Result]:
+    """From the text of a model to its first picture, kernels being compiled already."""
+    for name, graph in models():
+        start = time.perf_counter()
+        view = View.square(1024)
+        source = Program(graph).restricted(view.box(Precision.F32), Precision.F32, Promise.SIGN)
+        lowered, _ = PassManager(parse_pipeline(settings.backend.rendering), Analyses()).run(source)
+        settings.backend.compile(lowered).image(view)
+        seconds = time.perf_counter() - start
+        yield Result(f"set-up of {name}", None, f"{seconds * 1e3:.1f} ms", {"seconds": seconds})
+
+
+def check_values(settings: Settings) -> Iterator[Result]:
+    """Values at many points of the first model, on the device and on the CPU."""
+    name, graph = next(models())
+    program = Program(graph, Precision.F32)
+    rng = np.random.default_rng(1)
+    points = [rng.uniform(-1, 1, settings.points).astype(np.float32) for _ in range(2)]
+    executable = settings.backend.compile(program)
+    assert isinstance(executable, CudaExecutable)
+    driver = executable.driver
+    there = [driver.xp.asarray(column) for column in points]
+    executable.values(*there)
+    seconds = min(driver.seconds(lambda: executable.values(*there)) for _ in range(3))
+    engine = find_backend("numba").compile(program)
+    engine.values(*(column[:1000] for column in points))
+    start = time.perf_counter()
+    expected = engine.values(*points)
+    cpu = time.perf_counter() - start
+    good = _same(driver.download(executable.values(*there)), expected, Precision.F32)
+    figure = f"{settings.points:.0e} points in {seconds * 1e3:.2f} ms, {cpu / seconds:.1f}x the CPU engine"
+    yield Result(f"values of {name}", good, figure, {"seconds": seconds, "cpu_seconds": cpu})
+
+
+def check_fuzz(settings: Settings) -> Iterator[Result]:
+    """A campaign against the reference."""
+    command = [
+        sys.executable, "-m", "absint", "fuzz", "--backends", f"reference,{settings.backend.name}",
+        "--time", f"{settings.fuzz_seconds}s", "--jobs", str(min(4, os.cpu_count() or 1)), "--json",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    summary = json.loads(done.stdout) if done.stdout else {}
+    figure = f"{summary.get('programs', 0)} programs, {len(summary.get('finds', []))} finds"
+    yield Result("fuzz", done.returncode == 0, figure, {"summary": summary, "said": done.stderr[-2000:]})
+
+
+def check_memory(settings: Settings) -> Iterator[Result]:
+    """A small run under compute-sanitizer."""
+    tool = shutil.which("compute-sanitizer")
+    if tool is None or settings.backend.name != "cupy":
+        yield Result("compute-sanitizer", None, "not here")
+        return
+    script = "from absint.backends.cuda import check; check.small_run()"
+    for kind in ("memcheck", "racecheck"):
+        command = [tool, "--tool", kind, "--error-exitcode", "3", sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+        good = done.returncode == 0
+        yield Result(f"compute-sanitizer {kind}", good, "no errors" if good else done.stdout[-500:])
+
+
+def small_run() -> None:
+    """Pictures and values of one model, for a sanitizer to watch."""
+    backend = find_backend("cupy")
+    _, graph = next(models())
+    view = View.square(200)
+    for precision in Precision:
+        box = view.box(precision)
+        source = Program(graph).restricted(box, precision, Promise.SIGN)
+        lowered, _ = PassManager(parse_pipeline(backend.rendering), Analyses()).run(source)
+        for program in (lowered, source):
+            backend.compile(program).image(view)
+        executable = backend.compile(Program(graph, precision))
+        executable.values(np.linspace(-1, 1, 1000), 0.5)
+        executable.bounds({"x": (np.zeros(100), np.ones(100)), "y": (np.zeros(100), np.ones(100))})
+
+
+CHECKS = {
+    "operations": check_operations,
+    "pictures": check_pictures,
+    "setup": check_setup,
+    "values": check_values,
+    "memory": check_memory,
+    "fuzz": check_fuzz,
+}
+
+
+def main() -> int:
+    """The script."""
+    parser = argparse.ArgumentParser(prog="python -m absint.backends.cuda.check", description=__doc__)
+    parser.add_argument("--backend", default="cupy", help="cupy, or cuda_shim to try the script itself")
+    parser.add_argument("--quick", action="store_true", help="little of everything")
+    parser.add_argument("--only", default=",".join(CHECKS), help="some of: " + ", ".join(CHECKS))
+    parser.add_argument("--output", type=Path, default=Path("out/gpu-check.json"), help="the JSON file")
+    options = parser.parse_args()
+    backend = find_backend(options.backend)
+    settings = Settings(backend, (1024, 2048, 4096), 10**8, 120)
+    if options.quick:
+        settings = Settings(backend, (64,), 10**4, 5)
+    console = Console()
+    results: list[Result] = []
+    for name in options.only.split(","):
+        for result in CHECKS[name](settings):
+            results.append(result)
+            console.print(f"{result.what}: {result.figure}", highlight=False)
+    table = Table("check", "good", "figure")
+    for result in results:
+        table.add_row(result.what, {True: "yes", False: "NO", None: ""}[result.good], result.figure)
+    console.print(table)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    report = {"device": _device(backend), "results": [asdict(result) for result in results]}
+    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    return int(any(result.good is False for result in results))
+
+
+def _device(backend: Backend) -> dict[str, Any]:
+    """What it ran on."""
+    if backend.name != "cupy":
+        return {"name": backend.name}
+    import cupy
+
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    return {
+        "name": properties["name"].decode(),
+        "capability": cupy.cuda.Device().compute_capability,
+        "cupy": cupy.__version__,
+        "runtime": cupy.cuda.runtime.runtimeGetVersion(),
+        "driver": cupy.cuda.runtime.driverGetVersion(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

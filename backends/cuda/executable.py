@@ -1,0 +1,186 @@
+"""A program on a device: values by a tape interpreter, pictures from a plan.
+
+The plan is the CPU engine's; what is in it as places in scratch memory becomes numbers of registers here.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.backend import (
+    Ranges,
+    boxes_given,
+    check_gradual_underflow,
+    check_values_promised,
+    check_view,
+    points_given,
+)
+from absint.domains.lattice import Interval
+from absint.errors import BackendError
+from absint.plan import make_plan
+from absint.program import Program
+from absint.tape import Tape, lower
+from absint.view import View
+
+from .driver import Driver, Module, grid, pointers
+from .generated import GeneratedPicture
+from .picture import Picture
+from .source import kernel_source
+
+RENDERING = "cse,predicates,flatten,bands,contract"
+"""The lowering alone, as for the CPU engine."""
+
+THREADS = 128
+"""Of a block, in all kernels."""
+
+_SHARED = 48 << 10
+"""Bytes of shared memory that every device has for a block."""
+
+
+METHODS = ("terms", "regions", "generated")
+"""Ways of drawing: the small terms of a union, and regions for what is left; regions for all; straight-line
+code for the program."""
+
+
+class CudaExecutable:
+    """A program, ready to run through a driver. `method`: one of `METHODS`."""
+
+    def __init__(self, program: Program, driver: Driver, method: str = METHODS[0]) -> None:
+        check_gradual_underflow()
+        self.program = program
+        self.method = method
+        self.driver = driver
+        self._checked: View | None = None
+
+    @cached_property
+    def _module(self) -> Module:
+        return self.driver.compile(kernel_source(self.program.precision))
+
+    @cached_property
+    def _picture(self) -> Picture | GeneratedPicture:
+        if self.method == "generated":
+            return GeneratedPicture(self.program, self.driver)
+        return Picture(make_plan(self.program, self.method == "terms"), self.driver, self._module)
+
+    @cached_property
+    def _tape(self) -> _DeviceTape:
+        return _DeviceTape(self.program, self.driver)
+
+    def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> Any:
+        """See `Executable.values`. The result is on the device if one of the points is given there."""
+        check_values_promised(self.program)
+        driver, xp, dtype = self.driver, self.driver.xp, self.program.precision.dtype
+        tape = self._tape
+        given = {"x": x, "y": y, "z": z, **variables}
+        points, shape = points_given(self.program, tape.tape.variables, given, xp)
+        count = math.prod(shape)
+        results = xp.empty(shape, dtype)
+        if count:
+            columns = [_column(points[name], shape, xp) for name in tape.tape.variables]
+            steps = xp.asarray(np.array([int(column.size > 1) for column in columns] or [0], np.int64))
+            blocks = self._blocks(count, tape.registers * dtype.itemsize)
+            size = tape.registers * THREADS * dtype.itemsize
+            shared = size if size <= _SHARED else 0
+            scratch = xp.empty(1 if shared else blocks * tape.registers * THREADS, dtype)
+            self._module.launch(
+                "values", blocks, THREADS, *tape.arguments, pointers(driver, columns), steps,
+                len(columns), count, tape.tape.root, scratch, int(shared > 0), results, shared=shared,
+            )  # fmt: skip
+        on_device = xp is not np and any(isinstance(value, xp.ndarray) for value in given.values())
+        return results if on_device else driver.download(results)
+
+    def bounds(self, boxes: Ranges) -> Interval:
+        """See `Executable.bounds`."""
+        check_values_promised(self.program)
+        driver, xp, dtype = self.driver, self.driver.xp, self.program.precision.dtype
+        tape = self._tape
+        ends, shape = boxes_given(self.program, boxes, xp)
+        count = math.prod(shape)
+        lowers, uppers, nans = xp.empty(shape, dtype), xp.empty(shape, dtype), xp.empty(shape, np.uint8)
+        if count:
+            sides: list[list[Any]] = [[], []]
+            for name in tape.tape.variables:
+                for side, end in zip(sides, ends.get(name, (None, None)), strict=True):
+                    side.append(None if end is None else _whole(end, shape, xp))
+            blocks = self._blocks(count, 3 * tape.registers * dtype.itemsize)
+            scratch = xp.empty(3 * blocks * tape.registers * THREADS, dtype)
+            self._module.launch(
+                "bounds", blocks, THREADS, *tape.arguments, pointers(driver, sides[0]),
+                pointers(driver, sides[1]), len(tape.tape.variables), count, tape.tape.root, scratch,
+                tape.registers, lowers, uppers, nans,
+            )  # fmt: skip
+        found = [driver.download(array) for array in (lowers, uppers, nans)]
+        return Interval(found[0], found[1], found[2].astype(bool))
+
+    def _blocks(self, count: int, bytes_each: int) -> int:
+        """How many blocks fit the work and the memory."""
+        return max(1, min(grid(self.driver, count, THREADS), self.driver.memory() // (bytes_each * THREADS)))
+
+    def image(self, view: View, out: str | None = None) -> Any:
+        """See `Executable.image`. `out`: "device" to leave the picture there.
+
+        A picture that is too large for the device's memory is drawn in strips. Raises `BackendError` if even
+        that is too much, or if it was to stay there.
+        """
+        if view is not self._checked and view != self._checked:
+            check_view(self.program, view)
+            self._checked = view
+        rows = max(1, self.driver.memory() // view.width)
+        if out == "device":
+            return self._drawn(view).copy()
+        if rows >= view.height:
+            return self.driver.download(self._drawn(view))
+        image = np.empty((view.height, view.width), np.uint8)
+        for first in range(0, view.height, rows):
+            part = slice(first, min(first + rows, view.height))
+            image[part] = self.driver.download(self._drawn(view, part))
+        return image
+
+    def frame_seconds(self, view: View) -> float:
+        """How long the device draws at a picture that was drawn before."""
+        return self.driver.seconds(lambda: self._drawn(view))
+
+    def _drawn(self, view: View, rows: slice | None = None) -> Any:
+        """The picture in the device's memory, or some rows of it."""
+        try:
+            return self._picture.draw(view, rows)
+        except Exception as error:
+            if "OutOfMemory" not in type(error).__name__:  # CuPy's, which is not imported here
+                raise
+            size = f"{view.width}x{view.height}"
+            raise BackendError(f"the device has too little memory for {size} pixels: {error}") from error
+
+
+class _DeviceTape:
+    """A tape in the device's memory."""
+
+    def __init__(self, program: Program, driver: Driver) -> None:
+        self.tape: Tape = lower(program.graph)
+        tape, xp = self.tape, driver.xp
+        table = np.stack([tape.op.astype(np.int32), tape.out, tape.a, tape.b], axis=1).astype(np.int32)
+        with np.errstate(over="ignore"):
+            constants = tape.constants.astype(program.precision.dtype)
+        self.registers = max(1, len(tape.variables) + tape.slot_count)
+        self.arguments = (
+            xp.asarray(not_empty(table)), len(tape), xp.asarray(not_empty(constants)), len(constants),
+        )  # fmt: skip
+
+
+def not_empty(array: NDArray[Any]) -> NDArray[Any]:
+    """An array, or one of zeros in place of an empty one: a pointer points to something."""
+    return np.ascontiguousarray(array) if array.size else np.zeros((1, *array.shape[1:]), array.dtype)
+
+
+def _column(array: Any, shape: tuple[int, ...], xp: Any) -> Any:
+    """A single value, or one for each point."""
+    return array.reshape(1) if array.size == 1 else _whole(array, shape, xp)
+
+
+def _whole(array: Any, shape: tuple[int, ...], xp: Any) -> Any:
+    """One value for each point, one after the other."""
+    return xp.ascontiguousarray(xp.broadcast_to(array, shape)).reshape(-1)

@@ -1,0 +1,282 @@
+"""Drawing a plan on a device.
+
+| kernel           | work                            | one …                                    |
+|------------------|---------------------------------|------------------------------------------|
+| `begin`          | what is fixed for the picture   | thread                                   |
+| `tabulate`       | tables over columns, over rows  | thread to a column or a row              |
+| `place_boxes`    | boxes of terms in pixels        | thread to a box                          |
+| `draw_terms`     | all terms                       | block to a tile, lane to a column        |
+| `divide_picture` | large regions, specialised      | lane to a region of 128 by 128           |
+| `divide_regions` | small regions, specialised      | warp to a large region, lane to a small  |
+| `draw_regions`   | pixels                          | warp to a small region                   |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.kernels.layout import TILE_COLUMNS, Y_PITCH
+from absint.plan import Plan
+from absint.region_plan import RegionProgram
+from absint.tape_code import SHAPES, Memory
+from absint.view import View
+
+from .driver import Driver, Module, grid
+
+THREADS = 128
+_WARP = 32
+_NO_OPERAND = -1 << 30
+_LARGE = 128
+_SMALL_COLUMNS, _SMALL_ROWS = 32, 16
+_COUNTERS = 5
+_REGION_INTS = 5
+_MOST_STEPS = 1 << 22
+"""Steps of all specialised programs together: 64 MB."""
+
+
+class _Places:
+    """Numbers for places in scratch memory: `~(2 + k)` for the k-th fixed value, from 0 on for others."""
+
+    def __init__(self, special: dict[int, int]) -> None:
+        self._number = dict(special)
+        self.count = 0
+
+    def __call__(self, offsets: Iterable[int]) -> list[int]:
+        """The numbers of some places, new ones for those that have none."""
+        found = []
+        for offset in offsets:
+            if offset not in self._number:
+                self._number[offset] = self.count
+                self.count += 1
+            found.append(self._number[offset])
+        return found
+
+
+class Picture:
+    """Draws pictures of one plan."""
+
+    def __init__(self, plan: Plan, driver: Driver, module: Module) -> None:
+        self._plan = plan
+        self._driver = driver
+        self._module = module
+        self._real = real = plan.precision.dtype
+        upload = self._upload
+        raw = plan.unlinked
+        prologue = raw[slice(*plan.prologue)]
+        offsets, values = plan.constants
+        fixed_offsets = list(dict.fromkeys([plan.z, *offsets.tolist(), *prologue[:, 1].tolist()]))
+        fixed = {offset: ~(2 + k) for k, offset in enumerate(fixed_offsets)}
+        numbers = np.zeros(len(fixed_offsets), real)
+        with np.errstate(over="ignore"):
+            for offset, value in zip(offsets.tolist(), values.astype(real), strict=True):
+                numbers[~fixed[offset] - 2] = value
+        self._fixed = upload(numbers)
+        self._z_place = ~fixed[plan.z] - 2
+        self._instructions = np.zeros((max(1, len(raw)), 4), np.int32)
+
+        memory = Memory(plan.precision)
+        self._axes = [
+            _Axis(self, plan.x_tape, fixed, plan.x_tables, TILE_COLUMNS * real.itemsize),
+            _Axis(self, plan.y_tape, fixed, plan.y_tables, Y_PITCH * real.itemsize),
+        ]
+        own = _Places(fixed | {memory.x.offset: ~0, memory.y.offset: ~1})
+        self._place(plan.prologue, own)
+        for first, last, *_ in plan.tapes.tolist():
+            self._place((first, last), own)
+        bands = np.zeros((len(plan.tape_bands), 4), np.int32)
+        bands[:, 0] = own(plan.tape_bands[:, 0].tolist())
+        bands[:, 1] = plan.tape_bands[:, 2]
+        self._tape_places = max(1, own.count)
+        sums = plan.sums.copy()
+        for axis, column in zip(self._axes, (0, 2), strict=True):
+            sums[:, column] = axis.numbers(sums[:, column].tolist())
+        self._terms = (
+            upload(plan.code), upload(plan.starts), upload(plan.top_boxes), len(plan.starts),
+        )  # fmt: skip
+        self._sums = upload(sums), upload(plan.sum_numbers.astype(real))
+        self._tapes = upload(plan.tapes.astype(np.int32)), upload(bands), upload(plan.tape_ends.astype(real))
+        self._boxes = upload(plan.boxes)
+        self._thresholds = upload(plan.thresholds_x), upload(plan.thresholds_y)
+        self._code = upload(self._instructions)
+        self._regions = None if plan.regions is None else _Regions(self, plan.regions, fixed)
+        self._frame: tuple[View, _Frame] | None = None
+
+    def _upload(self, array: NDArray[Any]) -> Any:
+        """A copy in the device's memory; of an empty array a little something, to point at."""
+        whole = np.ascontiguousarray(array)
+        return self._driver.xp.asarray(whole if whole.size else np.zeros(32, whole.dtype))
+
+    def _place(self, tape: tuple[int, int], places: _Places) -> None:
+        """Write the instructions of a tape with numbers for their places."""
+        raw = self._plan.unlinked[slice(*tape)]
+        if not len(raw):
+            return
+        made = self._instructions[slice(*tape)]
+        made[:, 0] = raw[:, 0] // len(SHAPES)
+        made[:, 1] = places(raw[:, 1].tolist())
+        made[:, 2] = places(raw[:, 2].tolist())
+        binary = raw[:, 5] >= 0
+        made[:, 3] = _NO_OPERAND
+        made[binary, 3] = places(raw[binary, 4].tolist())
+
+    def draw(self, view: View, rows: slice | None = None) -> Any:
+        """uint8[rows, width] in the device's memory, good until the next one; all rows if none are named."""
+        known = self._frame
+        if known is None or rows is not None or (known[0] is not view and known[0] != view):
+            self._frame = None  # its memory may be needed
+            frame = _Frame(self, view, rows or slice(None))
+            if rows is None:
+                self._frame = view, frame
+        else:
+            frame = known[1]
+        return frame.draw()
+
+
+class _Axis:
+    """Tables over the samples of an axis."""
+
+    def __init__(
+        self, picture: Picture, tape: tuple[int, int], fixed: dict[int, int], begin: int, size: int
+    ) -> None:
+        self.tape = tape
+        self._places = _Places(fixed)
+        self._begin, self._size = begin, size
+        (self.samples,) = self.numbers([0])
+        picture._place(tape, self._places)
+
+    def numbers(self, tables: list[int]) -> list[int]:
+        """The numbers of some of the plan's tables."""
+        return self._places(self._begin + table * self._size for table in tables)
+
+    @property
+    def count(self) -> int:
+        """How many tables there are."""
+        return self._places.count
+
+
+class _Regions:
+    """The regions' program in the device's memory."""
+
+    def __init__(self, picture: Picture, program: RegionProgram, fixed: dict[int, int]) -> None:
+        upload = picture._upload
+        steps = program.steps.copy()
+        special = np.array(
+            [~0, ~1, *(fixed[place] for place in program.special_places[2:].tolist())], np.int32
+        )
+        for column in (1, 2):
+            operand = steps[:, column]
+            steps[:, column] = np.where(operand < 0, special[np.where(operand < 0, ~operand, 0)], operand)
+        steps[:, 3] = program.op.astype(np.int32) + 256 * program.kind.astype(np.int32)
+        self.count, self.item_count = len(steps), len(program.items)
+        self._source = steps, program.items
+        self.ends = upload(program.ends.astype(picture._real))
+
+    def arenas(self, driver: Driver, regions: int) -> tuple[Any, int, Any, int]:
+        """Room for the programs of so many regions, behind the whole one: steps and items."""
+        rooms = [len(array) + min(_MOST_STEPS, max(1 << 12, len(array) * regions)) for array in self._source]
+        xp = driver.xp
+        made = xp.empty((rooms[0], 4), np.int32), xp.empty(rooms[1], np.int32)
+        for arena, array in zip(made, self._source, strict=True):
+            arena[: len(array)] = xp.asarray(array)
+        return made[0], rooms[0], made[1], rooms[1]
+
+
+class _Frame:
+    """A plan seen in a view."""
+
+    def __init__(self, picture: Picture, view: View, rows: slice) -> None:
+        self._picture = picture
+        xp, real = picture._driver.xp, picture._real
+        precision = picture._plan.precision
+        samples = view.xs(precision), view.ys(precision)[rows], view.height_z(precision)
+        self._xs, self._ys, self._z = map(xp.asarray, samples)
+        self._shape = len(self._ys), len(self._xs)
+        self._tables = [
+            xp.empty((axis.count, len(column)), real)
+            for axis, column in zip(picture._axes, samples[:2], strict=True)
+        ]
+        self._box_pixels = xp.empty((max(1, len(picture._plan.boxes)), 4), np.int32)
+        self._image = xp.empty(self._shape, np.uint8)
+        self._begin()
+        self._set_up_terms()
+        self._set_up_regions()
+        self._drawn = 0
+        self._again: Callable[[], None] = self._launch
+
+    def _begin(self) -> None:
+        """What holds for all pictures in this view."""
+        picture, plan, launch = self._picture, self._picture._plan, self._picture._module.launch
+        launch("begin", 1, _WARP, picture._code, *plan.prologue, picture._fixed, picture._z_place, self._z)
+        for axis, samples, tables in zip(picture._axes, (self._xs, self._ys), self._tables, strict=True):
+            launch(
+                "tabulate", grid(picture._driver, len(samples), THREADS), THREADS, picture._code, *axis.tape,
+                samples, len(samples), axis.samples, tables, picture._fixed,
+            )  # fmt: skip
+        if len(plan.boxes):
+            launch(
+                "place_boxes", grid(picture._driver, len(plan.boxes), THREADS), THREADS, picture._boxes,
+                len(plan.boxes), *picture._thresholds, self._xs, len(self._xs), self._ys, len(self._ys),
+                self._box_pixels,
+            )  # fmt: skip
+
+    def _set_up_terms(self) -> None:
+        """Memory for terms."""
+        picture, (height, width) = self._picture, self._shape
+        driver = picture._driver
+        tiles = -(-width // _WARP) * -(-height // _WARP)
+        room = picture._tape_places * THREADS * picture._real.itemsize
+        self._term_blocks = max(1, min(grid(driver, tiles, 1), driver.memory() // room))
+        self._term_scratch = driver.xp.empty(
+            self._term_blocks * picture._tape_places * THREADS, picture._real
+        )
+
+    def _set_up_regions(self) -> None:
+        """Memory for regions."""
+        picture, (height, width) = self._picture, self._shape
+        regions = picture._regions
+        if regions is None:
+            return
+        driver, xp = picture._driver, picture._driver.xp
+        large = -(-width // _LARGE) * -(-height // _LARGE)
+        small = -(-width // _SMALL_COLUMNS) * -(-height // _SMALL_ROWS)
+        warp_bytes = regions.count * _WARP * (2 * picture._real.itemsize + 5)
+        warps = max(4, min(8 * grid(driver, small, 1), driver.memory() // warp_bytes)) // 4 * 4
+        self._region_blocks = warps // 4
+        steps, step_room, items, item_room = regions.arenas(driver, large + small)
+        self._counters = xp.zeros(_COUNTERS, np.int32)
+        self._first_counters = xp.asarray(np.array([regions.count, regions.item_count, 0, 0, 0], np.int32))
+        self._region_arguments = (
+            self._xs, width, self._ys, height, regions.ends, picture._fixed, steps, step_room, items,
+            item_room, regions.count, self._counters, xp.empty(warps * warp_bytes, np.uint8),
+            xp.empty((large, _REGION_INTS), np.int32), xp.empty((small, _REGION_INTS), np.int32),
+        )  # fmt: skip
+
+    def draw(self) -> Any:
+        """The picture in the device's memory."""
+        self._drawn += 1
+        if self._drawn == 2:  # the first one has made ready all that is made when it is first needed
+            self._again = self._picture._driver.recorded(self._launch)
+        self._again()
+        return self._image
+
+    def _launch(self) -> None:
+        """All kernels of a frame."""
+        picture, (height, width), image = self._picture, self._shape, self._image
+        launch = picture._module.launch
+        if picture._terms[-1]:
+            tapes, bands, ends = picture._tapes
+            launch(
+                "draw_terms", self._term_blocks, THREADS, *picture._terms, self._box_pixels, *picture._sums,
+                picture._code, tapes, bands, ends, *self._tables, self._xs, width, self._ys, height,
+                picture._fixed, self._term_scratch, picture._tape_places, image,
+            )  # fmt: skip
+        else:
+            image.fill(0)
+        if picture._regions is not None:
+            self._counters[...] = self._first_counters
+            for name in ("divide_picture", "divide_regions", "draw_regions"):
+                launch(name, self._region_blocks, THREADS, *self._region_arguments, image)

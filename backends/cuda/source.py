@@ -1,0 +1,109 @@
+"""The text of the CUDA kernels for a precision: the op table printed as C, layout constants, and `*.cu`.
+
+It includes nothing and serves NVRTC, nvcc and, with the shim in front of it, g++.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from importlib import resources
+
+from absint.kernels import layout
+from absint.ops.table import OPS, Op
+from absint.ops.translate import c_name, c_prelude, c_source
+from absint.precision import Precision
+
+IEEE = ("--fmad=false", "--prec-div=true", "--prec-sqrt=true", "--ftz=false")
+"""What keeps a compiler for CUDA to IEEE arithmetic, as every other evaluator does."""
+
+OPTIONS = ("-std=c++17", *IEEE)
+"""All options."""
+
+FILES = ("common.cu", "points.cu", "frame.cu", "terms.cu", "regions.cu")
+
+_LAYOUT = (
+    *("TERM", "SUM", "TAPE", "EITHER", "END_EITHER", "END", "DEEPEST_TERM"),
+    *("CODE", "SUM_WORDS", "SUM_NUMBERS", "AT_MOST"),
+    *("UNARY", "BINARY", "LEAST", "GREATEST", "IN_BAND", "ALL_OF", "ANY_OF"),
+)
+"""Constants of `absint.kernels.layout` that kernels use."""
+
+_HEAD = """\
+#ifndef ABSINT_SHIM
+#define DEVICE __device__ static __forceinline__
+#define CALLED __device__ static __forceinline__
+#endif
+"""
+
+_EXACT = """\
+/* CUDA's own for binary32 approximates and corrects; that for binary64 is integer arithmetic, and exact. */
+#define fmodf(a, b) ((float)fmod((double)(a), (double)(b)))
+"""
+
+_INTERVALS = """\
+#define INFINITE (real)absint_from_bits(0x7ff0000000000000LL)
+DEVICE interval anything()
+{
+    interval found = {-INFINITE, INFINITE, 1};
+    return found;
+}
+DEVICE interval point_interval(real value)
+{
+    interval point = {value, value, 0}, nothing = {INFINITE, -INFINITE, 1};
+    return value == value ? point : nothing;
+}
+"""
+
+_DEAR = 25
+"""Operations of this cost are called; the others are part of the interpreter's loop."""
+
+
+@functools.cache
+def kernel_source(precision: Precision) -> str:
+    """Everything that does not depend on a program."""
+    texts = [resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in FILES]
+    numbers = "".join(f"#define {name} {getattr(layout, name)}\n" for name in _LAYOUT)
+    return "\n".join([operations_source(precision), numbers, *texts])
+
+
+@functools.cache
+def operations_source(precision: Precision) -> str:
+    """The operations: a function each, and `value_of` and `bound_of`, which choose one by its number."""
+    single = precision is Precision.F32
+    ops = [op for op in OPS if not op.is_leaf]
+    functions = [*(op.body(precision) for op in ops), *(op.interval(precision) for op in ops)]
+    kind = "real" if single else "wide"
+    return "\n".join(
+        [
+            _HEAD,
+            c_prelude("DEVICE"),
+            _EXACT,
+            f"typedef {'float' if single else 'double'} real;",
+            c_source(functions, precision, "", "DEVICE", "__device__ static const"),
+            f"typedef tuple_{kind}_{kind}_bool interval;",
+            _INTERVALS,
+            _choice("real", "value_of", ops, lambda op: _value_call(op, precision)),
+            _choice("interval", "bound_of", ops, lambda op: _bound_call(op, precision)),
+        ]
+    )
+
+
+def _value_call(op: Op, precision: Precision) -> str:
+    return f"{c_name(op.body(precision))}({', '.join('ab'[: op.arity])})"
+
+
+def _bound_call(op: Op, precision: Precision) -> str:
+    parts = [f"{operand}.v{i}" for operand in "ab"[: op.arity] for i in range(3)]
+    return f"{c_name(op.interval(precision))}({', '.join(parts)})"
+
+
+def _choice(kind: str, name: str, ops: list[Op], call: Callable[[Op], str]) -> str:
+    """A function of the kind that calls one of several by its number; the dear ones through another."""
+    cases: dict[bool, list[str]] = {False: [], True: []}
+    for op in ops:
+        cases[op.cost >= _DEAR].append(f"    case {op.code}: return {call(op)};")
+    parameters = f"(int op, {kind} a, {kind} b)"
+    dear = [f"CALLED {kind} dear_{name}{parameters}", "{", "    switch (op) {", *cases[True], "    }"]
+    cheap = [f"DEVICE {kind} {name}{parameters}", "{", "    switch (op) {", *cases[False], "    }"]
+    return "\n".join([*dear, "    return a;", "}", *cheap, f"    return dear_{name}(op, a, b);", "}", ""])
