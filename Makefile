@@ -6,11 +6,11 @@ VENV = .venv
 BIN = $(VENV)/bin
 MODELS_URL = https://raw.githubusercontent.com/mkeeter/fidget/main/models
 
-.PHONY: help demo test prove lint format bench figures models clean
+.PHONY: help demo test prove gpu-check lint format bench figures models clean
 
 help: ## List the targets (default)
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | \
-	while IFS='|' read -r target text; do printf 'make %-8s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	while IFS='|' read -r target text; do printf 'make %-9s %s\n' "$$target" "$$text"; done
 	@echo 'PYTHON=python3.12 chooses the interpreter of .venv (3.11 to 3.13).'
 
 demo: $(VENV)/.runtime ## Optimise part of a bundled model with a report, render it all to out/tempest.png
@@ -24,6 +24,9 @@ test: $(VENV)/.dev ## Run the tests (ARGS="-k parser": more arguments for pytest
 
 prove: $(VENV)/.dev ## Prove the rewrite rules anew (ARGS="--rules min-left --timeout 300 --jobs 2")
 	$(BIN)/python -m absint.fuzz.prove $(ARGS)
+
+gpu-check: $(VENV)/.runtime ## Compare, fuzz and time everything on a GPU (ARGS="--backend cuda_shim --quick": without)
+	$(BIN)/python -m absint.backends.cuda.check $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, format and types
 	$(BIN)/python -m ruff check .

@@ -19,7 +19,7 @@ from absint.graph import AXES
 from absint.plan import Plan
 from absint.precision import Precision
 from absint.program import Box, Program, Promise
-from absint.registry import find
+from absint.registry import find, names
 from absint.view import View
 
 Ranges = Mapping[str, tuple[Any, Any]]
@@ -64,10 +64,14 @@ class Backend(Protocol):
     """Makes programs executable."""
 
     name: ClassVar[str]
-    rendering: ClassVar[str]
-    """The pipeline that a program goes through before it is drawn."""
     threaded: ClassVar[bool]
     """Whether several threads may work on a picture."""
+    stands_in: ClassVar[bool]
+    """Whether it is only there to test another one where that cannot be used."""
+
+    @property
+    def rendering(self) -> str:
+        """The pipeline that a program goes through before it is drawn."""
 
     def probe(self) -> Availability:
         """Whether it can be used here."""
@@ -88,6 +92,24 @@ class DrawsPlans(Protocol):
 
 
 @runtime_checkable
+class HasMethods(Protocol):
+    """A backend with several ways of drawing. `NAME:METHOD` names one of them."""
+
+    methods: ClassVar[tuple[str, ...]]
+
+    def with_method(self, method: str) -> Backend:
+        """The same backend, drawing in one of these ways."""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A program that can say how it is drawn."""
+
+    def account(self) -> str:
+        """Which way was taken, and why."""
+
+
+@runtime_checkable
 class TakesShortCuts(Protocol):
     """A backend with ways of computing values that it takes only where they pay."""
 
@@ -103,12 +125,28 @@ class Drawing(Protocol):
 
 
 def find_backend(name: str) -> Backend:
-    """The backend of that name. Raises `BackendError` if there is none, or why it cannot be used here."""
+    """The backend of that name, or of `name:method`.
+
+    Raises `BackendError` if there is none, or why it cannot be used here.
+    """
+    name, colon, method = name.partition(":")
     backend: Backend = find("backends", name)()
+    if colon:
+        methods = backend.methods if isinstance(backend, HasMethods) else ()
+        if method not in methods or not isinstance(backend, HasMethods):
+            known = f"its methods: {', '.join(methods)}" if methods else "it has one way of drawing"
+            raise BackendError(f"backend {name!r} has no method {method!r}; {known}")
+        backend = backend.with_method(method)
     availability = backend.probe()
     if not availability.available:
         raise BackendError(f"backend {name!r} is not available: {availability.reason}")
     return backend
+
+
+def usual_backends() -> tuple[str, ...]:
+    """Names of the backends that can be used here, those left out that only stand in for others."""
+    kinds = {name: find("backends", name) for name in names("backends")}
+    return tuple(name for name, kind in kinds.items() if not kind.stands_in and kind().probe().available)
 
 
 def check_gradual_underflow() -> None:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from absint import __version__
 from absint.api import run_pipeline
-from absint.backend import check_view, find_backend
+from absint.backend import Executable, Explains, check_view, find_backend
 from absint.errors import ViewError
 from absint.manager import LEVELS, parse_pipeline
 from absint.ops.table import CONST, OPS, VAR
@@ -135,14 +135,16 @@ class Timing:
     """One contender's times, in seconds. `plain`: on the program as it is. `threads`: None for those of which
     there is no choice.
 
-    `setup`: optimising and compiling. `first`: the first frame, with all that is put off until then.
-    `samples`: the frames after it. `differing`: pixels unlike those of the reference at `-O0`.
+    `account`: how it draws, if it says so. `setup`: optimising and compiling. `first`: the first frame, with
+    all that is put off until then. `samples`: the frames after it. `differing`: pixels unlike those of the
+    reference at `-O0`.
     """
 
     contender: str
     plain: bool
     threads: int | None
     draw: Draw
+    account: str
     setup: float
     first: float
     samples: list[float] = field(default_factory=list)
@@ -259,20 +261,22 @@ def _start(
 ) -> tuple[Timing, Image]:
     """Set a contender up and let it draw its first frame."""
     start = time.perf_counter()
-    draw = _prepare(source, view, precision, contender, plain, threads)
+    executable = _prepare(source, view, precision, contender, plain, threads)
     ready = time.perf_counter()
-    image = draw()
-    return Timing(contender, plain, threads, draw, ready - start, time.perf_counter() - ready), image
+    image = executable.image(view)
+    first = time.perf_counter() - ready
+    account = executable.account() if isinstance(executable, Explains) else ""
+    timing = Timing(contender, plain, threads, lambda: executable.image(view), account, ready - start, first)
+    return timing, image
 
 
 def _prepare(
     source: Program, view: View, precision: Precision, contender: str, plain: bool, threads: int | None
-) -> Draw:
+) -> Baseline | Executable:
     backend = None if contender == BASELINE else find_backend(contender)
     pipeline = "" if plain or backend is None else backend.rendering
     program, _ = run_pipeline(source, passes=pipeline, region=view.box(precision), precision=precision)
-    executable = Baseline(program) if backend is None else backend.compile(program, threads)
-    return lambda: executable.image(view)
+    return Baseline(program) if backend is None else backend.compile(program, threads)
 
 
 def table(results: Sequence[Result], precision: Precision) -> Table:
@@ -294,6 +298,13 @@ def table(results: Sequence[Result], precision: Precision) -> Table:
                 style="bold red" if timing.wrong else None,
             )
     made.caption = "speed-up: over numpy, minimum by minimum; differing: pixels unlike the reference's at -O0"
+    accounts = {
+        f"{result.model}, {timing.label}: {timing.account}": None
+        for result in results
+        for timing in result.timings
+        if timing.account and not timing.plain
+    }
+    made.caption += "".join(f"\n{line}" for line in accounts)
     made.caption_justify = "left"
     return made
 
@@ -314,6 +325,7 @@ def as_json(results: Sequence[Result], precision: Precision) -> dict[str, Any]:
                 "evaluator": timing.contender,
                 "level": 0 if timing.plain else None,
                 "threads": timing.threads,
+                "account": timing.account,
                 "setup_ms": 1e3 * timing.setup,
                 "first_ms": 1e3 * timing.first,
                 "samples_ms": [1e3 * seconds for seconds in timing.samples],

@@ -223,6 +223,9 @@ def _render_arguments(parser: Parser) -> None:
         help="see `absint list backends` (default: numba)",
     )
     parser.add_argument(
+        "--method", metavar="NAME", help="how it draws, for a backend that has several ways; or NAME:METHOD"
+    )
+    parser.add_argument(
         "--threads",
         type=_count,
         metavar="N",
@@ -236,6 +239,10 @@ def _bench_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--backends", type=_words, metavar="NAME,…", help="default: all that are available here"
     )
+    parser.add_argument(
+        "--method", dest="methods", type=_words, metavar="NAME,…", default=[],
+        help="ways of drawing to compare, for backends that have several",
+    )  # fmt: skip
     parser.add_argument(
         "--sizes", type=_sizes, metavar="N,…", default=[512], help="pixels along each side (default: 512)"
     )

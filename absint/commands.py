@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from absint import __version__, api
 from absint.analysis import RewriteBudget
-from absint.backend import find_backend
+from absint.backend import HasMethods, find_backend, usual_backends
 from absint.errors import UsageError
 from absint.imageio import ENCODERS, pgm, write_whole
 from absint.instruments import PrintAfter, VerifyEach
 from absint.manager import LEVELS, Instrument, Step, format_pass, format_pipeline, lowers, parse_pipeline
 from absint.precision import Precision
 from absint.program import Box, Program, describe
-from absint.registry import find, names
+from absint.registry import find
 from absint.terminal import DONE, FOUND, NoteStream, Progress, drawn, note, plain_table, table_text, write_out
 from absint.view import Grid, View
 from absint.vm import write_vm
@@ -137,7 +137,8 @@ def render(arguments: argparse.Namespace) -> int:
         known = " or ".join(ENCODERS)
         raise UsageError(f"-o {output!r}: a picture's name ends in {known}; '-' is standard output")
     _check_targets([output])
-    find_backend(arguments.backend)
+    backend = f"{arguments.backend}:{arguments.method}" if arguments.method else arguments.backend
+    find_backend(backend)
     width, height = arguments.size
     view = View(width, height, arguments.center, arguments.scale, arguments.z, Grid(arguments.grid))
     start = time.perf_counter()
@@ -146,7 +147,7 @@ def render(arguments: argparse.Namespace) -> int:
         image = api.render(
             arguments.model,
             view,
-            backend=arguments.backend,
+            backend=backend,
             precision=arguments.precision,
             threads=arguments.threads,
         )
@@ -167,8 +168,10 @@ def bench(arguments: argparse.Namespace) -> int:
     precision = Precision(arguments.precision or "f32")
     for size in arguments.sizes:
         View.square(size)  # raises for one that is too large, before the work
-    backends = arguments.backends or [
-        name for name in names("backends") if find("backends", name)().probe().available
+    backends = [
+        f"{name}:{method}" if method else name
+        for name in arguments.backends or usual_backends()
+        for method in _methods_of(name, arguments.methods)
     ]
     for backend in backends:
         find_backend(backend)
@@ -190,6 +193,11 @@ def bench(arguments: argparse.Namespace) -> int:
     if wrong:
         note(f"absint: another picture than the reference's at -O0: {', '.join(dict.fromkeys(wrong))}")
     return FOUND if wrong else DONE
+
+
+def _methods_of(backend: str, methods: Sequence[str]) -> Sequence[str]:
+    """Which ways of drawing to time: those that were asked for, if the backend has several."""
+    return methods if methods and isinstance(find("backends", backend)(), HasMethods) else ("",)
 
 
 def fuzz(arguments: argparse.Namespace) -> int:

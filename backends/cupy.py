@@ -12,20 +12,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.backend import Availability, Executable
+from absint.manager import LEVELS
 from absint.program import Program
 
-from .cuda.executable import RENDERING, CudaExecutable
+from .arrays import ArrayExecutable
+from .cuda.executable import METHODS, RENDERING, CudaExecutable
 from .cuda.source import OPTIONS
 
 _HOW = "pip install 'absint[cuda12]' (or 'absint[cuda13]', after the driver's CUDA version)"
 
 
+_ARRAYS = "arrays"
+"""The method that is the reference with CuPy's arrays, one operation at a time: what the others are compared
+with.
+"""
+
+_WARPS = 24
+"""That a multiprocessor holds of kernels that use as many registers as ours do, roughly."""
+
+_CHUNK = 1 << 24
+"""Points at a time for that."""
+
+
 class Cupy:
-    """CuPy's current device."""
+    """CuPy's current device. `method`: one of `methods`."""
 
     name: ClassVar[str] = "cupy"
-    rendering: ClassVar[str] = RENDERING
     threaded: ClassVar[bool] = False
+    stands_in: ClassVar[bool] = False
+    methods: ClassVar[tuple[str, ...]] = (*METHODS, _ARRAYS)
+
+    def __init__(self, method: str = METHODS[0]) -> None:
+        self._method = method
+
+    @property
+    def rendering(self) -> str:
+        """See `Backend.rendering`."""
+        return LEVELS[2] if self._method == _ARRAYS else RENDERING
+
+    def with_method(self, method: str) -> Cupy:
+        """See `HasMethods`."""
+        return Cupy(method)
 
     def probe(self) -> Availability:
         """CuPy must be installed and find a device."""
@@ -41,18 +68,21 @@ class Cupy:
 
     def compile(self, program: Program, threads: int | None = None) -> Executable:
         """See `absint.backends.cuda.executable`."""
-        return CudaExecutable(program, CupyDriver())
+        if self._method == _ARRAYS:
+            import cupy
+
+            return ArrayExecutable(program, cupy, _CHUNK)
+        return CudaExecutable(program, CupyDriver(), self._method)
 
 
 class CupyDriver:
     """The current device."""
 
-    fast = True
-
     def __init__(self) -> None:
         import cupy
 
         self.xp: Any = cupy
+        self.warps = _WARPS * int(cupy.cuda.Device().attributes["MultiProcessorCount"])
 
     def compile(self, source: str) -> CupyModule:
         """The kernels of a text; CuPy keeps them in its own cache folder."""

@@ -22,6 +22,7 @@ class Reference:
     name: ClassVar[str] = "reference"
     rendering: ClassVar[str] = LEVELS[2]
     threaded: ClassVar[bool] = False
+    stands_in: ClassVar[bool] = False
 
     def probe(self) -> Availability:
         """NumPy is always there."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from absint import registry
-from absint.backend import find_backend
+from absint.backend import find_backend, usual_backends
 from absint.errors import UsageError
 from absint.manager import pass_names
 from absint.ops.table import OPS
@@ -50,9 +50,7 @@ def fuzz(arguments: argparse.Namespace) -> int:
 
 def _options(arguments: argparse.Namespace) -> Options:
     """The options of a campaign, checked. Raises `BackendError` and `UsageError`."""
-    backends = arguments.backends or [
-        name for name in registry.names("backends") if registry.find("backends", name)().probe().available
-    ]
+    backends = arguments.backends or usual_backends()
     for name in backends:
         find_backend(name)
     passes = pass_names() if arguments.passes is None else arguments.passes

@@ -27,16 +27,17 @@ from rich.console import Console
 from rich.table import Table
 
 from absint.analysis import Analyses
-from absint.backend import Backend, find_backend
-from absint.graph import Graph, GraphBuilder
+from absint.backend import Backend, HasMethods, find_backend
+from absint.graph import AXES, Graph, GraphBuilder
 from absint.manager import PassManager, parse_pipeline
 from absint.ops.table import OPS, SPICY, Op
 from absint.precision import Precision
 from absint.program import Program, Promise
 from absint.view import View
-from absint.vm import parse_vm
+from absint.vm import parse_vm, write_vm
 
 from .executable import CudaExecutable
+from .source import kernel_source
 
 FRAMES = 30
 """Frames of which the median is taken."""
@@ -87,7 +88,8 @@ def _graph_of(op: Op) -> Graph:
 
 
 def _operands(op: Op, precision: Precision, rng: np.random.Generator) -> list[NDArray[Any]]:
-    special = np.array([0.0, -0.0, *SPICY, *op.spicy]).astype(precision.dtype)
+    with np.errstate(over="ignore"):
+        special = np.array([0.0, -0.0, *SPICY, *op.spicy]).astype(precision.dtype)
     grids = np.meshgrid(*[special] * op.arity, indexing="ij")
     size = precision.dtype.itemsize
     return [
@@ -108,57 +110,87 @@ def models() -> Iterator[tuple[str, Graph]]:
     if folder := os.environ.get("ABSINT_MODELS"):
         texts += [(path.name, path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.vm"))]
     for name, text in texts:
-        yield name.removesuffix(".vm"), parse_vm(text, name)
+        graph = parse_vm(text, name)
+        if set(graph.variables.values()) <= set(AXES):
+            yield name.removesuffix(".vm"), graph
 
 
 def check_pictures(settings: Settings) -> Iterator[Result]:
     """All models in all sizes, both precisions, against the CPU engine; and how long frames take."""
-    expected_by = find_backend("numba" if settings.backend.name != "numba" else "reference")
     for name, graph in models():
-        if not set(graph.variables.values()) <= set("xyz"):
-            continue
         for precision in Precision:
             for size in settings.sizes:
-                view = View.square(size)
-                yield _compare(name, graph, view, precision, settings.backend, expected_by)
+                what = f"{name} {size} {precision.value}"
+                yield _compare(what, graph, View.square(size), precision, settings.backend)
 
 
-def _compare(
-    name: str, graph: Graph, view: View, precision: Precision, backend: Backend, expected_by: Backend
-) -> Result:
+def check_methods(settings: Settings) -> Iterator[Result]:
+    """Every other way of drawing, at the smallest size."""
+    view = View.square(settings.sizes[0])
+    assert isinstance(settings.backend, HasMethods)
+    for name, graph in models():
+        for method in settings.backend.methods[1:]:
+            backend = settings.backend.with_method(method)
+            yield _compare(f"{name}, {method}", graph, view, Precision.F32, backend)
+
+
+def _compare(what: str, graph: Graph, view: View, precision: Precision, backend: Backend) -> Result:
     source = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
-    lowered, _ = PassManager(parse_pipeline(backend.rendering), Analyses()).run(source)
-    expected = expected_by.compile(lowered).image(view)
-    executable = backend.compile(lowered)
-    assert isinstance(executable, CudaExecutable)
+    engine = find_backend("numba")
+    expected = engine.compile(_lowered(source, engine)).image(view)
+    executable = backend.compile(_lowered(source, backend))
     start = time.perf_counter()
     got = executable.image(view)
     first = time.perf_counter() - start
-    frames = [executable.frame_seconds(view) for _ in range(FRAMES)]
-    median = statistics.median(frames)
     wrong = int((got != expected).sum())
-    figure = (
-        f"{wrong} pixels differ, " * bool(wrong) + f"frame {median * 1e6:.1f} us, first {first * 1e3:.1f} ms"
-    )
-    numbers = {"wrong": wrong, "frame_s": median, "first_s": first, "least_s": min(frames)}
-    return Result(f"{name} {view.width} {precision.value}", not wrong, figure, numbers)
+    numbers: dict[str, Any] = {"wrong": wrong, "first_s": first}
+    figure = f"{wrong} pixels differ, " * bool(wrong) + f"first {first * 1e3:.1f} ms"
+    if isinstance(executable, CudaExecutable):
+        frames = [executable.frame_seconds(view) for _ in range(FRAMES)]
+        median = statistics.median(frames)
+        figure += f", frame {median * 1e6:.1f} us; {executable.account()}"
+        numbers |= {"frame_s": median, "least_s": min(frames)}
+    return Result(what, not wrong, figure, numbers)
+
+
+def _lowered(source: Program, backend: Backend) -> Program:
+    """The program as a backend draws it."""
+    return PassManager(parse_pipeline(backend.rendering), Analyses()).run(source)[0]
+
+
+def check_compiling(settings: Settings) -> Iterator[Result]:
+    """How long the kernels take to compile: a text that no cache knows, and the same again."""
+    for precision in Precision:
+        executable = settings.backend.compile(Program(_graph_of(OPS[-1]), precision))
+        assert isinstance(executable, CudaExecutable)
+        driver, place = executable.driver, executable.driver.xp.zeros(8, np.int64)
+        text = f"{kernel_source(precision)}\n// {time.time_ns()}\n"
+        seconds = []
+        for _ in range(2):
+            start = time.perf_counter()
+            driver.compile(text).launch("tabulate", 1, 32, place, 0, 0, place, 0, 0, place, place)
+            driver.download(place)
+            seconds.append(time.perf_counter() - start)
+        figure = f"{seconds[0] * 1e3:.0f} ms, again {seconds[1] * 1e3:.2f} ms"
+        yield Result(f"compiling, {precision.value}", None, figure, {"seconds": seconds})
 
 
 def check_setup(settings: Settings) -> Iterator[Result]:
     """From the text of a model to its first picture, kernels being compiled already."""
+    view = View.square(1024)
     for name, graph in models():
+        text = write_vm(graph, [])
         start = time.perf_counter()
-        view = View.square(1024)
-        source = Program(graph).restricted(view.box(Precision.F32), Precision.F32, Promise.SIGN)
-        lowered, _ = PassManager(parse_pipeline(settings.backend.rendering), Analyses()).run(source)
-        settings.backend.compile(lowered).image(view)
+        box = view.box(Precision.F32)
+        source = Program(parse_vm(text, name)).restricted(box, Precision.F32, Promise.SIGN)
+        settings.backend.compile(_lowered(source, settings.backend)).image(view)
         seconds = time.perf_counter() - start
         yield Result(f"set-up of {name}", None, f"{seconds * 1e3:.1f} ms", {"seconds": seconds})
 
 
 def check_values(settings: Settings) -> Iterator[Result]:
-    """Values at many points of the first model, on the device and on the CPU."""
-    name, graph = next(models())
+    """Values at many points of the largest model, on the device and on the CPU."""
+    name, graph = max(models(), key=lambda model: len(model[1]))
     program = Program(graph, Precision.F32)
     rng = np.random.default_rng(1)
     points = [rng.uniform(-1, 1, settings.points).astype(np.float32) for _ in range(2)]
@@ -212,8 +244,7 @@ def small_run() -> None:
     for precision in Precision:
         box = view.box(precision)
         source = Program(graph).restricted(box, precision, Promise.SIGN)
-        lowered, _ = PassManager(parse_pipeline(backend.rendering), Analyses()).run(source)
-        for program in (lowered, source):
+        for program in (_lowered(source, backend), source):
             backend.compile(program).image(view)
         executable = backend.compile(Program(graph, precision))
         executable.values(np.linspace(-1, 1, 1000), 0.5)
@@ -223,6 +254,8 @@ def small_run() -> None:
 CHECKS = {
     "operations": check_operations,
     "pictures": check_pictures,
+    "methods": check_methods,
+    "compiling": check_compiling,
     "setup": check_setup,
     "values": check_values,
     "memory": check_memory,

@@ -24,8 +24,8 @@ class Driver(Protocol):
 
     xp: Any
     """NumPy, or CuPy: the module of arrays in the device's memory."""
-    fast: bool
-    """Whether many threads cost no more than few."""
+    warps: int
+    """How many warps there may be at once: more of them wait."""
 
     def compile(self, source: str) -> Module:
         """The kernels of a text, cached."""
@@ -45,8 +45,7 @@ class Driver(Protocol):
 
 def grid(driver: Driver, items: int, threads: int) -> int:
     """How many blocks of so many threads to use for a number of items, one to a thread."""
-    most = 4096 if driver.fast else 4
-    return max(1, min(-(-items // threads), most))
+    return max(1, min(-(-items // threads), driver.warps))
 
 
 def address(array: Any) -> int:

@@ -5,7 +5,8 @@ The plan is the CPU engine's; what is in it as places in scratch memory becomes 
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -72,50 +73,58 @@ class CudaExecutable:
         return _DeviceTape(self.program, self.driver)
 
     def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> Any:
-        """See `Executable.values`. The result is on the device if one of the points is given there."""
+        """See `Executable.values`. The result is on the device if one of the points is given there.
+
+        Raises `BackendError` if it has too little memory.
+        """
         check_values_promised(self.program)
-        driver, xp, dtype = self.driver, self.driver.xp, self.program.precision.dtype
-        tape = self._tape
-        given = {"x": x, "y": y, "z": z, **variables}
-        points, shape = points_given(self.program, tape.tape.variables, given, xp)
-        count = math.prod(shape)
-        results = xp.empty(shape, dtype)
-        if count:
-            columns = [_column(points[name], shape, xp) for name in tape.tape.variables]
-            steps = xp.asarray(np.array([int(column.size > 1) for column in columns] or [0], np.int64))
-            blocks = self._blocks(count, tape.registers * dtype.itemsize)
-            size = tape.registers * THREADS * dtype.itemsize
-            shared = size if size <= _SHARED else 0
-            scratch = xp.empty(1 if shared else blocks * tape.registers * THREADS, dtype)
-            self._module.launch(
-                "values", blocks, THREADS, *tape.arguments, pointers(driver, columns), steps,
-                len(columns), count, tape.tape.root, scratch, int(shared > 0), results, shared=shared,
-            )  # fmt: skip
+        xp, given = self.driver.xp, {"x": x, "y": y, "z": z, **variables}
+        with _memory_for("these points"):
+            points, shape = points_given(self.program, self._tape.tape.variables, given, xp)
+            results = xp.empty(shape, self.program.precision.dtype)
+            if results.size:
+                self._compute_values(points, results)
         on_device = xp is not np and any(isinstance(value, xp.ndarray) for value in given.values())
-        return results if on_device else driver.download(results)
+        return results if on_device else self.driver.download(results)
+
+    def _compute_values(self, points: dict[str, Any], results: Any) -> None:
+        driver, xp, tape = self.driver, self.driver.xp, self._tape
+        columns = [_column(points[name], results.shape, xp) for name in tape.tape.variables]
+        steps = xp.asarray(np.array([int(column.size > 1) for column in columns] or [0], np.int64))
+        room = tape.registers * results.dtype.itemsize
+        blocks = self._blocks(results.size, room)
+        shared = room * THREADS if room * THREADS <= _SHARED else 0
+        scratch = xp.empty(1 if shared else blocks * tape.registers * THREADS, results.dtype)
+        self._module.launch(
+            "values", blocks, THREADS, *tape.arguments, pointers(driver, columns), steps, len(columns),
+            results.size, tape.tape.root, scratch, int(shared > 0), results, shared=shared,
+        )  # fmt: skip
 
     def bounds(self, boxes: Ranges) -> Interval:
-        """See `Executable.bounds`."""
+        """See `Executable.bounds`. Raises `BackendError` if the device has too little memory."""
         check_values_promised(self.program)
-        driver, xp, dtype = self.driver, self.driver.xp, self.program.precision.dtype
-        tape = self._tape
-        ends, shape = boxes_given(self.program, boxes, xp)
-        count = math.prod(shape)
-        lowers, uppers, nans = xp.empty(shape, dtype), xp.empty(shape, dtype), xp.empty(shape, np.uint8)
-        if count:
-            sides: list[list[Any]] = [[], []]
-            for name in tape.tape.variables:
-                for side, end in zip(sides, ends.get(name, (None, None)), strict=True):
-                    side.append(None if end is None else _whole(end, shape, xp))
-            blocks = self._blocks(count, 3 * tape.registers * dtype.itemsize)
-            scratch = xp.empty(3 * blocks * tape.registers * THREADS, dtype)
-            self._module.launch(
-                "bounds", blocks, THREADS, *tape.arguments, pointers(driver, sides[0]),
-                pointers(driver, sides[1]), len(tape.tape.variables), count, tape.tape.root, scratch,
-                tape.registers, lowers, uppers, nans,
-            )  # fmt: skip
-        found = [driver.download(array) for array in (lowers, uppers, nans)]
-        return Interval(found[0], found[1], found[2].astype(bool))
+        xp, dtype = self.driver.xp, self.program.precision.dtype
+        with _memory_for("these boxes"):
+            ends, shape = boxes_given(self.program, boxes, xp)
+            found = xp.empty(shape, dtype), xp.empty(shape, dtype), xp.empty(shape, np.uint8)
+            if found[0].size:
+                self._compute_bounds(ends, *found)
+        lower, upper, nan = map(self.driver.download, found)
+        return Interval(lower, upper, nan.astype(bool))
+
+    def _compute_bounds(self, ends: dict[str, tuple[Any, Any]], lower: Any, upper: Any, nan: Any) -> None:
+        driver, xp, tape = self.driver, self.driver.xp, self._tape
+        sides: list[list[Any]] = [[], []]
+        for name in tape.tape.variables:
+            for side, end in zip(sides, ends.get(name, (None, None)), strict=True):
+                side.append(None if end is None else _whole(end, lower.shape, xp))
+        blocks = self._blocks(lower.size, 3 * tape.registers * lower.dtype.itemsize)
+        scratch = xp.empty(3 * blocks * tape.registers * THREADS, lower.dtype)
+        self._module.launch(
+            "bounds", blocks, THREADS, *tape.arguments, pointers(driver, sides[0]),
+            pointers(driver, sides[1]), len(tape.tape.variables), lower.size, tape.tape.root, scratch,
+            tape.registers, lower, upper, nan,
+        )  # fmt: skip
 
     def _blocks(self, count: int, bytes_each: int) -> int:
         """How many blocks fit the work and the memory."""
@@ -141,19 +150,29 @@ class CudaExecutable:
             image[part] = self.driver.download(self._drawn(view, part))
         return image
 
+    def account(self) -> str:
+        """See `Explains`."""
+        return f"{self.method}: {self._picture.account()}"
+
     def frame_seconds(self, view: View) -> float:
         """How long the device draws at a picture that was drawn before."""
         return self.driver.seconds(lambda: self._drawn(view))
 
     def _drawn(self, view: View, rows: slice | None = None) -> Any:
         """The picture in the device's memory, or some rows of it."""
-        try:
+        with _memory_for(f"{view.width}x{view.height} pixels"):
             return self._picture.draw(view, rows)
-        except Exception as error:
-            if "OutOfMemory" not in type(error).__name__:  # CuPy's, which is not imported here
-                raise
-            size = f"{view.width}x{view.height}"
-            raise BackendError(f"the device has too little memory for {size} pixels: {error}") from error
+
+
+@contextmanager
+def _memory_for(what: str) -> Iterator[None]:
+    """Turns the exception of a full device into a `BackendError`."""
+    try:
+        yield
+    except Exception as error:
+        if "OutOfMemory" not in type(error).__name__:  # CuPy's, which is not imported here
+            raise
+        raise BackendError(f"the device has too little memory for {what}: {error}") from error
 
 
 class _DeviceTape:

@@ -87,7 +87,12 @@ class GeneratedPicture:
     def __init__(self, program: Program, driver: Driver) -> None:
         self._driver = driver
         self._precision = program.precision
+        self._operations = as_predicate(program).graph.operation_count
         self._module = driver.compile(picture_source(program))
+
+    def account(self) -> str:
+        """What is drawn."""
+        return f"{self._operations} operations for every pixel, in straight-line code"
 
     def draw(self, view: View, rows: slice | None = None) -> Any:
         """uint8[rows, width] in the device's memory; of all rows if none are named."""

@@ -33,9 +33,11 @@ _NO_OPERAND = -1 << 30
 _LARGE = 128
 _SMALL_COLUMNS, _SMALL_ROWS = 32, 16
 _COUNTERS = 5
+_NO_ROOM = 4
 _REGION_INTS = 5
-_MOST_STEPS = 1 << 22
-"""Steps of all specialised programs together: 64 MB."""
+_STEP_BYTES = 16
+_FIRST_ROOM = 1 << 22
+"""Steps of all specialised programs together, 64 MB; more once that was too little."""
 
 
 class _Places:
@@ -104,6 +106,7 @@ class Picture:
         self._code = upload(self._instructions)
         self._regions = None if plan.regions is None else _Regions(self, plan.regions, fixed)
         self._frame: tuple[View, _Frame] | None = None
+        self._room = _FIRST_ROOM
 
     def _upload(self, array: NDArray[Any]) -> Any:
         """A copy in the device's memory; of an empty array a little something, to point at."""
@@ -123,17 +126,31 @@ class Picture:
         made[:, 3] = _NO_OPERAND
         made[binary, 3] = places(raw[binary, 4].tolist())
 
+    def account(self) -> str:
+        """What is drawn how."""
+        terms, regions = len(self._plan.starts), self._regions
+        parts = [f"{terms} small terms in tiles"] * bool(terms)
+        if regions is not None:
+            left = "what is not made of small terms, " if terms else ""
+            parts.append(f"{left}{regions.count} operations, in specialised regions")
+        return "; ".join(parts) or "nothing"
+
     def draw(self, view: View, rows: slice | None = None) -> Any:
         """uint8[rows, width] in the device's memory, good until the next one; all rows if none are named."""
         known = self._frame
-        if known is None or rows is not None or (known[0] is not view and known[0] != view):
-            self._frame = None  # its memory may be needed
+        if known is not None and rows is None and (known[0] is view or known[0] == view):
+            return known[1].draw()
+        self._frame = None  # its memory may be needed
+        while True:
             frame = _Frame(self, view, rows or slice(None))
-            if rows is None:
-                self._frame = view, frame
-        else:
-            frame = known[1]
-        return frame.draw()
+            image = frame.draw()
+            room = self._room
+            if frame.had_room or 2 * room * _STEP_BYTES > self._driver.memory():
+                break
+            self._room = 4 * room
+        if rows is None:
+            self._frame = view, frame
+        return image
 
 
 class _Axis:
@@ -175,9 +192,9 @@ class _Regions:
         self._source = steps, program.items
         self.ends = upload(program.ends.astype(picture._real))
 
-    def arenas(self, driver: Driver, regions: int) -> tuple[Any, int, Any, int]:
-        """Room for the programs of so many regions, behind the whole one: steps and items."""
-        rooms = [len(array) + min(_MOST_STEPS, max(1 << 12, len(array) * regions)) for array in self._source]
+    def arenas(self, driver: Driver, regions: int, most: int) -> tuple[Any, int, Any, int]:
+        """Room for the programs of so many regions, behind the whole one: steps and items, `most` of each."""
+        rooms = [len(array) + min(most, len(array) * regions) for array in self._source]
         xp = driver.xp
         made = xp.empty((rooms[0], 4), np.int32), xp.empty(rooms[1], np.int32)
         for arena, array in zip(made, self._source, strict=True):
@@ -244,9 +261,9 @@ class _Frame:
         large = -(-width // _LARGE) * -(-height // _LARGE)
         small = -(-width // _SMALL_COLUMNS) * -(-height // _SMALL_ROWS)
         warp_bytes = regions.count * _WARP * (2 * picture._real.itemsize + 5)
-        warps = max(4, min(8 * grid(driver, small, 1), driver.memory() // warp_bytes)) // 4 * 4
+        warps = max(4, min(small, driver.warps, driver.memory() // warp_bytes) // 4 * 4)
         self._region_blocks = warps // 4
-        steps, step_room, items, item_room = regions.arenas(driver, large + small)
+        steps, step_room, items, item_room = regions.arenas(driver, large + small, picture._room)
         self._counters = xp.zeros(_COUNTERS, np.int32)
         self._first_counters = xp.asarray(np.array([regions.count, regions.item_count, 0, 0, 0], np.int32))
         self._region_arguments = (
@@ -262,6 +279,13 @@ class _Frame:
             self._again = self._picture._driver.recorded(self._launch)
         self._again()
         return self._image
+
+    @property
+    def had_room(self) -> bool:
+        """Whether every region that could have a shorter program got one."""
+        if self._picture._regions is None:
+            return True
+        return not int(self._picture._driver.download(self._counters)[_NO_ROOM])
 
     def _launch(self) -> None:
         """All kernels of a frame."""

@@ -11,16 +11,25 @@ from typing import ClassVar
 from absint.backend import Availability, Executable
 from absint.program import Program
 
-from ..cuda.executable import RENDERING, CudaExecutable
+from ..cuda.executable import METHODS, RENDERING, CudaExecutable
 from .driver import ShimDriver, compiler
 
 
 class CudaShim:
-    """What `cupy` does, on fibers in place of a GPU's threads."""
+    """What `cupy` does, on fibers in place of a GPU's threads. `method`: one of `methods`."""
 
     name: ClassVar[str] = "cuda_shim"
     rendering: ClassVar[str] = RENDERING
     threaded: ClassVar[bool] = False
+    stands_in: ClassVar[bool] = True
+    methods: ClassVar[tuple[str, ...]] = METHODS
+
+    def __init__(self, method: str = METHODS[0]) -> None:
+        self._method = method
+
+    def with_method(self, method: str) -> CudaShim:
+        """See `HasMethods`."""
+        return CudaShim(method)
 
     def probe(self) -> Availability:
         """A C++ compiler makes the kernels."""
@@ -30,4 +39,4 @@ class CudaShim:
 
     def compile(self, program: Program, threads: int | None = None) -> Executable:
         """See `absint.backends.cuda.executable`."""
-        return CudaExecutable(program, ShimDriver())
+        return CudaExecutable(program, ShimDriver(), self._method)

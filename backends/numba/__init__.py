@@ -31,6 +31,7 @@ class Numba:
     rendering: ClassVar[str] = "cse,predicates,flatten,bands,contract"
     """The lowering alone: what the passes before it find in the source, it finds in the thresholds."""
     threaded: ClassVar[bool] = True
+    stands_in: ClassVar[bool] = False
 
     def __init__(self, cells: bool | None = None) -> None:
         self._cells = cells

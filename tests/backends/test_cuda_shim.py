@@ -112,16 +112,21 @@ def test_a_frame_drawn_again_and_another_one() -> None:
         assert np.array_equal(executable.image(view), engine.image(view))
 
 
-def test_without_room_for_specialised_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regions then keep the longer program."""
+@pytest.mark.parametrize("memory", [1 << 28, 1 << 18])
+def test_with_little_room_for_specialised_programs(memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made larger; where it cannot be, regions keep the longer program."""
     view = View.square(150)
     (path, *_) = model_paths()
     program = lowered(model(path), view, Precision.F32)
     expected = find_backend("numba").compile(program).image(view)
-    for room in (0, 50, 1000):
-        monkeypatch.setattr(pictures, "_MOST_STEPS", room)
-        got = CudaExecutable(program, ShimDriver(), "regions").image(view)
-        assert np.array_equal(got, expected)
+    monkeypatch.setattr(ShimDriver, "memory", lambda _: memory)
+    for room in (1, 50, 1000):
+        monkeypatch.setattr(pictures, "_FIRST_ROOM", room)
+        executable = CudaExecutable(program, ShimDriver(), "regions")
+        assert np.array_equal(executable.image(view), expected)
+        picture = executable._picture
+        assert isinstance(picture, pictures.Picture)
+        assert picture._room > room
 
 
 def test_large_pictures_are_drawn_in_strips(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,7 +207,7 @@ class CupyWithKernels:
         return getattr(FAKE, name)
 
     def Device(self) -> Any:  # CuPy's name
-        return SimpleNamespace(id=0)
+        return SimpleNamespace(id=0, attributes={"MultiProcessorCount": 1})
 
     def get_current_stream(self) -> None:
         return None
