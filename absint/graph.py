@@ -115,6 +115,26 @@ class Graph:
         real = self.op < FIRST_PREDICATE
         return int(np.count_nonzero(real & (self.op != CONST.code) & (self.op != VAR.code)))
 
+    @cached_property
+    def live(self) -> NDArray[np.bool_]:
+        """bool[n]: whether the root depends on each node. Read-only."""
+        live = [False] * len(self)
+        live[self.root] = True
+        rows, lowered = self.rows, self.logic is not None
+        for node in range(self.root, -1, -1):
+            if live[node]:
+                code, a, b = rows[node]
+                if a >= 0:
+                    live[a] = True
+                if b >= 0:
+                    live[b] = True
+                if lowered and code >= FIRST_PREDICATE:
+                    for operand in self.operands(node):
+                        live[operand] = True
+        found = np.array(live)
+        found.flags.writeable = False
+        return found
+
     def operands(self, node: int) -> tuple[int, ...]:
         """The operands of a node."""
         code, a, b = self.rows[node]
@@ -352,18 +372,5 @@ class GraphBuilder:
 
 
 def reachable(graph: Graph) -> NDArray[np.bool_]:
-    """bool[n]: whether the root depends on each node."""
-    live = [False] * len(graph)
-    live[graph.root] = True
-    rows, lowered = graph.rows, graph.logic is not None
-    for node in range(graph.root, -1, -1):
-        if live[node]:
-            code, a, b = rows[node]
-            if a >= 0:
-                live[a] = True
-            if b >= 0:
-                live[b] = True
-            if lowered and code >= FIRST_PREDICATE:
-                for operand in graph.operands(node):
-                    live[operand] = True
-    return np.array(live)
+    """bool[n]: whether the root depends on each node. Read-only."""
+    return graph.live

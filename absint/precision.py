@@ -27,6 +27,8 @@ class Precision(Enum):
         self.tiny = float(info.smallest_subnormal)
         """The smallest positive float, a subnormal."""
 
+    __hash__ = object.__hash__  # members are compared by identity; that of enumerations hashes their names
+
     def round(self, value: float) -> float:
         """Round a binary64 value to this precision; the result is again held in binary64."""
         if self is Precision.F64:
