@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from absint import loaded  # noqa: F401  # first: it notes the time
 
 if TYPE_CHECKING:
-    from absint import shapes
+    from absint import shapes, study
     from absint.api import evaluate, load, optimize, render
     from absint.errors import AbsintError
     from absint.expr import (
@@ -61,7 +61,7 @@ __all__ = [
     "Y", "Z", "absolute", "acos", "asin", "atan", "atan2", "ceil", "compare", "const", "cos", "evaluate",
     "exp", "floor", "ln", "load", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "mod",
     "optimize", "parse_vm", "read_vm", "recip", "render", "round_", "shapes", "sin", "sqrt", "square",
-    "tan", "var", "write_vm",
+    "study", "tan", "var", "write_vm",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -81,8 +81,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'absint' has no attribute {name!r}")
-    if name == "shapes":
-        return importlib.import_module("absint.shapes")
+    if name in ("shapes", "study"):
+        return importlib.import_module(f"absint.{name}")
     home = next((module for module, held in _HOME.items() if name in held), "expr")
     value = getattr(importlib.import_module(f"absint.{home}"), name)
     globals()[name] = value

@@ -81,6 +81,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "absint.lowering_facts",
         "absint.report",
         "absint.report_tables",
+        "absint.study",
     ),
 }
 FACE = "absint"  # absint/__init__.py stands on the top floor

@@ -1,0 +1,190 @@
+"""Measurements for notebooks: what each pass, domain and tile size does to a model, as arrays and dicts.
+
+Everything is deterministic but the times. Arrays over tiles have the rows of a picture: the first is at the
+top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.analysis import DEFAULT_DOMAINS, Analyses
+from absint.api import Model, load, run_pipeline
+from absint.errors import DomainError
+from absint.graph import AXES
+from absint.interpret import interpret_concrete
+from absint.manager import format_pass
+from absint.ops.table import MAX, MIN
+from absint.passes.bounds import bounds_of
+from absint.precision import Precision, as_precision
+from absint.program import Box, Program
+from absint.regions import measure_regions
+
+
+def stages(
+    model: Model, *, passes: str | None = None, level: int = 2, domains: Sequence[str] = DEFAULT_DOMAINS,
+    region: Box | None = None, precision: Precision | str | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What each pass of a pipeline did.
+
+    For each: its `pass` as text, `operations` and `nodes` after it, `removed` operations, how often it used
+    which rule (`rewrites`), and its `seconds`, analyses included that it was the first to ask for. The first
+    entry is the source, without a pass.
+    """
+    source = load(model)
+    _, steps = run_pipeline(
+        source, passes=passes, level=level, domains=domains, region=region, precision=precision
+    )
+    start = source.graph if not steps else steps[0].before.graph
+    rows: list[dict[str, Any]] = [
+        {
+            "pass": "", "operations": start.operation_count, "nodes": len(start), "removed": 0,
+            "rewrites": {}, "seconds": 0.0,
+        }
+    ]  # fmt: skip
+    for step in steps:
+        before, after = step.before.graph, step.after.graph
+        rewrites: dict[str, int] = {}
+        for rewrite, count in step.rewrites.most_common():
+            rewrites[rewrite.rule] = rewrites.get(rewrite.rule, 0) + count
+        rows.append(
+            {
+                "pass": format_pass(step.pass_),
+                "operations": after.operation_count,
+                "nodes": len(after),
+                "removed": before.operation_count - after.operation_count,
+                "rewrites": rewrites,
+                "seconds": step.seconds,
+            }
+        )
+    return rows
+
+
+def tiles(
+    model: Model, count: int = 64, *, passes: str = "", domains: Sequence[str] = DEFAULT_DOMAINS,
+    region: Box | None = None, precision: Precision | str | None = None,
+) -> dict[str, NDArray[Any]]:  # fmt: skip
+    """What is left of a model on `count` by `count` tiles of a region, after some passes.
+
+    `undecided` bool[count, count]: where the tile is neither all inside nor all outside. `operations` and
+    `for_sign` int32[count, count]: how many are left there with the value demanded, or `f < 0` alone; 0 where
+    that is decided. Passes run on the whole region. Raises `UsageError` for a pipeline that lowers.
+    """
+    program, _ = run_pipeline(load(model), passes=passes, domains=domains, region=region, precision=precision)
+    found = measure_regions(program, (count, count, 1), domains)
+    layers = {
+        "undecided": found.undecided,
+        "operations": found.operations,
+        "for_sign": found.operations_for_sign,
+    }
+    return {name: np.ascontiguousarray(layer[0, ::-1]) for name, layer in layers.items()}
+
+
+def heatmap(model: Model, count: int = 64, **options: Any) -> NDArray[np.uint8]:
+    """uint8[count, count]: the operations left on each tile for `f < 0`, 255 where most are; see `tiles`."""
+    left = tiles(model, count, **options)["for_sign"]
+    return (left * (255.0 / max(1, int(left.max())))).round().astype(np.uint8)
+
+
+def precision_of(
+    model: Model, domains: Sequence[Sequence[str]] = (("interval",), ("interval", "affine")), *,
+    region: Box | None = None, precision: Precision | str | None = None,
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """How precise domains are on a region, by their names joined with commas.
+
+    For each: the `width` of the root's bounds, the `mean_width` of all nodes with finite bounds in every one
+    of the domains, the share of nodes that are `bounded` and of those that `may_be_nan`.
+    """
+    program, _ = run_pipeline(load(model), passes="", region=region, precision=precision)
+    ends = {
+        ",".join(names): np.array(bounds_of(program, Analyses(names)).bounds, np.float64) for names in domains
+    }
+    with np.errstate(invalid="ignore"):
+        widths = {names: bounds[:, 1] - bounds[:, 0] for names, bounds in ends.items()}
+    finite = np.logical_and.reduce([np.isfinite(width) for width in widths.values()])
+    return {
+        names: {
+            "width": float(width[-1]),
+            "mean_width": float(width[finite].mean()) if finite.any() else 0.0,
+            "bounded": float(np.isfinite(width).mean()),
+            "may_be_nan": float(ends[names][:, 2].mean()),
+        }
+        for names, width in widths.items()
+    }
+
+
+def explain(
+    model: Model, x: float, y: float, z: float = 0.0, *, region: Box | None = None,
+    domains: Sequence[str] = DEFAULT_DOMAINS, precision: Precision | str | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The instructions that decide a pixel, in the order of the program; the last one is the root.
+
+    Of a min or max only the arm that it is there counts. Each has its `name`, `line`, `op`, the names of its
+    `operands`, its `value` at the point, and what is known of it on the region: `lower`, `upper`, `may_nan`.
+    `winner`: which operand a min or max is, 0 or 1, else None. Raises `DomainError` for a point outside the
+    region, or a model of other variables than x, y and z.
+    """
+    source = load(model)
+    real = source.precision if precision is None else as_precision(precision)
+    program, _ = run_pipeline(source, passes="", region=region, precision=real)
+    point = {name: real.round(value) for name, value in zip(AXES, (x, y, z), strict=True)}
+    _check_point(program, point)
+    graph = program.graph
+    values = interpret_concrete(graph, real, {name: real.real(value) for name, value in point.items()})
+    winners = {
+        node: _first_or_second(code, values[a], values[b])
+        for node, (code, a, b) in enumerate(graph.rows)
+        if code in (MIN.code, MAX.code)
+    }
+    facts = bounds_of(program, Analyses(domains)).bounds
+    rows = []
+    for node in _deciding(program, winners):
+        operands, bounds = graph.operands(node), facts[node]
+        rows.append(
+            {
+                "name": graph.names[node] or f"_{node}",
+                "line": graph.line_list[node] or None,
+                "op": graph.record(node).name,
+                "operands": [graph.names[operand] or f"_{operand}" for operand in operands],
+                "value": float(values[node]),
+                "lower": bounds.lower,
+                "upper": bounds.upper,
+                "may_nan": bounds.may_nan,
+                "winner": winners.get(node),
+            }
+        )
+    return rows
+
+
+def _check_point(program: Program, point: dict[str, float]) -> None:
+    """Raises `DomainError` for a point at which the program has no value."""
+    if surplus := sorted(set(program.graph.variables.values()) - set(AXES)):
+        raise DomainError(f"a pixel has no position for the variable {surplus[0]!r}, only for x, y and z")
+    for name, value in point.items():
+        lower, upper = program.box.bounds.get(name, (-np.inf, np.inf))
+        if not lower <= value <= upper:
+            raise DomainError(f"{name} = {value!r} is outside of the region, {lower!r} to {upper!r}")
+
+
+def _first_or_second(code: int, first: Any, second: Any) -> int:
+    """Which operand a min or max is, 0 or 1: NaN wins, and a tie gives the second."""
+    beyond = first < second if code == MIN.code else first > second
+    return 0 if beyond or first != first else 1
+
+
+def _deciding(program: Program, winners: dict[int, int]) -> list[int]:
+    """The nodes that the root's value comes from."""
+    graph = program.graph
+    needed, stack = set[int](), [graph.root]
+    while stack:
+        node = stack.pop()
+        if node in needed:
+            continue
+        needed.add(node)
+        operands = graph.operands(node)
+        stack += operands if node not in winners else operands[winners[node] : winners[node] + 1]
+    return sorted(needed)

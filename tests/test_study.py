@@ -1,0 +1,151 @@
+"""The measurements for notebooks agree with what they measure."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from absint import Box, Program, View, optimize, parse_vm, render, study
+from absint.errors import DomainError, UsageError
+from absint.expr import X, Y, maximum, minimum, sqrt, var
+from absint.interpret import interpret_concrete
+from absint.precision import Precision
+
+MODELS = ("gear", "bracket", "tempest")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_stages_add_up(model: str) -> None:
+    rows = study.stages(model, level=2)
+    assert [row["pass"] for row in rows][1:] == optimize_passes(2)
+    for before, after in itertools.pairwise(rows):
+        assert before["operations"] - after["removed"] == after["operations"]
+        assert after["seconds"] > 0
+    assert rows[0]["operations"] == optimize(model, level=0).graph.operation_count
+    assert rows[-1]["operations"] == optimize(model, level=2).graph.operation_count
+    assert any(row["rewrites"] for row in rows)
+
+
+def optimize_passes(level: int) -> list[str]:
+    from absint.manager import LEVELS
+
+    return LEVELS[level].split(",")
+
+
+def test_stages_of_no_pass() -> None:
+    (row,) = study.stages("gear", passes="")
+    assert row["pass"] == ""
+    assert row["removed"] == 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_decided_tiles_are_of_one_colour(model: str) -> None:
+    """Tiles of the default region, drawn with samples inside of them, the first row at the top."""
+    count, each = 16, 8
+    found = study.tiles(model, count)
+    image = render(model, View.square(count * each, scale=1 - 1 / (count * each))) > 0
+    parts = image.reshape(count, each, count, each)
+    mixed = parts.any(axis=(1, 3)) & ~parts.all(axis=(1, 3))
+    assert mixed.any()
+    assert (found["undecided"] | ~mixed).all()
+    assert not found["undecided"].all()
+    for name in ("operations", "for_sign"):
+        assert ((found[name] > 0) <= found["undecided"]).all()
+        assert found[name].shape == (count, count)
+    assert (found["for_sign"] <= found["operations"]).all()
+
+
+def test_a_heat_map_is_brightest_where_most_is_left() -> None:
+    left = study.tiles("gear", 32)["for_sign"]
+    picture = study.heatmap("gear", 32)
+    assert picture.dtype == np.uint8
+    assert picture.max() == 255
+    assert (np.argsort(picture.ravel(), kind="stable")[-1:] == np.flatnonzero(left == left.max())[-1:]).all()
+    assert ((picture == 0) == (left * 510 < left.max())).all()
+
+
+def test_nothing_left_is_black() -> None:
+    assert not study.heatmap(X * 0.0 + 1.0, 8).any()
+
+
+def test_passes_before_tiles() -> None:
+    """What is gone on the whole region is not left anywhere."""
+    plain = study.tiles("gear", 8)["for_sign"]
+    after = study.tiles("gear", 8, passes="fold,simplify,cse,signdemand,minmax,dce")["for_sign"]
+    assert after.sum() <= plain.sum()
+    with pytest.raises(UsageError, match="real program"):
+        study.tiles("gear", 8, passes="predicates")
+
+
+def test_the_affine_domain_is_never_less_precise() -> None:
+    rotated = (X + Y) * (X + Y) - (X - Y) * (X + Y)
+    for model in (*MODELS, rotated):
+        found = study.precision_of(model, region=Box.of(x=(0.2, 0.3), y=(0.1, 0.2), z=(0.0, 0.0)))
+        interval, affine = found["interval"], found["interval,affine"]
+        assert affine["width"] <= interval["width"]
+        assert affine["mean_width"] <= interval["mean_width"]
+        assert affine["bounded"] >= interval["bounded"]
+    assert affine["width"] < interval["width"]
+
+
+def test_a_pixel_explained() -> None:
+    source = parse_vm(
+        "x var-x\ny var-y\na square x\nb square y\nr add a b\nd sqrt r\nk const 0.5\n"
+        "disc sub d k\nedge sub k x\nf min disc edge\n"
+    )
+    rows = study.explain(source, 0.25, 0.0)
+    assert [row["name"] for row in rows] == ["x", "y", "a", "b", "r", "d", "k", "disc", "f"]
+    assert (rows[-1]["winner"], rows[-1]["value"]) == (0, -0.25)
+    rows = study.explain(source, 0.9, 0.0)
+    assert [row["name"] for row in rows] == ["x", "k", "edge", "f"]
+    assert rows[2] == {
+        "name": "edge", "line": 9, "op": "sub", "operands": ["k", "x"],
+        "value": float(np.float32(0.5) - np.float32(0.9)),
+        "lower": -0.5, "upper": 1.5, "may_nan": False, "winner": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_decides_a_pixel_is_enough(model: str) -> None:
+    """With every other min and max answered otherwise the value is the same: only those rows are read."""
+    rng = np.random.default_rng(3)
+    for x, y in rng.uniform(-1, 1, (20, 2)):
+        rows = study.explain(model, x, y)
+        assert rows[-1]["value"] == float(value_at(optimize(model, level=0), x, y))
+        for row in rows:
+            assert row["may_nan"] or row["lower"] <= row["value"] <= row["upper"]
+        by_name = {row["name"]: row for row in rows}
+        for row in rows:
+            operands = [by_name[name] for name in row["operands"] if name in by_name]
+            if row["winner"] is not None:
+                assert by_name[row["operands"][row["winner"]]]["value"] == row["value"]
+            else:
+                assert len(operands) == len(row["operands"])
+
+
+def value_at(program: Program, x: float, y: float) -> Any:
+    point = {name: np.float32(value) for name, value in zip("xyz", (x, y, 0.0), strict=True)}
+    with np.errstate(all="ignore"):
+        return interpret_concrete(program.graph, Precision.F32, point)[-1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "winner"),
+    [(X, Y, {(0.1, 0.2): (0, 1), (0.2, 0.1): (1, 0), (0.1, 0.1): (1, 1)}),
+     (sqrt(X - 2.0), Y, {(0.1, 0.2): (0, 0)}),
+     (Y, sqrt(X - 2.0), {(0.1, 0.2): (1, 1)})],
+)  # fmt: skip
+def test_winners_ties_and_nan(first: Any, second: Any, winner: dict[Any, tuple[int, int]]) -> None:
+    for (x, y), (of_min, of_max) in winner.items():
+        assert study.explain(minimum(first, second), x, y)[-1]["winner"] == of_min
+        assert study.explain(maximum(first, second), x, y)[-1]["winner"] == of_max
+
+
+def test_points_that_cannot_be_explained() -> None:
+    with pytest.raises(DomainError, match=r"x = 2\.0 is outside of the region, -1\.0 to 1\.0"):
+        study.explain("gear", 2.0, 0.0)
+    with pytest.raises(DomainError, match="no position for the variable 'w'"):
+        study.explain(X + var("w"), 0.0, 0.0)
