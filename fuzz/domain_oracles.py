@@ -20,7 +20,7 @@ from absint.tape import lower
 from .cases import Case
 from .findings import Finding
 
-_COUNT = 60
+_COUNT = 200
 """Points at which nodes are looked at."""
 _PAIRS = 8
 """Pairs of nodes that a domain's laws are tried on."""
@@ -73,7 +73,17 @@ class Holds:
     def check(self, case: Case) -> Finding | None:
         """All nodes at all points, then the laws of the domain for some pairs."""
         nodes = _Nodes(case, self._domain)
-        return self._contained(nodes) or self._lawful(nodes)
+        return self._as_in_passes(nodes) or self._contained(nodes) or self._lawful(nodes)
+
+    def _as_in_passes(self, nodes: _Nodes) -> Finding | None:
+        """Passes are given the bounds of the elements, though these may come from a native sweep."""
+        program = nodes.case.program()
+        facts = find("passes", "bounds")((self._domain,)).run(program, Analyses((self._domain,)))
+        for node, (element, given) in enumerate(zip(nodes.elements, facts.bounds, strict=True)):
+            lower, upper, may_nan = nodes.domain.to_interval(element)
+            if (float(lower), float(upper), bool(may_nan)) != given:
+                return nodes.finding(self.name, node, 0, f"has the bounds {given} for passes")
+        return None
 
     def _contained(self, nodes: _Nodes) -> Finding | None:
         """A value that is not in its node's element."""

@@ -1,19 +1,24 @@
 """Known bugs, to be planted one at a time: who finds them all can be trusted to find others.
 
 Each is a name, a sentence, and a patch of the running process that undoes itself. Kernels are compiled code,
-so bugs are planted around them, in what they are given and in what they return. While one is planted nothing
-is written to the cache, where it would outlive the process.
+so bugs are planted around them, in what they are given and in what they return; and passes get their bounds
+from the domain that may have the bug, not from the kernels that were printed from it before. While one is
+planted nothing is written to the cache, where it would outlive the process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from absint import cache
+from absint.analysis import DEFAULT_DOMAINS, make_domain
+from absint.interpret import box_intervals, interpret_abstract
+from absint.ops.demand import Bounds
+from absint.program import Program
 
 from . import planted_domains, planted_engines, planted_lowering, planted_rules
-from .planted_tools import Bug, always, replaced
+from .planted_tools import Bug, always, module_of, replaced
 
 BUGS: tuple[Bug, ...] = (
     *planted_rules.BUGS,
@@ -26,8 +31,21 @@ BUGS: tuple[Bug, ...] = (
 @contextmanager
 def plant(bug: Bug) -> Iterator[None]:
     """The bug is there, and the cache is not written."""
-    with replaced(cache, "write", always(None)), bug.plant():
+    bounds = module_of("passes", "bounds")
+    with replaced(cache, "write", always(None)), replaced(bounds, "_swept", _interpreted), bug.plant():
         yield
+
+
+def _interpreted(_: object) -> Callable[[Program], list[Bounds]]:
+    """Bounds in the default domains, node by node."""
+
+    def bounds(program: Program) -> list[Bounds]:
+        domain = make_domain(DEFAULT_DOMAINS, program.precision)
+        elements = interpret_abstract(program.graph, domain, box_intervals(program))
+        ends = map(domain.to_interval, elements)
+        return [Bounds(float(lower), float(upper), bool(may_nan)) for lower, upper, may_nan in ends]
+
+    return bounds
 
 
 def find_bug(name: str) -> Bug:
