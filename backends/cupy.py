@@ -5,14 +5,18 @@ CuPy is imported when it is needed; without it, or without a device, everything 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from absint import cache
 from absint.backend import Availability, Executable
+from absint.errors import BackendError
 from absint.manager import LEVELS
+from absint.precision import Precision
 from absint.program import Program
 
 from .arrays import ArrayExecutable
@@ -71,6 +75,11 @@ class Cupy:
         if self._method == _ARRAYS:
             import cupy
 
+            if program.precision is Precision.F32:
+                raise BackendError(
+                    "method 'arrays' is for f64: CuPy's own kernels flush subnormal numbers of f32 to zero, "
+                    "so that results would not be exact"
+                )
             return ArrayExecutable(program, cupy, _CHUNK)
         return CudaExecutable(program, CupyDriver(), self._method)
 
@@ -85,8 +94,8 @@ class CupyDriver:
         self.warps = _WARPS * int(cupy.cuda.Device().attributes["MultiProcessorCount"])
 
     def compile(self, source: str) -> CupyModule:
-        """The kernels of a text; CuPy keeps them in its own cache folder."""
-        return CupyModule(_module(self.xp, source, int(self.xp.cuda.Device().id)))
+        """The kernels of a text, kept in the user's cache folder."""
+        return _module(source, int(self.xp.cuda.Device().id))
 
     def download(self, array: Any) -> NDArray[Any]:
         """A copy in this process's memory."""
@@ -102,10 +111,11 @@ class CupyDriver:
         end.synchronize()
         return float(self.xp.cuda.get_elapsed_time(start, end)) / 1000
 
-    def recorded(self, work: Callable[[], None]) -> Callable[[], None]:
-        """A CUDA graph of the work; the work itself where it cannot be captured."""
+    def recorded(self, work: Callable[[], None]) -> Callable[[], None] | None:
+        """A CUDA graph of the work, if it can be captured."""
+        cuda = self.xp.cuda
         try:
-            stream = self.xp.cuda.Stream(non_blocking=True)
+            stream = cuda.Stream(non_blocking=True)
             with stream:
                 stream.begin_capture()
                 try:
@@ -114,9 +124,9 @@ class CupyDriver:
                     graph = stream.end_capture()
             graph.upload(stream)
             stream.synchronize()
-        except (self.xp.cuda.runtime.CUDARuntimeError, NotImplementedError):
-            return work
-        return lambda: graph.launch(self.xp.cuda.get_current_stream())
+        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError, NotImplementedError):
+            return None
+        return lambda: graph.launch(cuda.get_current_stream())
 
     def memory(self) -> int:
         """A quarter of what is free, CuPy's own reserve included."""
@@ -129,19 +139,47 @@ class CupyModule:
 
     def __init__(self, module: Any) -> None:
         self._module = module
+        self._functions: dict[str, Any] = {}
 
     def launch(self, name: str, blocks: int, threads: int, *arguments: Any, shared: int = 0) -> None:
         """See `Module.launch`."""
+        function = self._functions.get(name)
+        if function is None:
+            function = self._functions[name] = self._module.get_function(name)
         given = tuple(np.int64(a) if isinstance(a, int) else a for a in arguments)
-        self._module.get_function(name)((blocks,), (threads,), given, shared_mem=shared)
+        function((blocks, 1, 1), (threads, 1, 1), given, shared_mem=shared)
 
 
-_modules: dict[tuple[str, int], Any] = {}
+@functools.lru_cache(maxsize=32)
+def _module(source: str, device: int) -> CupyModule:
+    """The kernels of a text on a device.
+
+    Not by `RawModule`, which adds -ftz=true behind all other options, so that subnormal numbers are flushed
+    to zero whatever they say (https://github.com/cupy/cupy/issues/9576).
+    """
+    import cupy
+
+    module = cupy.cuda.function.Module()
+    module.load(_cubin(source, cupy.cuda.Device(device).compute_capability))
+    return CupyModule(module)
 
 
-def _module(cupy: Any, source: str, device: int) -> Any:
-    """One module for each text and device."""
-    key = source, device
-    if key not in _modules:
-        _modules[key] = cupy.RawModule(code=source, options=OPTIONS, backend="nvrtc")
-    return _modules[key]
+def _cubin(source: str, capability: str) -> bytes:
+    """Machine code. Raises `BackendError` with what NVRTC says of a text that it does not take."""
+    import cupy
+
+    nvrtc = cupy.cuda.nvrtc
+    options = (*OPTIONS, f"--gpu-architecture=sm_{capability}")
+    key = "\n".join(["cubin", str(nvrtc.getVersion()), *options, source])
+    code = cache.read(key)
+    if code is None:
+        program = nvrtc.createProgram(source, "absint.cu", (), ())
+        try:
+            nvrtc.compileProgram(program, options)
+            code = bytes(nvrtc.getCUBIN(program))
+        except nvrtc.NVRTCError as error:
+            raise BackendError(f"NVRTC does not take the kernels: {nvrtc.getProgramLog(program)}") from error
+        finally:
+            nvrtc.destroyProgram(program)
+        cache.write(key, code)
+    return code

@@ -4,6 +4,7 @@
    Kernels loop over their work with a stride of the whole grid: any grid gives the same results. */
 
 typedef long long i64;
+typedef unsigned long long u64;
 typedef unsigned int u32;
 typedef unsigned char u8;
 
@@ -46,4 +47,14 @@ DEVICE int count_before(const real* samples, i64 n, double threshold, bool falli
 DEVICE real special(int operand, real x, real y, const real* fixed)
 {
     return operand == ~0 ? x : operand == ~1 ? y : fixed[~operand - 2];
+}
+
+/* What flushing subnormal numbers to zero would change: `values` are 2, half the least normal number, 0 and the
+   negative of the least number; the product of the first two and whether the third is at most the fourth. */
+KERNEL(try_subnormals)(const real* values, real* found)
+{
+    if (thread_number() != 0) return;
+    found[0] = values[0] * values[1];
+    found[1] = values[1] / values[0];
+    found[2] = values[2] <= values[3] ? (real)1 : (real)0;
 }

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+_WARP = 32
+
 
 class Module(Protocol):
     """Compiled kernels."""
@@ -36,8 +38,8 @@ class Driver(Protocol):
     def seconds(self, work: Callable[[], None]) -> float:
         """How long the device takes for what `work` launches."""
 
-    def recorded(self, work: Callable[[], None]) -> Callable[[], None]:
-        """What launches the same kernels with the same arguments again, with less ado if that can be."""
+    def recorded(self, work: Callable[[], None]) -> Callable[[], None] | None:
+        """What launches the same kernels with the same arguments again, with less ado, or None."""
 
     def memory(self) -> int:
         """Bytes that may be used for scratch memory."""
@@ -45,7 +47,7 @@ class Driver(Protocol):
 
 def grid(driver: Driver, items: int, threads: int) -> int:
     """How many blocks of so many threads to use for a number of items, one to a thread."""
-    return max(1, min(-(-items // threads), driver.warps))
+    return max(1, min(-(-items // threads), 2 * driver.warps * _WARP // threads))
 
 
 def address(array: Any) -> int:

@@ -5,10 +5,11 @@ The plan is the CPU engine's; what is in it as places in scratch memory becomes 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from absint.backend import (
 from absint.domains.lattice import Interval
 from absint.errors import BackendError
 from absint.plan import make_plan
+from absint.precision import Precision
 from absint.program import Program
 from absint.tape import Tape, lower
 from absint.view import View
@@ -57,10 +59,13 @@ class CudaExecutable:
         self.method = method
         self.driver = driver
         self._checked: View | None = None
+        self._lock = threading.Lock()  # pictures share the memory of a frame
 
     @cached_property
     def _module(self) -> Module:
-        return self.driver.compile(kernel_source(self.program.precision))
+        module = self.driver.compile(kernel_source(self.program.precision))
+        _check_subnormals(module, self.driver, self.program.precision)
+        return module
 
     @cached_property
     def _picture(self) -> Picture | GeneratedPicture:
@@ -79,12 +84,13 @@ class CudaExecutable:
         """
         check_values_promised(self.program)
         xp, given = self.driver.xp, {"x": x, "y": y, "z": z, **variables}
+        on_device = xp is not np and any(isinstance(value, xp.ndarray) for value in given.values())
         with _memory_for("these points"):
+            given = {name: self._rounded(value) for name, value in given.items()}
             points, shape = points_given(self.program, self._tape.tape.variables, given, xp)
             results = xp.empty(shape, self.program.precision.dtype)
             if results.size:
                 self._compute_values(points, results)
-        on_device = xp is not np and any(isinstance(value, xp.ndarray) for value in given.values())
         return results if on_device else self.driver.download(results)
 
     def _compute_values(self, points: dict[str, Any], results: Any) -> None:
@@ -105,7 +111,8 @@ class CudaExecutable:
         check_values_promised(self.program)
         xp, dtype = self.driver.xp, self.program.precision.dtype
         with _memory_for("these boxes"):
-            ends, shape = boxes_given(self.program, boxes, xp)
+            rounded = {name: tuple(map(self._rounded, ends)) for name, ends in boxes.items()}
+            ends, shape = boxes_given(self.program, cast(Ranges, rounded), xp)
             found = xp.empty(shape, dtype), xp.empty(shape, dtype), xp.empty(shape, np.uint8)
             if found[0].size:
                 self._compute_bounds(ends, *found)
@@ -126,6 +133,16 @@ class CudaExecutable:
             tape.registers, lower, upper, nan,
         )  # fmt: skip
 
+    def _rounded(self, value: Any) -> Any:
+        """An array of the program's precision, rounded by NumPy: CuPy flushes subnormal numbers to zero."""
+        dtype, xp = self.program.precision.dtype, self.driver.xp
+        if xp is not np and isinstance(value, xp.ndarray):
+            if value.dtype == dtype:
+                return value
+            value = self.driver.download(value)
+        with np.errstate(all="ignore"):
+            return np.asarray(value).astype(dtype, copy=False)
+
     def _blocks(self, count: int, bytes_each: int) -> int:
         """How many blocks fit the work and the memory."""
         return max(1, min(grid(self.driver, count, THREADS), self.driver.memory() // (bytes_each * THREADS)))
@@ -139,16 +156,17 @@ class CudaExecutable:
         if view is not self._checked and view != self._checked:
             check_view(self.program, view)
             self._checked = view
-        rows = max(1, self.driver.memory() // view.width)
-        if out == "device":
-            return self._drawn(view).copy()
-        if rows >= view.height:
-            return self.driver.download(self._drawn(view))
-        image = np.empty((view.height, view.width), np.uint8)
-        for first in range(0, view.height, rows):
-            part = slice(first, min(first + rows, view.height))
-            image[part] = self.driver.download(self._drawn(view, part))
-        return image
+        with self._lock:
+            if out == "device":
+                return self._drawn(view).copy()
+            rows = max(1, self.driver.memory() // view.width)
+            if rows >= view.height:
+                return self.driver.download(self._drawn(view))
+            image = np.empty((view.height, view.width), np.uint8)
+            for first in range(0, view.height, rows):
+                part = slice(first, min(first + rows, view.height))
+                image[part] = self.driver.download(self._drawn(view, part))
+            return image
 
     def account(self) -> str:
         """See `Explains`."""
@@ -188,6 +206,16 @@ class _DeviceTape:
         self.arguments = (
             xp.asarray(not_empty(table)), len(tape), xp.asarray(not_empty(constants)), len(constants),
         )  # fmt: skip
+
+
+def _check_subnormals(module: Module, driver: Driver, precision: Precision) -> None:
+    """Raises `BackendError` if kernels flush subnormal numbers to zero; see `check_gradual_underflow`."""
+    half = np.finfo(precision.dtype).smallest_normal / 2
+    values = np.array([2.0, half, 0.0, -precision.tiny], precision.dtype)
+    found = driver.xp.zeros(3, precision.dtype)
+    module.launch("try_subnormals", 1, 32, driver.xp.asarray(values), found)
+    if driver.download(found).tolist() != [2 * half, half / 2, 0.0]:
+        raise BackendError("the kernels flush subnormal numbers to zero, so results would not be exact")
 
 
 def not_empty(array: NDArray[Any]) -> NDArray[Any]:

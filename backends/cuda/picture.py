@@ -38,6 +38,8 @@ _REGION_INTS = 5
 _STEP_BYTES = 16
 _FIRST_ROOM = 1 << 22
 """Steps of all specialised programs together, 64 MB; more once that was too little."""
+_MOST_ROOM = 1 << 30
+"""Kernels count them in int32."""
 
 
 class _Places:
@@ -144,10 +146,11 @@ class Picture:
         while True:
             frame = _Frame(self, view, rows or slice(None))
             image = frame.draw()
-            room = self._room
-            if frame.had_room or 2 * room * _STEP_BYTES > self._driver.memory():
+            more = 4 * self._room
+            if frame.had_room or more * _STEP_BYTES > self._driver.memory() or more > _MOST_ROOM:
                 break
-            self._room = 4 * room
+            self._room = more
+            del frame, image  # their memory is needed
         if rows is None:
             self._frame = view, frame
         return image
@@ -222,7 +225,7 @@ class _Frame:
         self._set_up_terms()
         self._set_up_regions()
         self._drawn = 0
-        self._again: Callable[[], None] = self._launch
+        self._again: Callable[[], None] | None = None
 
     def _begin(self) -> None:
         """What holds for all pictures in this view."""
@@ -264,8 +267,8 @@ class _Frame:
         warps = max(4, min(small, driver.warps, driver.memory() // warp_bytes) // 4 * 4)
         self._region_blocks = warps // 4
         steps, step_room, items, item_room = regions.arenas(driver, large + small, picture._room)
-        self._counters = xp.zeros(_COUNTERS, np.int32)
-        self._first_counters = xp.asarray(np.array([regions.count, regions.item_count, 0, 0, 0], np.int32))
+        self._counters = xp.zeros(_COUNTERS, np.int64)
+        self._first_counters = xp.asarray(np.array([regions.count, regions.item_count, 0, 0, 0], np.int64))
         self._region_arguments = (
             self._xs, width, self._ys, height, regions.ends, picture._fixed, steps, step_room, items,
             item_room, regions.count, self._counters, xp.empty(warps * warp_bytes, np.uint8),
@@ -277,7 +280,7 @@ class _Frame:
         self._drawn += 1
         if self._drawn == 2:  # the first one has made ready all that is made when it is first needed
             self._again = self._picture._driver.recorded(self._launch)
-        self._again()
+        (self._again or self._launch)()
         return self._image
 
     @property

@@ -46,7 +46,7 @@ struct Drawn {
     i64 step_room;
     int* items;
     i64 item_room;
-    int* counters;
+    u64* counters;
     u8* image;
     int lane;
     Workspace w;
@@ -198,16 +198,17 @@ DEVICE int specialise(const Drawn& d, Steps program, interval x, interval y, int
     return made;
 }
 
-/* Where this lane's `count` of all lanes' begin: one addition to a counter for the warp. */
-DEVICE int allocate(int* counter, int count, int lane)
+/* Where this lane's `count` of all lanes' begin: one addition to a counter for the warp. Counters go on where
+   there is no room, and have more bits than all lanes together can ask for. */
+DEVICE i64 allocate(u64* counter, int count, int lane)
 {
-    int behind = count;
+    i64 behind = count;
     for (int distance = 1; distance < WARP; distance *= 2) {
-        int before = __shfl_up_sync(EVERY_LANE, behind, distance);
+        i64 before = __shfl_up_sync(EVERY_LANE, behind, distance);
         if (lane >= distance) behind += before;
     }
-    int all = __shfl_sync(EVERY_LANE, behind, WARP - 1), begin = 0;
-    if (lane == 0) begin = atomicAdd(counter, all);
+    i64 all = __shfl_sync(EVERY_LANE, behind, WARP - 1), begin = 0;
+    if (lane == 0) begin = (i64)atomicAdd(counter, (u64)all);
     return __shfl_sync(EVERY_LANE, begin, 0) + behind - count;
 }
 
@@ -234,7 +235,7 @@ DEVICE void fill(const Drawn& d, int column, int row, int width, int height)
    false, and any other region. */
 DEVICE void divide(
     const Drawn& d, Steps program, int column, int row, int width, int height, bool inside, Region* queue,
-    int* queued)
+    u64* queued)
 {
     interval x, y;
     samples_of(d, column, row, width, height, &x, &y);
@@ -248,19 +249,19 @@ DEVICE void divide(
     if (!__any_sync(EVERY_LANE, undecided)) return;
     int2 needed = {0, 0};
     bool own = undecided && spread_demand(d, program, x, y, &needed);
-    int first = allocate(d.counters + STEPS_TAKEN, own ? needed.x : 0, d.lane);
-    int first_item = allocate(d.counters + ITEMS_TAKEN, own ? needed.y : 0, d.lane);
-    if (own && ((i64)first + needed.x > d.step_room || (i64)first_item + needed.y > d.item_room)) {
+    i64 first = allocate(d.counters + STEPS_TAKEN, own ? needed.x : 0, d.lane);
+    i64 first_item = allocate(d.counters + ITEMS_TAKEN, own ? needed.y : 0, d.lane);
+    if (own && (first + needed.x > d.step_room || first_item + needed.y > d.item_room)) {
         d.counters[NO_ROOM] = 1; /* the longer program is as right */
         own = false;
     }
     Region region = {column, row, program};
     if (own) {
         int made = specialise(d, program, x, y, d.steps + first, d.items + first_item);
-        Steps shorter = {first, made, first_item};
+        Steps shorter = {(int)first, made, (int)first_item};
         region.program = shorter;
     }
-    int place = allocate(queued, undecided, d.lane);
+    i64 place = allocate(queued, undecided, d.lane);
     if (undecided) queue[place] = region;
 }
 
@@ -313,7 +314,7 @@ DEVICE void draw_small(const Drawn& d, Region region)
 
 #define REGION_ARGUMENTS                                                                                            \
     const real *xs, i64 width, const real *ys, i64 height, const real *ends, const real *fixed, int4 *steps,        \
-        i64 step_room, int *items, i64 item_room, i64 count, int *counters, u8 *memory, Region *large,              \
+        i64 step_room, int *items, i64 item_room, i64 count, u64 *counters, u8 *memory, Region *large,              \
         Region *small, u8 *image
 #define REGION_FRAME                                                                                                \
     Drawn d = {xs, width, ys, height, ends, fixed, steps, step_room, items, item_room, counters, image,             \
@@ -340,7 +341,7 @@ KERNEL(divide_picture)(REGION_ARGUMENTS)
 KERNEL(divide_regions)(REGION_ARGUMENTS)
 {
     REGION_FRAME;
-    i64 all = counters[LARGE_LEFT];
+    i64 all = (i64)counters[LARGE_LEFT];
     for (i64 number = warp; number < all; number += warps) {
         Region region = large[number];
         int column = region.x + d.lane % (LARGE / SMALL_WIDTH) * SMALL_WIDTH;
@@ -356,6 +357,6 @@ KERNEL(divide_regions)(REGION_ARGUMENTS)
 KERNEL(draw_regions)(REGION_ARGUMENTS)
 {
     REGION_FRAME;
-    i64 all = counters[SMALL_LEFT];
+    i64 all = (i64)counters[SMALL_LEFT];
     for (i64 number = warp; number < all; number += warps) draw_small(d, small[number]);
 }

@@ -37,7 +37,7 @@ _HEAD = """\
 """
 
 _EXACT = """\
-/* CUDA's own for binary32 approximates and corrects; that for binary64 is integer arithmetic, and exact. */
+/* CUDA's own for binary32 is exact, but made of fused operations; that for binary64 is integer arithmetic. */
 #define fmodf(a, b) ((float)fmod((double)(a), (double)(b)))
 """
 
@@ -56,7 +56,9 @@ DEVICE interval point_interval(real value)
 """
 
 _DEAR = 25
-"""Operations of this cost are called; the others are part of the interpreter's loop."""
+"""Operations of this cost stand apart: g++ calls them, which compiles in less time. CUDA's compilers take
+them into the loop, for around a call they spill registers.
+"""
 
 
 @functools.cache

@@ -214,9 +214,9 @@ static inline T __shfl_up_sync(unsigned mask, T given, unsigned distance)
     unsigned lane = threadIdx.x % shim::LANES;
     return __shfl_sync(mask, given, (int)(lane >= distance ? lane - distance : lane));
 }
-static inline int atomicAdd(int* place, int value)
+static inline unsigned long long atomicAdd(unsigned long long* place, unsigned long long value)
 {
-    int before = *place;
+    unsigned long long before = *place;
     *place += value;
     return before;
 }

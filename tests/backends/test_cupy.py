@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +18,11 @@ import pytest
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from absint.backend import find_backend
+from absint.backends import cupy
 from absint.backends.arrays import ArrayExecutable
+from absint.backends.cuda import executable
 from absint.backends.cuda.executable import CudaExecutable
-from absint.backends.cuda.source import IEEE
+from absint.backends.cuda.source import OPTIONS, kernel_source
 from absint.backends.cuda_shim.driver import ShimDriver, compiler
 from absint.backends.cupy import CupyDriver
 from absint.errors import BackendError
@@ -199,15 +202,22 @@ def test_the_engine_with_the_functions_that_cupy_has(precision: Precision) -> No
 class CupyWithKernels:
     """CuPy as its driver sees it; kernels run through the shim."""
 
+    class CUDADriverError(RuntimeError):
+        """What launches raise."""
+
+    class NVRTCError(RuntimeError):
+        """What the compiler raises."""
+
     def __init__(self) -> None:
-        self.cuda = self
+        self.cuda = self.driver = self.nvrtc = self.function = self
         self.runtime = NoDevice(1)
+        self.compiled = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(FAKE, name)
 
-    def Device(self) -> Any:  # CuPy's name
-        return SimpleNamespace(id=0, attributes={"MultiProcessorCount": 1})
+    def Device(self, _: int = 0) -> Any:  # CuPy's name
+        return SimpleNamespace(id=0, attributes={"MultiProcessorCount": 1}, compute_capability="90")
 
     def get_current_stream(self) -> None:
         return None
@@ -215,30 +225,67 @@ class CupyWithKernels:
     def Stream(self, non_blocking: bool) -> Any:  # likewise
         raise self.runtime.CUDARuntimeError("this device captures nothing")
 
-    def RawModule(self, code: str, options: tuple[str, ...], backend: str) -> Any:  # likewise
-        assert backend == "nvrtc"
-        assert set(IEEE) <= set(options)
-        module = ShimDriver().compile(code)
+    def getVersion(self) -> tuple[int, int]:  # likewise
+        return 13, 0
 
-        def function(name: str) -> Any:
-            def launch(
-                grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...], shared_mem: int
-            ) -> None:
-                for argument in arguments:
-                    assert isinstance(argument, DeviceArray | np.int64), argument
-                given = [int(a) if isinstance(a, np.int64) else to_host(a) for a in arguments]
-                module.launch(name, grid[0], block[0], *given, shared=shared_mem)
+    def createProgram(self, source: str, name: str, headers: Any, names: Any) -> str:  # likewise
+        assert (name, headers, names) == ("absint.cu", (), ())
+        return source
 
-            return launch
+    def compileProgram(self, source: str, options: tuple[str, ...]) -> None:  # likewise
+        assert set(options) == {*OPTIONS, "--gpu-architecture=sm_90"}
+        self.compiled += 1
+        if "no such type" in source:
+            raise self.NVRTCError("NVRTC_ERROR_COMPILATION (6)")
 
-        return SimpleNamespace(get_function=function)
+    def getCUBIN(self, source: str) -> bytes:  # likewise
+        return source.encode()
+
+    def getProgramLog(self, source: str) -> str:  # likewise
+        return "absint.cu(1): error: identifier is undefined"
+
+    def destroyProgram(self, source: str) -> None:  # likewise
+        pass
+
+    def Module(self) -> Any:  # likewise
+        return LoadedModule()
+
+
+class LoadedModule:
+    """CuPy's `cuda.function.Module`."""
+
+    def load(self, code: bytes) -> None:
+        """What NVRTC made."""
+        self.module = ShimDriver().compile(code.decode())
+
+    def get_function(self, name: str) -> Any:
+        """A kernel."""
+
+        def launch(
+            grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...], shared_mem: int
+        ) -> None:
+            for argument in arguments:
+                assert isinstance(argument, DeviceArray | np.int64), argument
+            given = [int(a) if isinstance(a, np.int64) else to_host(a) for a in arguments]
+            self.module.launch(name, grid[0], block[0], *given, shared=shared_mem)
+
+        return launch
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CupyWithKernels:
+    """Its stand-in, with an empty cache."""
+    made = CupyWithKernels()
+    monkeypatch.setitem(sys.modules, "cupy", made)
+    monkeypatch.setattr(CupyDriver, "memory", lambda _: 1 << 26)
+    monkeypatch.setenv("ABSINT_CACHE_DIR", str(tmp_path))
+    cupy._module.cache_clear()
+    return made
 
 
 @needs_compiler
-def test_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_driver(device: CupyWithKernels) -> None:
     """Without a device only what it does with CuPy's functions can be seen."""
-    monkeypatch.setitem(sys.modules, "cupy", CupyWithKernels())
-    monkeypatch.setattr(CupyDriver, "memory", lambda _: 1 << 26)
     backend = find_backend("cupy")
     view = View(45, 70)
     for seed in range(4):
@@ -247,6 +294,45 @@ def test_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(3):  # the second time a graph would be made
             assert_same(run.image(view), expected)
         assert_same(run.values(0.5, 0.25), ArrayExecutable(program, np, 9).values(0.5, 0.25))
+    assert device.compiled == 1
+    cupy._module.cache_clear()
+    assert_same(backend.compile(program).image(view), expected)
+    assert device.compiled == 1  # the cache had it
+
+
+def test_a_text_that_does_not_compile(device: CupyWithKernels) -> None:
+    with pytest.raises(BackendError, match=r"NVRTC does not take the kernels: .* identifier is undefined"):
+        CupyDriver().compile("no such type")
+
+
+@needs_compiler
+def test_points_are_rounded_where_subnormals_survive(device: CupyWithKernels) -> None:
+    """On the host: CuPy's own conversions flush them."""
+    program = Program(parse_vm("x var-x"), Precision.F32)
+    tiny = np.array([1e-40, 1e-45, -1e-42])
+    given = FAKE.asarray(tiny)
+    assert isinstance(given, DeviceArray)
+    found = find_backend("cupy").compile(program).values(given, 0.0)
+    assert FAKE.asnumpy(found).tolist() == tiny.astype(np.float32).tolist()
+
+
+@needs_compiler
+def test_kernels_that_flush_subnormals_are_refused(
+    device: CupyWithKernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = kernel_source(Precision.F32).replace("values[0] * values[1];", "(real)0;")
+    monkeypatch.setattr(executable, "kernel_source", lambda _: text)
+    with pytest.raises(BackendError, match="flush subnormal numbers"):
+        find_backend("cupy").compile(Program(parse_vm("x var-x"))).image(View.square(4))
+
+
+def test_arrays_are_for_binary64(device: CupyWithKernels) -> None:
+    backend = find_backend("cupy:arrays")
+    with pytest.raises(BackendError, match="method 'arrays' is for f64"):
+        backend.compile(Program(parse_vm("x var-x"), Precision.F32))
+    view = View.square(8)
+    program = Program(parse_vm("x var-x"), Precision.F64)
+    assert_same(backend.compile(program).image(view), ArrayExecutable(program, np, 9).image(view))
 
 
 # Where it cannot be used
