@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.analysis import Analyses, make_domain
+from absint.analysis import DEFAULT_DOMAINS, Analyses, make_domain
 from absint.domains.affine import AffineDomain, contains_at, position
 from absint.domains.lattice import Domain
 from absint.graph import AXES
@@ -20,9 +20,9 @@ from absint.tape import lower
 from .cases import Case
 from .findings import Finding
 
-_COUNT = 200
+_COUNT = 60
 """Points at which nodes are looked at."""
-_PAIRS = 8
+_PAIRS = 12
 """Pairs of nodes that a domain's laws are tried on."""
 
 
@@ -76,7 +76,9 @@ class Holds:
         return self._as_in_passes(nodes) or self._contained(nodes) or self._lawful(nodes)
 
     def _as_in_passes(self, nodes: _Nodes) -> Finding | None:
-        """Passes are given the bounds of the elements, though these may come from a native sweep."""
+        """Passes are given the bounds of the elements, though those of the default come from a native sweep."""
+        if (self._domain,) != DEFAULT_DOMAINS:
+            return None
         program = nodes.case.program()
         facts = find("passes", "bounds")((self._domain,)).run(program, Analyses((self._domain,)))
         for node, (element, given) in enumerate(zip(nodes.elements, facts.bounds, strict=True)):

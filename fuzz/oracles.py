@@ -96,14 +96,13 @@ def _walked(case: Case, points: Any) -> NDArray[Any]:
     return np.asarray(np.broadcast_to(values, np.broadcast_shapes(*(np.shape(p) for p in points.values()))))
 
 
-TURNS = 1.12
+TURNS = 1.4
 """How many of the oracles that take turns see a program, on average."""
 
 
 class Selection(NamedTuple):
     """The oracles of a campaign. `always` see every program, `in_turn` take turns, and some of these take
-    turns once more at programs of a mode in which they find more: `at_home`. They are half as often `in_turn`
-    as the others.
+    turns once more at programs of a mode in which they find more: `at_home`.
     """
 
     always: tuple[Oracle, ...]
@@ -122,7 +121,7 @@ class Selection(NamedTuple):
     @property
     def every(self) -> tuple[Oracle, ...]:
         """All of them."""
-        return (*self.always, *dict.fromkeys(self.in_turn))
+        return (*self.always, *self.in_turn)
 
 
 def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence[str]) -> Selection:
@@ -131,14 +130,14 @@ def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence
     for backend in backends:
         if backend.name != REFERENCE:
             always += [Values(backend), BoundsAgree(backend), Images(backend)]
+    in_turn: list[Oracle] = [Itself(), Text(), Walks()]
     alone = {name: KeepsPromise(name) for name in passes}
+    in_turn += alone.values()
+    if passes:
+        in_turn += [Pipelines(), Specialised(), Facts()]
+    in_turn += [Holds(name) for name in domains]
     at_home = {
         "near": tuple(alone[name] for name, _ in rule_sets() if name in alone),
         "shapes": tuple(alone[name] for name in passes if takes_lowered(find("passes", name))),
     }
-    homed = [oracle for oracles in at_home.values() for oracle in oracles]
-    others: list[Oracle] = [Itself(), Text(), Walks(), *(one for one in alone.values() if one not in homed)]
-    if passes:
-        others += [Pipelines(), Specialised(), Facts()]
-    others += [Holds(name) for name in domains]
-    return Selection(tuple(always), (*others, *homed[::2], *others, *homed[1::2]), at_home)
+    return Selection(tuple(always), tuple(in_turn), at_home)

@@ -22,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from absint import native, registry
+from absint.backend import usual_backends
 from absint.errors import UsageError
 from absint.manager import pass_names
 from absint.ops.table import OPS
@@ -114,9 +115,7 @@ def _chosen(names: Sequence[str]) -> list[str]:
 
 def _options(arguments: argparse.Namespace) -> Options:
     """A campaign of everything that there is."""
-    backends = [
-        name for name in registry.names("backends") if registry.find("backends", name)().probe().available
-    ]
+    backends = usual_backends()
     return Options(
         backends, pass_names(), registry.names("domains"), arguments.seed, None, None, arguments.jobs,
         arguments.size,
