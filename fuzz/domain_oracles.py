@@ -76,7 +76,7 @@ class Holds:
         return self._as_in_passes(nodes) or self._contained(nodes) or self._lawful(nodes)
 
     def _as_in_passes(self, nodes: _Nodes) -> Finding | None:
-        """Passes are given the bounds of the elements, though those of the default come from a native sweep."""
+        """Passes are given the bounds of the elements, though for the default by a native sweep."""
         if (self._domain,) != DEFAULT_DOMAINS:
             return None
         program = nodes.case.program()
