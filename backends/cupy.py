@@ -31,11 +31,11 @@ _ARRAYS = "arrays"
 with.
 """
 
-_WARPS = 24
-"""That a multiprocessor holds of kernels that use as many registers as ours do, roughly."""
-
 _CHUNK = 1 << 24
 """Points at a time for that."""
+
+_WARPS = 24
+"""That a multiprocessor holds of kernels that use as many registers as ours do, roughly."""
 
 
 class Cupy:

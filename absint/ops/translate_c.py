@@ -32,6 +32,9 @@ from absint.ops.typed_tree import (
 )
 from absint.precision import Precision
 
+_MAY_OVERFLOW = ("<<", "+", "-", "*")
+"""What C leaves undefined for whole numbers, unless they are unsigned."""
+
 
 def c_name(function: Body, prefix: str = "") -> str:
     """The name of a function in `c_source`."""
@@ -179,12 +182,7 @@ class _CPrinter(Printer):
 
     def infix(self, node: Binary) -> str:
         left, right = self.nested(node.left), self.nested(node.right)
-        if node.type is Type.INT and node.symbol in (
-            "<<",
-            "+",
-            "-",
-            "*",
-        ):  # overflow is undefined unless unsigned
+        if node.type is Type.INT and node.symbol in _MAY_OVERFLOW:
             return f"(long long)((unsigned long long){left} {node.symbol} (unsigned long long){right})"
         symbol = {"and": "&&", "or": "||"}.get(node.symbol, node.symbol)
         return f"{left} {symbol} {right}"

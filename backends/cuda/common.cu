@@ -50,7 +50,7 @@ DEVICE real special(int operand, real x, real y, const real* fixed)
 }
 
 /* What flushing subnormal numbers to zero would change: `values` are 2, half the least normal number, 0 and the
-   negative of the least number; the product of the first two and whether the third is at most the fourth. */
+   negative of the least number; found are product and quotient of the first two, and whether 0 is below zero. */
 KERNEL(try_subnormals)(const real* values, real* found)
 {
     if (thread_number() != 0) return;

@@ -249,7 +249,7 @@ class _Frame:
         driver = picture._driver
         tiles = -(-width // _WARP) * -(-height // _WARP)
         room = picture._tape_places * THREADS * picture._real.itemsize
-        self._term_blocks = max(1, min(grid(driver, tiles, 1), driver.memory() // room))
+        self._term_blocks = max(1, min(grid(driver, tiles * THREADS, THREADS), driver.memory() // room))
         self._term_scratch = driver.xp.empty(
             self._term_blocks * picture._tape_places * THREADS, picture._real
         )
