@@ -14,6 +14,8 @@ from absint.domains.affine import AffineDomain, contains_at, position
 from absint.domains.lattice import Domain
 from absint.graph import AXES
 from absint.interpret import box_intervals, interpret_abstract, interpret_concrete
+from absint.ops.table import OPS
+from absint.ops.translate import array_form
 from absint.registry import find
 from absint.tape import lower
 
@@ -22,7 +24,7 @@ from .findings import Finding
 
 _COUNT = 60
 """Points at which nodes are looked at."""
-_PAIRS = 12
+_PAIRS = 8
 """Pairs of nodes that a domain's laws are tried on."""
 
 
@@ -45,6 +47,13 @@ class _Nodes:
         if isinstance(self.domain, AffineDomain):
             found[i] &= contains_at(element, self._symbols(i), float(column[i]))
         return found
+
+    def ends(self, node: int) -> NDArray[Any]:
+        """Values that a node's element contains: its ends, and what is special; NaN if it has no other."""
+        element = self.elements[node]
+        lower, upper, _ = self.domain.to_interval(element)
+        values = np.array([lower, upper, 0.0, -0.0, 1.0, np.nan], self.case.precision.dtype)
+        return np.asarray(values[self.domain.contains(element, values)])
 
     def _symbols(self, i: int) -> Mapping[str, Fraction]:
         """Where the affine forms' symbols stand at a point: one for each variable."""
@@ -71,9 +80,14 @@ class Holds:
         self._domain = domain
 
     def check(self, case: Case) -> Finding | None:
-        """All nodes at all points, then the laws of the domain for some pairs."""
+        """All nodes, at points and at the ends of their operands; the domain's laws for some pairs."""
         nodes = _Nodes(case, self._domain)
-        return self._as_in_passes(nodes) or self._contained(nodes) or self._lawful(nodes)
+        return (
+            self._as_in_passes(nodes)
+            or self._contained(nodes)
+            or self._transferred(nodes)
+            or self._lawful(nodes)
+        )
 
     def _as_in_passes(self, nodes: _Nodes) -> Finding | None:
         """Passes are given the bounds of the elements, though for the default by a native sweep."""
@@ -97,11 +111,41 @@ class Holds:
                 return nodes.finding(self.name, node, i, "is not in its element")
         return None
 
+    def _transferred(self, nodes: _Nodes) -> Finding | None:
+        """A result of values that are in the operands' elements which is not in the node's.
+
+        Ends of ranges meet here that points of the box seldom reach. Operands of a relational domain depend
+        on one another: not any two of their values meet.
+        """
+        domain, graph = nodes.domain, nodes.case.graph
+        if domain.relational:
+            return None
+        precision = nodes.case.precision
+        ends = [nodes.ends(node) for node in range(len(graph))]
+        for node in range(len(graph)):
+            operands = graph.operands(node)
+            if not operands:
+                continue
+            values = [ends[operand] for operand in operands]
+            if len({graph.variables.get(operand, operand) for operand in operands}) == 2:
+                values = [column.ravel() for column in np.meshgrid(*values)]
+            elif len(operands) == 2:
+                values = [values[0]] * 2
+            results = array_form(OPS[graph.rows[node][0]].body(precision), precision)(*values)
+            for i in np.flatnonzero(~domain.contains(nodes.elements[node], results))[:1].tolist():
+                given = ", ".join(repr(float(column[i])) for column in values)
+                what = f"{graph.record(node).name} ({graph.label(node)}) of {given} is not in its element"
+                return Finding(self.name, what, {}, str(nodes.elements[node]), float(results[i]))
+        return None
+
     def _lawful(self, nodes: _Nodes) -> Finding | None:
-        """A law that is broken by the values of two nodes, rather close ones."""
+        """A law that is broken by the values of two nodes: two operands, or rather close ones."""
         domain, count, rng = nodes.domain, len(nodes.elements), nodes.case.rng(5)
         for first in rng.integers(0, count, _PAIRS).tolist():
             second, point = max(0, first - int(rng.integers(0, 8))), int(rng.integers(_COUNT))
+            operands = nodes.case.graph.operands(first)
+            if len(operands) == 2 and rng.random() < 0.5:
+                first, second = operands
             a, b = nodes.elements[first], nodes.elements[second]
             p, q = nodes.columns[first], nodes.columns[second]
             own, bounds = domain.to_interval(a), domain.to_interval(b)

@@ -93,8 +93,12 @@ class NearMisses:
         return nodes[0]
 
     def _shown(self, signs: bool) -> int:
-        """A pattern, perhaps under an operation that shows its sign, or its bits, as something else."""
+        """A pattern, perhaps under an operation that shows its sign, or its bits, as something else; rarely
+        just two ranges that meet.
+        """
         choices = self._choices
+        if chance(choices, 15):
+            return self._touching(self._shared(self._meeting()))
         home = self._home if chance(choices, 70) else -1
         rule = pick(choices, _rules(chance(choices, 50), home))
         node = self._near_rule(rule)
@@ -111,6 +115,12 @@ class NearMisses:
             operands[position] = node
             node = self._apply(op, *operands)
         return node
+
+    def _touching(self, place: int) -> int:
+        """An operation of what ends at a place and of what starts there."""
+        below, above = self._apply(MIN, self._axis(), place), self._apply(MAX, self._axis(), place)
+        operands = (below, above) if chance(self._choices, 50) else (above, below)
+        return self._apply(pick(self._choices, _BINARY), *operands)
 
     def _side_by_side(self, a: int, b: int, signs: bool) -> int:
         """`a` on one side of a place, `b` on the other: their signs, or all bits: -0 + a is a."""
@@ -274,6 +284,7 @@ def _rules(conditional: bool, home: int) -> tuple[Rule, ...]:
     return tuple(rule for rule in rules if rule.left.op is not None and (rule.when or not conditional))
 
 
+_BINARY = tuple(op for op in OPS if op.arity == 2)
 _POSITIONS = tuple((op, position) for op in OPS for position in range(op.arity))
 """Operations, and which operand."""
 
