@@ -66,28 +66,37 @@ def _kind(graph: Graph, classes: Sequence[int], value: int) -> str:
     return KINDS[-2 if separable else -1]
 
 
-def _rectangles(program: Program) -> NDArray[np.float64] | None:
-    """float64[m + 1, 2, 2]: the program's box, then those of the root's operands, by x and y, lower and upper
-    end; the root's own if it is no `any`. None for a box without an area.
+def terms_of(graph: Graph) -> tuple[int, ...]:
+    """The predicates whose union a lowered graph is: the operands of the root, or the root itself."""
+    return graph.operands(graph.root) if graph.rows[graph.root][0] == ANY.code else (graph.root,)
+
+
+def term_boxes(program: Program) -> NDArray[np.float64]:
+    """float64[m, 2, 2]: the box of each term in the program's, by x and y, lower and upper end; empty boxes,
+    of terms that are false, have equal ends.
     """
     graph = program.graph
-    outer = [program.box.of_variable(axis) for axis in AXES[:2]]
-    if any(bounds.may_nan or not 0 < bounds.upper - bounds.lower < math.inf for bounds in outer):
-        return None
-    root_is_any = graph.rows[graph.root][0] == ANY.code
-    operands = graph.operands(graph.root) if root_is_any else (graph.root,)
-    rectangles = np.array([[bounds[:2] for bounds in outer]] * (1 + len(operands)), np.float64)
     assert graph.logic is not None
-    for rectangle, operand in zip(rectangles[1:], operands, strict=True):
-        parts = graph.operands(operand) if graph.rows[operand][0] == ALL.code else (operand,)
+    terms = terms_of(graph)
+    boxes = np.array([[program.box.of_variable(axis)[:2] for axis in AXES[:2]]] * len(terms), np.float64)
+    for box, term in zip(boxes, terms, strict=True):
+        parts = graph.operands(term) if graph.rows[term][0] == ALL.code else (term,)
         for part in parts:
             code, value, _ = graph.rows[part]
             if code == BAND.code and graph.variables.get(value) in AXES[:2]:
-                side = rectangle[AXES.index(graph.variables[value])]
+                side = box[AXES.index(graph.variables[value])]
                 side[:] = np.clip(graph.logic.bands[part], *side)
-        if graph.rows[operand][0] == FALSE.code:
-            rectangle[:, 1] = rectangle[:, 0]
-    return rectangles
+        if graph.rows[term][0] == FALSE.code:
+            box[:, 1] = box[:, 0]
+    return boxes
+
+
+def _rectangles(program: Program) -> NDArray[np.float64] | None:
+    """float64[m + 1, 2, 2]: the program's box, then those of the terms; None for a box without an area."""
+    outer = [program.box.of_variable(axis) for axis in AXES[:2]]
+    if any(bounds.may_nan or not 0 < bounds.upper - bounds.lower < math.inf for bounds in outer):
+        return None
+    return np.concatenate([[[bounds[:2] for bounds in outer]], term_boxes(program)])
 
 
 def _shares(rectangles: NDArray[np.float64]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ top.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from absint.analysis import DEFAULT_DOMAINS, Analyses
 from absint.api import Model, load, run_pipeline
-from absint.errors import DomainError
-from absint.graph import AXES
+from absint.errors import DomainError, UsageError
+from absint.graph import AXES, FIRST_PREDICATE, Graph
 from absint.interpret import interpret_concrete
+from absint.lowering_facts import term_boxes, terms_of
 from absint.manager import format_pass
-from absint.ops.table import MAX, MIN
+from absint.ops.table import BAND, FALSE, MAX, MIN
 from absint.passes.bounds import bounds_of
 from absint.precision import Precision, as_precision
 from absint.program import Box, Program
@@ -90,6 +91,42 @@ def heatmap(model: Model, count: int = 64, **options: Any) -> NDArray[np.uint8]:
     return (left * (255.0 / max(1, int(left.max())))).round().astype(np.uint8)
 
 
+def terms(
+    model: Model, *, passes: str = "cse,predicates,flatten,bands,contract",
+    domains: Sequence[str] = DEFAULT_DOMAINS, region: Box | None = None,
+    precision: Precision | str | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """The terms of a lowered model: `f < 0` where one of them holds.
+
+    For each: its `box`, (left, right, bottom, top), outside of which it is false; how many `operations` and
+    `comparisons` it has; the first `line` and all `lines` of the source that it was made from. A box has
+    infinite ends where nothing is known and the region has none. Terms that never hold are left out. Raises
+    `UsageError` for a pipeline that does not lower.
+    """
+    program, _ = run_pipeline(load(model), passes=passes, domains=domains, region=region, precision=precision)
+    graph = program.graph
+    if not graph.lowered:
+        raise UsageError(f"passes {passes!r}: expected a pipeline that lowers, with the pass 'predicates'")
+    rows = []
+    for term, ((left, right), (bottom, top)) in zip(terms_of(graph), term_boxes(program), strict=True):
+        if graph.rows[term][0] == FALSE.code:
+            continue
+        below = _reached(graph, term)
+        lines = sorted({graph.line_list[node] for node in below} - {0})
+        rows.append(
+            {
+                "box": (float(left), float(right), float(bottom), float(top)),
+                "operations": sum(
+                    graph.rows[node][0] < FIRST_PREDICATE and graph.rows[node][1] >= 0 for node in below
+                ),
+                "comparisons": sum(graph.rows[node][0] == BAND.code for node in below),
+                "line": lines[0] if lines else None,
+                "lines": lines,
+            }
+        )
+    return rows
+
+
 def precision_of(
     model: Model, domains: Sequence[Sequence[str]] = (("interval",), ("interval", "affine")), *,
     region: Box | None = None, precision: Precision | str | None = None,
@@ -142,7 +179,7 @@ def explain(
     }
     facts = bounds_of(program, Analyses(domains)).bounds
     rows = []
-    for node in _deciding(program, winners):
+    for node in _reached(graph, graph.root, winners):
         operands, bounds = graph.operands(node), facts[node]
         rows.append(
             {
@@ -176,15 +213,14 @@ def _first_or_second(code: int, first: Any, second: Any) -> int:
     return 0 if beyond or first != first else 1
 
 
-def _deciding(program: Program, winners: dict[int, int]) -> list[int]:
-    """The nodes that the root's value comes from."""
-    graph = program.graph
-    needed, stack = set[int](), [graph.root]
+def _reached(graph: Graph, start: int, winners: Mapping[int, int] | None = None) -> list[int]:
+    """The nodes that a node depends on and itself, in order; of those with a `winner` only that operand."""
+    needed, stack, chosen = set[int](), [start], winners or {}
     while stack:
         node = stack.pop()
         if node in needed:
             continue
         needed.add(node)
         operands = graph.operands(node)
-        stack += operands if node not in winners else operands[winners[node] : winners[node] + 1]
+        stack += operands if node not in chosen else operands[chosen[node] : chosen[node] + 1]
     return sorted(needed)

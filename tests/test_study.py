@@ -149,3 +149,38 @@ def test_points_that_cannot_be_explained() -> None:
         study.explain("gear", 2.0, 0.0)
     with pytest.raises(DomainError, match="no position for the variable 'w'"):
         study.explain(X + var("w"), 0.0, 0.0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_terms_hold_inside_of_their_boxes_only(model: str) -> None:
+    """Where f < 0 some term's box is, and boxes stay in the region."""
+    view = View.square(64)
+    image = render(model, view) > 0
+    xs, ys = view.xs(Precision.F32), view.ys(Precision.F32)
+    covered = np.zeros_like(image)
+    found = study.terms(model)
+    for term in found:
+        left, right, bottom, top = term["box"]
+        assert -1 <= left <= right <= 1
+        assert -1 <= bottom <= top <= 1
+        covered |= ((xs >= left) & (xs <= right)) & ((ys >= bottom) & (ys <= top))[:, None]
+        assert term["lines"] == sorted(term["lines"])
+    assert (covered | ~image).all()
+    assert len(found) == 1 or not covered.all()
+    assert sum(term["comparisons"] for term in found) > 0
+
+
+def test_terms_of_constants_and_of_unbounded_programs() -> None:
+    assert study.terms(X * 0.0 + 1.0) == []
+    (always,) = study.terms(X * 0.0 - 1.0)
+    assert (always["operations"], always["comparisons"], always["box"]) == (0, 0, (-1.0, 1.0, -1.0, 1.0))
+    (half,) = study.terms(X - 0.5, region=Box())
+    left, right, bottom, top = half["box"]
+    assert (left, bottom, top) == (-np.inf, -np.inf, np.inf)
+    assert 0.49 < right < 0.5
+    assert (half["operations"], half["comparisons"]) == (0, 1)
+
+
+def test_terms_need_a_pipeline_that_lowers() -> None:
+    with pytest.raises(UsageError, match="predicates"):
+        study.terms("gear", passes="fold")
