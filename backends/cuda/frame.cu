@@ -3,8 +3,6 @@
    Instructions of tapes are int4: operation, result, and operands, the second of a unary one being `NO_OPERAND`.
    Operands from 0 on are the tape's own places, others are special. */
 
-#define NO_OPERAND (-(1 << 30))
-
 /* The values that are fixed for a picture; `fixed` holds the constants already. One thread. */
 KERNEL(begin)(const int4* instructions, i64 first, i64 last, real* fixed, i64 z_place, const real* z)
 {

@@ -26,12 +26,10 @@ from absint.tape_code import SHAPES, Memory
 from absint.view import View
 
 from .driver import Driver, Module, grid
+from .source import LARGE, NO_OPERAND, SMALL_HEIGHT, SMALL_WIDTH
 
 THREADS = 128
 _WARP = 32
-_NO_OPERAND = -1 << 30
-_LARGE = 128
-_SMALL_COLUMNS, _SMALL_ROWS = 32, 16
 _COUNTERS = 5
 _NO_ROOM = 4
 _REGION_INTS = 5
@@ -125,7 +123,7 @@ class Picture:
         made[:, 1] = places(raw[:, 1].tolist())
         made[:, 2] = places(raw[:, 2].tolist())
         binary = raw[:, 5] >= 0
-        made[:, 3] = _NO_OPERAND
+        made[:, 3] = NO_OPERAND
         made[binary, 3] = places(raw[binary, 4].tolist())
 
     def account(self) -> str:
@@ -261,8 +259,8 @@ class _Frame:
         if regions is None:
             return
         driver, xp = picture._driver, picture._driver.xp
-        large = -(-width // _LARGE) * -(-height // _LARGE)
-        small = -(-width // _SMALL_COLUMNS) * -(-height // _SMALL_ROWS)
+        large = -(-width // LARGE) * -(-height // LARGE)
+        small = -(-width // SMALL_WIDTH) * -(-height // SMALL_HEIGHT)
         warp_bytes = regions.count * _WARP * (2 * picture._real.itemsize + 5)
         warps = max(4, min(small, driver.warps, driver.memory() // warp_bytes) // 4 * 4)
         self._region_blocks = warps // 4

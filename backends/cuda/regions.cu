@@ -1,8 +1,8 @@
 /* Regions: what is not made of small terms is specialised for ever smaller parts of the picture.
 
    A warp bounds a program on 32 regions at once, one to a lane, decides its predicates where the bounds do,
-   and writes for each undecided region the shorter program that is left there. Large regions of 128 by 128
-   pixels are divided into small ones of 32 by 16, and these are drawn: bounded once more, on blocks of 4 by
+   and writes for each undecided region the shorter program that is left there. Large regions, `LARGE` by `LARGE`
+   pixels, are divided into small ones, `SMALL_WIDTH` by `SMALL_HEIGHT`, and these are drawn: bounded once more, on blocks of 4 by
    4, and run on the pixels of the undecided blocks, two blocks at a time.
 
    A step is int4: the node's number, its operands (or first item and count), and operation + 256 * kind. An
@@ -10,9 +10,6 @@
    the tape: each has its own bounds and facts. After Duff (1992) and Keeter (2020); the same as
    `absint.kernels.specialisation`. */
 
-#define LARGE 128
-#define SMALL_WIDTH 32
-#define SMALL_HEIGHT 16
 #define BLOCK 4
 #define WORKSPACE_BYTES (2 * sizeof(real) + sizeof(int) + 1)
 #define BLOCKS_ACROSS (SMALL_WIDTH / BLOCK)

@@ -29,6 +29,15 @@ _LAYOUT = (
 )
 """Constants of `absint.kernels.layout` that kernels use."""
 
+NO_OPERAND = -1 << 30
+"""The second operand of a unary instruction."""
+LARGE, SMALL_WIDTH, SMALL_HEIGHT = 128, 32, 16
+"""Pixels along a large region, which has a small one for each lane of a warp."""
+
+_SHARED = {
+    "NO_OPERAND": NO_OPERAND, "LARGE": LARGE, "SMALL_WIDTH": SMALL_WIDTH, "SMALL_HEIGHT": SMALL_HEIGHT,
+}  # fmt: skip
+
 _HEAD = """\
 #ifndef ABSINT_SHIM
 #define DEVICE __device__ static __forceinline__
@@ -65,7 +74,8 @@ them into the loop, for around a call they spill registers.
 def kernel_source(precision: Precision) -> str:
     """Everything that does not depend on a program."""
     texts = [resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in FILES]
-    numbers = "".join(f"#define {name} {getattr(layout, name)}\n" for name in _LAYOUT)
+    values = {name: getattr(layout, name) for name in _LAYOUT} | _SHARED
+    numbers = "".join(f"#define {name} ({value})\n" for name, value in values.items())
     return "\n".join([operations_source(precision), numbers, *texts])
 
 
