@@ -43,11 +43,11 @@ def load(model: Model) -> Program:
     A name that is both a bundled model's and a file's means the file. Raises `VmError` for malformed text and
     `UsageError` for a file that cannot be read.
     """
-    source = _source(model)
+    source = source_of(model)
     return source.program() if isinstance(source, VmText) else source
 
 
-def _source(model: Model) -> VmText | Program:
+def source_of(model: Model) -> VmText | Program:
     """A model as text where it is that, so that what is known of the text need not be parsed."""
     if isinstance(model, Program):
         return model
@@ -144,7 +144,7 @@ def render(
     a view on which the model does not hold, or a model of other variables than x, y and z, `UsageError` for
     less than one thread.
     """
-    source = _source(model)
+    source = source_of(model)
     view = view if isinstance(view, View) else View.square(_whole(view))
     if precision is not None:
         precision = as_precision(precision)

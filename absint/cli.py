@@ -292,6 +292,28 @@ def _fuzz_arguments(parser: Parser) -> None:
     )  # fmt: skip
 
 
+def _view_arguments(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help=_MODEL)
+    parser.add_argument(
+        "--port", type=_port, metavar="N", default=0, help="on 127.0.0.1 (default: any that is free)"
+    )
+    parser.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="print the address and open nothing"
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "-O", dest="level", type=int, choices=LEVELS, default=max(LEVELS), metavar="N",
+        help="the level whose passes can be switched (default: 3)",
+    )  # fmt: skip
+    what.add_argument("--passes", metavar="TEXT", help="the passes that can be switched instead")
+    parser.add_argument("--center", type=_pair, metavar="x,y", help="of the first picture (default: 0,0)")
+    parser.add_argument(
+        "--scale", type=_real, help="half the shorter side of the first picture, in model units (default: 1)"
+    )
+    parser.add_argument("--z", type=_real, help="height of the first slice (default: 0)")
+    _precision_argument(parser)
+
+
 def _list_arguments(parser: Parser) -> None:
     parser.add_argument("section", choices=SECTIONS, nargs="?", help="default: all of them")
 
@@ -340,6 +362,14 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
   absint fuzz --self-test""",
         _fuzz_arguments,
     ),
+    "view": (
+        "show a model on a page: pan, zoom, switch passes, see what is left where; redraws on changes",
+        """\
+  absint view gear
+  absint view model.vm --port 8000 --no-browser
+  absint view gear -O2 --precision f64 --center -0.5,0.2 --scale 0.05""",
+        _view_arguments,
+    ),
     "list": (
         "show the bundled models, passes, backends, domains, operations and rewrite rules",
         """\
@@ -379,6 +409,12 @@ def _count(text: str) -> int:
 def _whole(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"{_shown(text)} is not a whole number")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if _whole(text) >= 1 << 16:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a port, 0 to 65535")
     return int(text)
 
 

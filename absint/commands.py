@@ -207,6 +207,13 @@ def fuzz(arguments: argparse.Namespace) -> int:
     return fuzz(arguments)
 
 
+def view(arguments: argparse.Namespace) -> int:
+    """`absint view`: an interactive page."""
+    from absint.viewer.command import view
+
+    return view(arguments)
+
+
 def list_(arguments: argparse.Namespace) -> int:
     """`absint list`: what there is, one table a section."""
     from absint.listing import SECTIONS
@@ -255,6 +262,7 @@ BY_NAME: dict[str, Callable[[argparse.Namespace], int]] = {
     "render": render,
     "bench": bench,
     "fuzz": fuzz,
+    "view": view,
     "list": list_,
 }
 """The commands by the word that asks for them."""

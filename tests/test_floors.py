@@ -82,6 +82,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "absint.report",
         "absint.report_tables",
         "absint.study",
+        "absint.viewer",
     ),
 }
 FACE = "absint"  # absint/__init__.py stands on the top floor

@@ -1,0 +1,5 @@
+"""`absint view`: a page on this machine that shows a model, what is left of it where, and what each pass did.
+
+`source` reads the model and watches its file, `drawing` draws its pictures, `session` holds what is shown,
+`studies` answers questions about it, `server` speaks HTTP, `page/` is what the browser runs.
+"""

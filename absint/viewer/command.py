@@ -1,0 +1,49 @@
+"""`absint view`: serve the page until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import webbrowser
+
+from absint.manager import LEVELS
+from absint.terminal import DONE, Progress, note, write_out
+from absint.view import View
+
+from .server import Server
+from .session import Session
+from .source import ModelSource
+
+SWITCH_INTERVAL = 0.5e-3
+"""Seconds that a thread keeps the interpreter while others wait: pictures are drawn between studies."""
+
+
+def view(arguments: argparse.Namespace) -> int:
+    """Draw the model once, print the address, open it, and answer until Ctrl-C."""
+    pipeline = LEVELS[arguments.level] if arguments.passes is None else arguments.passes
+    given = (arguments.center, arguments.scale, arguments.z)
+    start = None
+    if any(value is not None for value in given):
+        start = View(8, 8, arguments.center or (0.0, 0.0), _or(arguments.scale, 1.0), _or(arguments.z, 0.0))
+    with Progress(f"reading {arguments.model}"):
+        source = ModelSource(arguments.model)
+        session = Session(source, pipeline=pipeline, precision=arguments.precision, start=start)
+        server = Server(session, arguments.port)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        session.start_watching()
+        write_out(server.address + "\n")
+        note("Ctrl-C ends it.")
+        if arguments.browser:
+            threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
+        server.serve_forever(poll_interval=0.1)
+    except KeyboardInterrupt:
+        pass  # how it is meant to end
+    finally:
+        server.close()
+    return DONE
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value

@@ -1,0 +1,114 @@
+"""Requests, checked: who may ask, which words a question may hold, and how large a picture may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.message import Message
+from http import HTTPStatus
+from urllib.parse import parse_qsl, urlsplit
+
+from absint.errors import AbsintError
+from absint.view import View
+
+MOST_PIXELS = 1 << 24
+"""Of a picture on the page: more than any screen has."""
+
+MOST_EXPORTED = 1 << 26
+"""Pixels of a picture that is written to a file."""
+
+_MOST_WORDS = 16
+_NUMBER = re.compile(
+    r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,4})?", re.ASCII
+)
+_CLIENT = re.compile(r"[0-9A-Za-z-]{0,40}", re.ASCII)
+
+
+class Refused(AbsintError):  # noqa: N818  # it is an answer
+    """A request that gets no answer but a status and a line."""
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def check_sender(headers: Message, port: int) -> None:
+    """Raises `Refused` for requests that another site's page may have sent.
+
+    A name that an attacker points at this machine arrives with its own Host, and a foreign page's request
+    with its Origin or with what the browser says of it.
+    """
+    own = {f"127.0.0.1:{port}", f"localhost:{port}"} | ({"127.0.0.1", "localhost"} if port == 80 else set())
+    hosts = headers.get_all("Host", [])
+    if len(hosts) != 1 or hosts[0].strip().lower() not in own:
+        raise Refused(HTTPStatus.FORBIDDEN, "this server answers to 127.0.0.1 and localhost only")
+    origins = headers.get_all("Origin", [])
+    if any(origin.strip().lower() not in {f"http://{host}" for host in own} for origin in origins):
+        raise Refused(HTTPStatus.FORBIDDEN, "another site's page has no business here")
+    if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise Refused(HTTPStatus.FORBIDDEN, "another site's page has no business here")
+
+
+def check_no_body(headers: Message) -> None:
+    """Raises `Refused` for a request with a body: no question has one."""
+    if "Transfer-Encoding" in headers or headers.get("Content-Length", "0").strip() != "0":
+        raise Refused(HTTPStatus.BAD_REQUEST, "a question has no body")
+
+
+class Question:
+    """A request's path and words. Raises `Refused` for words that are given twice, or too many."""
+
+    def __init__(self, target: str) -> None:
+        try:
+            parts = urlsplit(target)
+            words = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=_MOST_WORDS)
+        except ValueError:
+            raise _bad("the address cannot be read") from None
+        self.path = parts.path
+        self._words: Mapping[str, str] = dict(words)
+        if len(self._words) != len(words):
+            raise _bad("a word is given twice")
+
+    def text(self, name: str) -> str:
+        """A word, or nothing."""
+        return self._words.get(name, "")
+
+    def client(self) -> str:
+        """The name that a page gave itself."""
+        if not _CLIENT.fullmatch(name := self.text("client")):
+            raise _bad(f"client: {name[:40]!r} is not a name")
+        return name
+
+    def whole(self, name: str, default: int | None = None, most: int = 1 << 53) -> int:
+        """A whole number from 0."""
+        word = self._words.get(name)
+        if word is None and default is not None:
+            return default
+        if word is None or not re.fullmatch(r"[0-9]{1,16}", word, re.ASCII) or int(word) > most:
+            raise _bad(f"{name}: {(word or '')[:40]!r} is not a whole number up to {most}")
+        return int(word)
+
+    def real(self, name: str, default: float) -> float:
+        """A number."""
+        word = self._words.get(name)
+        if word is None:
+            return default
+        if not _NUMBER.fullmatch(word):
+            raise _bad(f"{name}: {word[:40]!r} is not a number")
+        return float(word)
+
+    def view(self, most_pixels: int = MOST_PIXELS) -> View:
+        """The view that is asked about. Raises `ViewError` too."""
+        width, height = self.whole("width"), self.whole("height")
+        if width * height > most_pixels:
+            raise _bad(f"size {width}x{height}: too large, above {most_pixels} pixels")
+        center = self.real("x", 0.0), self.real("y", 0.0)
+        return View(width, height, center, self.real("scale", 1.0), self.real("z", 0.0))
+
+    def pixel(self, view: View) -> tuple[int, int]:
+        """A column and a row of a view."""
+        return self.whole("column", most=view.width - 1), self.whole("row", most=view.height - 1)
+
+
+def _bad(message: str) -> Refused:
+    return Refused(HTTPStatus.BAD_REQUEST, message)

@@ -1,0 +1,297 @@
+"""HTTP on 127.0.0.1: the page, pictures as packed bits or PNG, answers as JSON, and news as they come.
+
+There are questions only, all of them GET: nothing that a request asks for changes what others see. What a
+client did wrong it is told in a line; what went wrong here is said in the terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from functools import cache
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from absint.errors import AbsintError, UsageError
+from absint.imageio import png
+from absint.terminal import note
+from absint.view import View
+
+from . import studies
+from .requests import MOST_EXPORTED, Question, Refused, check_no_body, check_sender
+from .session import Session, Shown, Superseded
+
+HOST = "127.0.0.1"
+
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""What the files of `page/` are, by suffix."""
+
+_SAFETY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+HEARTBEAT = 10.0
+"""Seconds after which a page that waits is told that there is no news: so one that has left is noticed."""
+
+IDLE = 120
+"""Seconds after which a connection that nobody uses is closed."""
+
+
+@cache
+def page_files() -> dict[str, tuple[str, bytes]]:
+    """The page's files by their paths: type and content. Nothing else can be asked for."""
+    found = {}
+    for entry in resources.files(__package__).joinpath("page").iterdir():
+        suffix = os.path.splitext(entry.name)[1]
+        if suffix in TYPES:
+            found[f"/{entry.name}"] = TYPES[suffix], entry.read_bytes()
+    found["/"] = found["/index.html"]
+    return found
+
+
+class Server(ThreadingHTTPServer):
+    """Serves a session until it is closed. Raises `UsageError` for a port that cannot be had; 0: any."""
+
+    daemon_threads = True  # they are waited for in `close`, but not forever
+    request_queue_size = 64
+
+    def __init__(self, session: Session, port: int = 0) -> None:
+        self.session = session
+        self._open: set[socket.socket] = set()
+        self._handlers: set[threading.Thread] = set()
+        self._open_lock = threading.Lock()
+        try:
+            super().__init__((HOST, port), Handler)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            hint = ": leave --port out for a free one" if error.errno == errno.EADDRINUSE else ""
+            raise UsageError(f"port {port}: cannot be had: {reason}{hint}") from error
+        self.port: int = self.server_address[1]
+        self.address = f"http://{HOST}:{self.port}/"
+
+    def server_bind(self) -> None:
+        """Bind, without asking the network for this machine's name."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = HOST, self.server_address[1]
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer a connection's requests, known to `close` meanwhile."""
+        thread = threading.current_thread()
+        with self._open_lock:
+            self._open.add(request)
+            self._handlers.add(thread)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._open_lock:
+                self._open.discard(request)
+                self._handlers.discard(thread)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that leaves is no error; all else is a bug."""
+        if not isinstance(sys.exception(), OSError):
+            note(traceback.format_exc().rstrip())
+
+    def close(self) -> None:
+        """End the session, close all connections, and wait a moment for those who still answer."""
+        self.session.stop()
+        self.server_close()
+        with self._open_lock:
+            handlers = list(self._handlers)
+            for connection in self._open:
+                with contextlib.suppress(OSError):  # closed already
+                    connection.shutdown(socket.SHUT_RDWR)
+        deadline = time.monotonic() + 2.0
+        for handler in handlers:
+            handler.join(max(0.0, deadline - time.monotonic()))
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE
+    disable_nagle_algorithm = True
+    wbufsize = 1 << 16
+
+    def do_GET(self) -> None:
+        """Answer a question."""
+        try:
+            check_sender(self.headers, self.server.port)
+            check_no_body(self.headers)
+            question = Question(self.path)
+            if question.path in page_files():
+                self._send(*page_files()[question.path])
+            elif question.path in _ANSWERS:
+                _ANSWERS[question.path](self, question)
+            else:
+                raise Refused(HTTPStatus.NOT_FOUND, "there is nothing of that name")
+        except Superseded:
+            self._send("", b"", HTTPStatus.NO_CONTENT)
+        except Refused as refusal:
+            self.close_connection = True  # what follows on the line may be its body
+            self._send_error(refusal.status, str(refusal))
+        except AbsintError as error:
+            self._send_error(HTTPStatus.BAD_REQUEST, str(error))
+        except MemoryError:
+            self._send_error(HTTPStatus.SERVICE_UNAVAILABLE, "out of memory; a smaller size takes less")
+        except OSError:
+            raise
+        except Exception:
+            note(traceback.format_exc().rstrip())
+            self.close_connection = True
+            self._send_error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error: the terminal says more")
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What `http.server` refuses itself: lines that are too long, methods that there are not."""
+        self.close_connection = True
+        self._send_error(HTTPStatus(code), message or HTTPStatus(code).phrase)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing of each request."""
+
+    def version_string(self) -> str:
+        """The server's name, without versions."""
+        return "absint"
+
+    def _send_error(self, status: HTTPStatus, message: str) -> None:
+        self._send("application/json", json.dumps({"error": message}).encode(), status)
+
+    def _send_json(self, answer: dict[str, Any]) -> None:
+        self._send("application/json", json.dumps(answer, allow_nan=False).encode())
+
+    def _send(
+        self,
+        kind: str,
+        body: bytes,
+        status: HTTPStatus = HTTPStatus.OK,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.send_response(status)
+        for name, value in (_SAFETY | (headers or {})).items():
+            self.send_header(name, value)
+        if kind:
+            self.send_header("Content-Type", kind)
+        if status is not HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    # Answers
+
+    def _state(self, _: Question) -> None:
+        self._send_json(self.server.session.state())
+
+    def _events(self, _: Question) -> None:
+        """The state, now and after each change, as server-sent events."""
+        self.close_connection = True
+        self.send_response(HTTPStatus.OK)
+        for name, value in _SAFETY.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        session, version = self.server.session, -1
+        while not session.is_stopping:
+            if session.wait_for_news(version, HEARTBEAT) and not session.is_stopping:
+                state = session.state()
+                version = state["version"]
+                self.wfile.write(f"data: {json.dumps(state, allow_nan=False)}\n\n".encode())
+            else:
+                self.wfile.write(b": still here\n\n")
+            self.wfile.flush()
+
+    def _frame(self, question: Question) -> None:
+        """A picture as packed bits, row by row, each row a whole number of bytes; 1 where `f < 0`."""
+        start = time.perf_counter()
+        view, session = question.view(), self.server.session
+        shown, picture = session.picture(
+            view, question.text("passes"), question.client(), question.whole("number", 0)
+        )
+        bits = np.packbits(picture.image, axis=1).tobytes()
+        headers = {
+            "X-Generation": str(shown.generation),
+            "X-Defined": ",".join(map(str, picture.defined)),
+            "X-Operations": str(picture.operations),
+            "X-Repeats": str(view.duplicate_samples(shown.drawer.precision)),
+            "X-Milliseconds": f"{1e3 * (time.perf_counter() - start):.3f}",
+        }
+        self._send("application/octet-stream", bits, headers=headers)
+
+    def _picture(self, question: Question) -> None:
+        """A picture as `absint render` writes it."""
+        view, session = question.view(MOST_EXPORTED), self.server.session
+        shown, picture = session.picture(view, question.text("passes"), "", 0)
+        if picture.defined != (0, 0, view.width, view.height):
+            box = shown.program.box
+            raise UsageError(f"the program holds for {box} only, and the picture reaches beyond that")
+        name = quote(f"{os.path.splitext(session.source.name)[0]}.png")
+        self._send("image/png", png(picture.image), headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}"
+        })  # fmt: skip
+
+    def _study(self, what: Callable[[Shown, View, str], dict[str, Any]], question: Question) -> None:
+        """One of the long studies."""
+        view, pipeline = question.view(), self.server.session.pipeline(question.text("passes"))
+        self._answer(question, studies.at_work, lambda shown: what(shown, view, pipeline))
+
+    def _explain(self, question: Question) -> None:
+        """What decides a pixel."""
+        view = question.view()
+        pixel = question.pixel(view)
+        self._answer(question, studies.explaining, lambda shown: studies.explain(shown, view, *pixel))
+
+    def _answer(
+        self, question: Question, turn: threading.Lock, what: Callable[[Shown], dict[str, Any]]
+    ) -> None:
+        """An answer, unless by the time it is its turn a newer question of its kind has come in."""
+        session, client, number = self.server.session, question.client(), question.whole("number", 0)
+        session.ask(client, question.path, number)
+        with turn:
+            session.check_newest(client, question.path, number)
+            shown = session.shown
+            answer = what(shown)
+        self._send_json({"generation": shown.generation} | answer)
+
+
+_ANSWERS: dict[str, Callable[[Handler, Question], None]] = {
+    "/state": Handler._state,
+    "/events": Handler._events,
+    "/frame": Handler._frame,
+    "/picture.png": Handler._picture,
+    "/explain": Handler._explain,
+    "/heat": lambda handler, question: handler._study(studies.heat, question),
+    "/terms": lambda handler, question: handler._study(studies.terms, question),
+    "/stages": lambda handler, question: handler._study(studies.stages, question),
+}
+"""What can be asked for, by path."""
