@@ -1,0 +1,474 @@
+"""`absint view` in a real browser: what is painted is what `absint.render` draws, whatever came before."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import absint
+from absint.view import View
+from tests.command import DISC
+from tests.viewing import Client, serving
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+SIZES = {"wide": (1000, 640), "phone": (390, 844)}
+
+READ_PICTURE = """() => {
+    const canvas = document.getElementById("picture");
+    const { width, height } = canvas;
+    const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+    let grey = "", alike = true;
+    for (let i = 0; i < data.length; i += 4) {
+        alike &&= data[i] === data[i + 1] && data[i] === data[i + 2] && data[i + 3] === 255;
+        grey += String.fromCharCode(data[i]);
+    }
+    return { grey: btoa(grey), alike, view: canvas.dataset.view, settled: canvas.dataset.settled };
+}"""
+
+COUNT_OVERLAY = """() => {
+    const canvas = document.getElementById("overlay");
+    const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    return data.reduce((count, value, i) => count + (i % 4 === 3 && value > 0), 0);
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Window:
+    """A page, with all that its console said."""
+
+    def __init__(self, page: Any, client: Client) -> None:
+        self.page = page
+        self.client = client
+        self.complaints: list[str] = []
+        page.on("console", lambda message: self._hear(message.type, message.text))
+        page.on("pageerror", lambda error: self._hear("error", str(error)))
+        page.goto(client.server.address)
+        self.settle()
+
+    def _hear(self, kind: str, text: str) -> None:
+        by_the_test = "willReadFrequently" in text  # it reads the canvas again and again
+        if kind in ("error", "warning") and not by_the_test:
+            self.complaints.append(text)
+
+    def settle(self) -> None:
+        """Wait until what is painted is what is wanted, and all studies are there."""
+        self.page.wait_for_selector("#picture[data-settled=true]")
+        self.page.wait_for_timeout(300)  # studies are asked for a moment after the last movement
+        self.page.wait_for_selector("#panel[aria-busy=false]")
+        self.page.wait_for_selector("#picture[data-settled=true]")
+
+    def picture(self) -> tuple[NDArray[np.uint8], View]:
+        """What is painted, and the view that is wanted."""
+        read = self.page.evaluate(READ_PICTURE)
+        assert read["alike"]
+        width, height, x, y, scale, z = map(float, read["view"].split())
+        view = View(int(width), int(height), (x, y), scale, z)
+        return np.frombuffer(base64.b64decode(read["grey"]), np.uint8).reshape(view.height, view.width), view
+
+    def check(self, model: str | Path) -> View:
+        """The painted picture is that of the view, and it is no blank one."""
+        self.settle()
+        image, view = self.picture()
+        assert np.array_equal(image, absint.render(model, view))
+        assert 0 < (image > 0).mean() < 1
+        return view
+
+    def drag(self, dx: float, dy: float, steps: int = 12) -> None:
+        box = self.page.locator("#picture").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        self.page.mouse.move(x, y)
+        self.page.mouse.down()
+        self.page.mouse.move(x + dx, y + dy, steps=steps)
+        self.page.mouse.up()
+
+    def wait_for_text(self, selector: str, pattern: str) -> None:
+        playwright.expect(self.page.locator(selector)).to_have_text(re.compile(pattern), timeout=30_000)
+
+    def text(self, selector: str) -> str:
+        return str(self.page.locator(selector).inner_text())
+
+
+Open = Callable[..., Window]
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Open]:
+    """`opened(client, "phone", color_scheme="dark")`; at the end, no console has complained."""
+    windows = []
+
+    def open_(client: Client, size: str = "wide", **options: Any) -> Window:
+        width, height = SIZES[size]
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(60_000)
+        windows.append(Window(context.new_page(), client))
+        return windows[-1]
+
+    yield open_
+    for window in windows:
+        window.page.unroute_all(behavior="ignoreErrors")
+        window.page.context.close()
+        assert window.complaints == []
+
+
+@pytest.fixture(scope="module")
+def tempest() -> Iterator[Client]:
+    with serving("tempest") as client:
+        yield client
+
+
+@pytest.fixture
+def disc(tmp_path: Path) -> Path:
+    path = tmp_path / "disc.vm"
+    path.write_text(DISC)
+    return path
+
+
+def test_it_loads_pans_and_zooms_two_hundred_times(tempest: Client, opened: Open) -> None:
+    window = opened(tempest)
+    first = window.check("tempest")
+    assert (first.center, first.scale) == ((0.0, 0.0), 1.0)
+    window.drag(-70, 45)
+    panned = window.check("tempest")
+    step = 2 / (min(first.width, first.height) - 1)
+    assert panned.center == pytest.approx((70 * step, 45 * step), abs=1e-12)
+    place = edge_of(window)
+    for _ in range(12):
+        window.page.mouse.move(*place)
+        window.page.mouse.wheel(0, -300)
+    zoomed = window.check("tempest")
+    assert zoomed.scale <= 1 / 200
+    window.page.locator("#zoom-out").click()
+    assert window.check("tempest").scale == pytest.approx(1.5 * zoomed.scale)
+    window.page.locator("#reset").click()
+    assert window.check("tempest") == first
+
+
+def edge_of(window: Window) -> tuple[int, int]:
+    """A place in the window on the picture's outline, near the middle; it is as many pixels as CSS has."""
+    image, _ = window.picture()
+    rows, columns = np.nonzero(image[:, 1:] != image[:, :-1])
+    nearest = np.argmin(np.hypot(rows - image.shape[0] / 2, columns - image.shape[1] / 2))
+    return int(columns[nearest]) + 1, int(rows[nearest])
+
+
+@pytest.mark.parametrize("ratio", [1.5, 2])
+def test_every_pixel_of_the_display_is_drawn(tempest: Client, opened: Open, ratio: float) -> None:
+    window = opened(tempest, device_scale_factor=ratio)
+    view = window.check("tempest")
+    box = window.page.locator("#picture").bounding_box()
+    assert (view.width, view.height) == (round(box["width"] * ratio), round(box["height"] * ratio))
+    window.page.set_viewport_size({"width": 900, "height": 500})
+    window.page.wait_for_timeout(100)
+    assert window.check("tempest").height == 500 * ratio
+
+
+def test_switching_passes_changes_the_program_and_not_the_picture(tempest: Client, opened: Open) -> None:
+    window = opened(tempest)
+    before = window.check("tempest")
+    asked: list[str] = []
+    window.page.on("request", lambda request: asked.append(request.url))
+    left = operations_left(window)
+    for name in ("predicates", "signdemand"):
+        window.page.locator(f"input[data-pass={name}]").uncheck()
+        assert window.check("tempest") == before
+    assert any("/frame?" in url and "passes=11101110111" in url for url in asked)
+    now = operations_left(window)
+    assert now > left
+    cells = window.page.locator("#passes tr:not(.rules)").nth(7).locator("td")
+    assert [cells.nth(i).inner_text() for i in (1, 2, 3)] == ["", "", ""]
+    assert "same-operation" in window.text("#passes")
+    window.page.locator("input[data-pass=predicates]").check()
+    window.check("tempest")
+    assert operations_left(window) <= left * 2 < now
+
+
+def operations_left(window: Window) -> int:
+    match = re.match(r"([\d,]+) of ([\d,]+) operations left", window.text("#left"))
+    assert match is not None, window.text("#left")
+    left, whole = (int(number.replace(",", "")) for number in match.groups())
+    assert left <= whole == absint.load("tempest").graph.operation_count
+    return left
+
+
+def test_a_change_on_disk_is_drawn(disc: Path, opened: Open) -> None:
+    with serving(str(disc)) as client:
+        window = opened(client)
+        window.check(disc)
+        before, _ = window.picture()
+        disc.write_text(DISC.replace("0.5", "0.8"))
+        window.page.wait_for_selector("#news:has-text('has changed')")
+        window.check(disc)
+        assert not np.array_equal(before, window.picture()[0])
+
+
+def test_an_error_shows_its_line_while_the_picture_stays(disc: Path, opened: Open) -> None:
+    with serving(str(disc)) as client:
+        window = opened(client)
+        window.check(disc)
+        before, _ = window.picture()
+        assert not window.page.locator("#trouble").is_visible()
+        disc.write_text(DISC.replace("rr add xx yy", "rr add <b>xx yy"))
+        window.page.wait_for_selector("#trouble:visible")
+        assert window.text("#trouble p") == f"{disc}:5:8: operand '<b>xx' is not defined above"
+        assert window.text("#trouble pre").split("\n") == ["5 | rr add <b>xx yy", "           ^"]
+        window.drag(40, 0)
+        window.settle()
+        image, view = window.picture()
+        good = disc.with_name("good.vm")
+        good.write_text(DISC)
+        assert np.array_equal(image, absint.render(good, view))
+        assert not np.array_equal(image, before)
+        disc.write_text(DISC)
+        window.page.wait_for_selector("#trouble", state="hidden")
+        window.check(disc)
+
+
+def test_no_stale_frame_is_painted_after_a_fast_drag(tempest: Client, opened: Open) -> None:
+    """Every answer is held back, and the first ones come in the wrong order."""
+    window = opened(tempest)
+    held: list[Any] = []
+    window.page.route("**/frame?*", lambda route: held.append((route, route.fetch())))
+
+    def let_come(which: int) -> None:
+        route, response = held[which]
+        assert response.status == 200
+        route.fulfill(response=response)
+
+    window.drag(-160, 60, steps=30)
+    window.page.wait_for_timeout(300)
+    wait_until(lambda: len(held) == 2, window)
+    assert window.picture()[1].center != (0.0, 0.0)
+    assert window.page.locator("#picture").get_attribute("data-settled") == "false"
+    let_come(1)
+    wait_until(lambda: len(held) == 3, window)  # one more is asked for, of the last view
+    let_come(2)
+    view = window_settles(window)
+    let_come(0)  # the first of all comes last
+    window.page.wait_for_timeout(300)
+    assert len(held) == 3
+    image, now = window.picture()
+    assert now == view
+    assert np.array_equal(image, absint.render("tempest", view))
+    step = 2 / (min(view.width, view.height) - 1)
+    assert view.center == pytest.approx((160 * step, 60 * step), abs=1e-12)
+
+
+def test_frames_that_take_their_time(tempest: Client, opened: Open) -> None:
+    window = opened(tempest)
+
+    def slowly(route: Any) -> None:
+        window.page.wait_for_timeout(120)
+        route.continue_()
+
+    window.page.route("**/frame?*", slowly)
+    for dx, dy in ((60, 0), (0, 80), (-90, -30)):
+        window.drag(dx, dy, steps=8)
+    window.page.wait_for_timeout(1500)
+    window.check("tempest")
+
+
+def wait_until(condition: Callable[[], bool], window: Window) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        window.page.wait_for_timeout(20)
+
+
+def window_settles(window: Window) -> View:
+    window.page.wait_for_selector("#picture[data-settled=true]")
+    return window.picture()[1]
+
+
+def test_the_last_frame_moves_with_the_view_meanwhile(tempest: Client, opened: Open) -> None:
+    window = opened(tempest)
+    before, _ = window.picture()
+    window.page.route("**/frame?*", lambda route: None)  # never answered
+    window.drag(-50, 30)
+    image, _ = window.picture()
+    assert np.array_equal(image[30:, :-50], before[:-30, 50:])
+    assert (image[:30] == 0x77).all()
+
+
+def test_what_is_saved_is_what_render_writes(tempest: Client, opened: Open, tmp_path: Path) -> None:
+    from absint import cli
+
+    window = opened(tempest)
+    window.drag(33, 21)
+    window.page.locator("#save-width").fill("200")
+    window.page.locator("#save-height").fill("90")
+    with window.page.expect_download() as download:
+        window.page.locator("#save-form button").click()
+    assert download.value.suggested_filename == "tempest.png"
+    command = window.text("#command").split()
+    assert command[:3] == ["absint", "render", "tempest"]
+    target = tmp_path / "rendered.png"
+    command[command.index("-o") + 1] = str(target)
+    assert cli.main(command[1:]) == 0
+    assert Path(download.value.path()).read_bytes() == target.read_bytes()
+
+
+def test_overlays_and_the_pixel_under_the_cursor(tempest: Client, opened: Open) -> None:
+    window = opened(tempest)
+    window.page.mouse.move(1, 1)
+    window.settle()
+    bare = window.page.evaluate(COUNT_OVERLAY)
+    window.page.locator("#heat").check()
+    window.settle()
+    assert window.page.evaluate(COUNT_OVERLAY) > bare + 10_000
+    assert "tiles undecided" in window.text("#heat-facts")
+    window.page.locator("#heat").uncheck()
+    window.page.locator("#boxes").check()
+    window.settle()
+    assert window.page.evaluate(COUNT_OVERLAY) > bare + 1000
+    image, view = window.picture()
+    rows, columns = np.nonzero(image)
+    middle = len(rows) // 2
+    window.page.mouse.click(int(columns[middle]), int(rows[middle]))
+    window.wait_for_text("#explained", "^Inside")
+    assert "Smallest box here" in window.text("#term")
+    first = window.text("#rows li >> nth=0")
+    root = absint.load("tempest").graph.line_list[-1]
+    assert f"line {root}" in first
+    x = float(view.xs(absint.Precision.F32)[columns[middle]])
+    row = absint.study.explain("tempest", x, float(view.ys(absint.Precision.F32)[rows[middle]]))[-1]
+    assert f"{row['name']} {row['op']}" in first
+    window.page.mouse.move(5, 300)  # the pixel is held
+    window.page.wait_for_timeout(400)
+    assert window.text("#explained").startswith("Inside")
+    window.check("tempest")
+
+
+def test_it_is_worked_by_keys_alone(opened: Open) -> None:
+    with serving("gyroid") as client:
+        window = opened(client)
+        keyboard = window.page.keyboard
+        first = window.check("gyroid")
+        keyboard.press("Tab")
+        assert focused(window) == "picture"
+        outline = "getComputedStyle(document.activeElement).outlineStyle"
+        assert window.page.evaluate(outline) == "solid"
+        for key in ("ArrowRight", "ArrowUp", "+", "+", "Shift+ArrowLeft", "]"):
+            keyboard.press(key)
+        view = window.check("gyroid")
+        assert view.center[0] > 0 < view.center[1]
+        assert view.scale == pytest.approx(first.scale / 1.25**2)
+        assert view.z > 0
+        keyboard.press("i")
+        window.wait_for_text("#explained", "^(Ins|Outs)ide")
+        keyboard.press("Escape")
+        assert window.text("#explained").startswith("Point at")
+        for key in ("h", "b"):
+            keyboard.press(key)
+        window.settle()
+        assert window.page.locator("#heat").is_checked()
+        assert window.page.locator("#boxes").is_checked()
+        seen = []
+        while focused(window) != "fold" and len(seen) < 40:
+            keyboard.press("Tab")
+            seen.append(focused(window))
+            assert window.page.evaluate(outline) == "solid", seen
+        keyboard.press("Space")
+        assert not window.page.locator("input[data-pass=fold]").is_checked()
+        window.check("gyroid")
+        keyboard.press("?")
+        assert window.page.locator("#keys dl").is_visible()
+        keyboard.press("0")
+        assert window.check("gyroid") == first
+        window.page.locator("#x").focus()
+        keyboard.press("Control+a")
+        keyboard.type("0.25")
+        keyboard.press("Enter")
+        assert window.check("gyroid").center == (0.25, 0.0)
+
+
+def focused(window: Window) -> str:
+    return str(window.page.evaluate("document.activeElement.dataset.pass ?? document.activeElement.id"))
+
+
+def test_slices_of_a_model_with_z(opened: Open) -> None:
+    with serving("gyroid") as client:
+        window = opened(client)
+        before, _ = window.picture()
+        slider = window.page.locator("#z-slider")
+        slider.evaluate("field => { field.value = 0.5; field.dispatchEvent(new Event('input')); }")
+        assert window.check("gyroid").z == 0.5
+        assert not np.array_equal(window.picture()[0], before)
+    with serving("tempest") as client:
+        assert not opened(client).page.locator("#z-slider").is_visible()
+
+
+def test_the_address_keeps_the_view(tempest: Client, opened: Open) -> None:
+    window = opened(tempest)
+    window.drag(31, 17)
+    view = window.check("tempest")
+    window.page.reload()
+    assert window.check("tempest") == view
+
+
+def test_two_fingers_on_a_phone(tempest: Client, opened: Open) -> None:
+    window = opened(tempest, "phone", has_touch=True, is_mobile=True, device_scale_factor=2)
+    first = window.check("tempest")
+    assert window.page.evaluate("document.documentElement.scrollWidth") == SIZES["phone"][0]
+    touch = window.page.context.new_cdp_session(window.page)
+
+    def send(kind: str, *points: tuple[float, float]) -> None:
+        fingers = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    send("touchStart", (150, 200), (250, 200))
+    for spread in range(0, 101, 10):
+        send("touchMove", (150 - spread / 2, 200), (250 + spread / 2, 200))
+    send("touchEnd")
+    view = window.check("tempest")
+    assert view.scale == pytest.approx(first.scale / 2, rel=0.02)
+    send("touchStart", (200, 200))
+    for shift in range(0, 41, 8):
+        send("touchMove", (200 + shift, 200))
+    send("touchEnd")
+    assert window.check("tempest").center[0] < view.center[0]
+    for selector in ("#zoom-in", "#zoom-out", "#reset"):
+        box = window.page.locator(selector).bounding_box()
+        assert min(box["width"], box["height"]) >= 44
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_in_light_and_dark(tempest: Client, opened: Open, scheme: str) -> None:
+    window = opened(tempest, color_scheme=scheme)
+    pairs = (("--ink", "--panel"), ("--soft", "--panel"), ("--ink", "--paper"), ("--accent", "--panel"),
+             ("--bad", "--bad-paper"), ("--focus", "--panel"))  # fmt: skip
+    colours = window.page.evaluate(
+        "names => names.map(name => getComputedStyle(document.documentElement).getPropertyValue(name))",
+        [name for pair in pairs for name in pair],
+    )
+    for (ink, paper), pair in zip(zip(colours[::2], colours[1::2], strict=True), pairs, strict=True):
+        lighter, darker = sorted((luminance(ink), luminance(paper)), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, pair
+    assert (luminance(colours[1]) > 0.5) == (scheme == "light")
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as the Web Content Accessibility Guidelines define it."""
+    channels = [int(colour.strip()[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
