@@ -47,7 +47,7 @@ def disc(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("command", ["", "optimize", "render", "bench", "list"])
+@pytest.mark.parametrize("command", ["", "optimize", "render", "bench", "view", "list"])
 def test_every_help_has_words_for_all(run: Run, command: str) -> None:
     status, out, err = run(*filter(None, [command]), "--help")
     assert (status, err) == (0, "")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,11 @@ def disc(tmp_path: Path) -> Path:
 # Pictures
 
 
+TOO_DEEP = "ignore:.*too deep"
+"""What `absint.render` says of a view whose columns repeat; the page says so too."""
+
+
+@pytest.mark.filterwarnings(TOO_DEEP)
 @pytest.mark.parametrize(
     "view",
     [
@@ -91,6 +96,7 @@ def test_a_saved_picture_is_the_file_of_render(gear: Client, tmp_path: Path) -> 
     assert answer.body == target.read_bytes()
 
 
+@pytest.mark.filterwarnings(TOO_DEEP)
 def test_binary64(disc: Path) -> None:
     view = View(64, 64, (0.5, 0.0), 1e-7)
     with serving(str(disc), precision="f64") as client:
@@ -137,6 +143,15 @@ def test_programs_of_any_kind(text: str, tmp_path: Path) -> None:
         assert np.array_equal(image, absint.render(path, view, backend="reference"))
         for study in ("/heat", "/terms", "/stages", "/explain"):
             assert client.get(study, words(view, column=3, row=4)).status == 200
+
+
+def test_a_pipeline_of_no_pass() -> None:
+    view = View(50, 40, (0.1, 0.2), 0.3)
+    with serving("gear", pipeline="") as client:
+        assert client.get("/state").json["passes"] == []
+        assert np.array_equal(client.get("/frame", words(view)).image(view), absint.render("gear", view))
+        (stage,) = client.get("/stages", words(view)).json["stages"]
+        assert stage["operations"] == absint.load("gear").graph.operation_count
 
 
 # Studies
@@ -281,6 +296,25 @@ def test_a_change_that_keeps_size_and_time_is_seen(disc: Path) -> None:
         disc.write_text(DISC.replace("0.5", "0.7"))
         os.utime(disc, ns=(times, times))
         assert wait_for(client, 1)["generation"] == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_in_the_files_place_is_not_waited_for(disc: Path) -> None:
+    with serving(str(disc)) as client:
+        disc.unlink()
+        os.mkfifo(disc)
+        wait_until(client, lambda trouble: trouble is not None and "no longer a file" in trouble["message"])
+        disc.unlink()
+        disc.write_text(DISC.replace("0.5", "0.25"))
+        wait_until(client, lambda trouble: trouble is None)
+
+
+def wait_until(client: Client, wanted: Callable[[Any], bool]) -> None:
+    """Until the trouble is the wanted one; there may be another in between."""
+    deadline = time.monotonic() + 30
+    while not wanted(trouble := client.session.state()["trouble"]):
+        assert time.monotonic() < deadline, trouble
+        time.sleep(0.02)
 
 
 def test_a_file_that_is_written_again_is_no_news(disc: Path) -> None:

@@ -6,6 +6,7 @@ as it cannot be, the one before stays.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import traceback
 from collections import OrderedDict
@@ -59,6 +60,7 @@ class Session:
         self, source: ModelSource, *, pipeline: str, precision: str | None = None, start: View | None = None
     ) -> None:
         self.source = source
+        self._name = secrets.token_hex(8)
         self.passes = tuple(format_pass(pass_) for pass_ in parse_pipeline(pipeline))
         self._precision = precision
         self._change = threading.Condition()
@@ -107,11 +109,12 @@ class Session:
             return View(8, 8, z=z)
 
     def state(self) -> dict[str, Any]:
-        """What a page is told; `version` counts the news."""
+        """What a page is told; `version` counts the news, `session` differs from one run to the next."""
         with self._change:
             shown, trouble, version = self.shown, self._trouble, self._version
         view = self.start_view(shown)
         return {
+            "session": self._name,
             "version": version,
             "generation": shown.generation,
             "name": self.source.name,

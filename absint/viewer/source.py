@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from absint import api
-from absint.errors import AbsintError, VmError
+from absint.errors import AbsintError, UsageError, VmError
 from absint.lowering_cache import VmText
 from absint.program import Program
 from absint.vm import read_text
@@ -77,6 +77,8 @@ class ModelSource:
             return None
         self._seen = signs  # from before it is read: what is written meanwhile is seen next time
         try:
+            if self._path.exists() and not self._path.is_file():  # reading a pipe would wait
+                raise UsageError(f"{self._path}: cannot be read: it is no longer a file")
             text = read_text(self._path)[0]
         except AbsintError as error:
             if self._digest == (digest := _digest(str(error))):

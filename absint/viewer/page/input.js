@@ -15,7 +15,7 @@ export function listenToPointers(canvas, host) {
   };
 
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || host.view === null) return;
     canvas.setPointerCapture(event.pointerId);
     if (down.size === 0) travelled = 0;
     down.set(event.pointerId, place(event));
@@ -52,11 +52,13 @@ export function listenToPointers(canvas, host) {
   canvas.addEventListener("pointercancel", lift);
   canvas.addEventListener("pointerleave", () => host.leave());
   canvas.addEventListener("dblclick", (event) => {
+    if (host.view === null) return;
     const { px, py } = place(event);
     host.go(zoomed(host.view, event.shiftKey ? 1 / 2 : 2, px, py));
   });
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
+    if (host.view === null) return;
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 1 : 30;
     const speed = event.ctrlKey ? 0.01 : 0.0016; // with Ctrl: two fingers on a touch pad
     const { px, py } = place(event);
@@ -72,6 +74,7 @@ export function listenToKeys(host, actions) {
     const target = event.target;
     if (target.matches("input:not([type=checkbox]), select, textarea")) return;
     const { view } = host;
+    if (view === null) return;
     if (event.key in arrows) {
       const far = event.shiftKey ? 1 : Math.round(Math.min(view.width, view.height) / 10);
       const [dx, dy] = arrows[event.key];

@@ -11,6 +11,7 @@ import { listen, study } from "./server.js";
 const { byId } = panels;
 const SETTLED_AFTER = 250; // milliseconds without a movement, after which studies are asked for
 const POINTED_AFTER = 60;
+const MOST_PIXELS = 1 << 24; // of a frame; the server gives no more
 
 class Page {
   constructor() {
@@ -23,13 +24,13 @@ class Page {
     this.busy = 0;
     this.resized = null; // the size of the stage, once it is known
     this.overlay = new Overlay(byId("overlay"));
-    this.frames = new Frames(byId("picture"), panels.showFrame, (message) => this.say(message));
+    this.frames = new Frames(byId("picture"), panels.showFrame, panels.showFailure);
   }
 
   say(message) { byId("news").textContent = message; }
 
   /** What is shown, besides the view. */
-  get key() { return `${this.switches} ${this.state.generation}`; }
+  get key() { return `${this.switches} ${this.state.generation} ${this.state.session}`; }
 
   get switches() { return this.on.map(Number).join(""); }
 
@@ -170,7 +171,7 @@ class Page {
     }
     if (first) this.begin();
     else if (this.view) {
-      this.say(state.trouble ? "" : state.generation === before.generation ? "" : `${state.name} has changed.`);
+      this.say(state.trouble ? "" : state.generation === before.generation ? "" : `${state.name} has changed: text ${state.generation} since the start.`);
       this.show();
       this.frames.again();
       this.soon(0);
@@ -192,6 +193,8 @@ class Page {
 
   resize(width, height) {
     if (width < 1 || height < 1) return;
+    const least = Math.min(1, Math.sqrt(MOST_PIXELS / (width * height)));
+    [width, height] = [Math.floor(width * least), Math.floor(height * least)];
     this.resized = { width, height };
     showSize(this.resized);
     if (this.view === null) this.begin();
@@ -242,12 +245,24 @@ function showSize({ width, height }) {
 }
 
 const page = new Page();
-const stage = byId("stage"), picture = byId("picture");
+const picture = byId("picture");
 
-new ResizeObserver(() => {
-  const box = stage.getBoundingClientRect();
-  page.resize(Math.round(box.width * devicePixelRatio), Math.round(box.height * devicePixelRatio));
-}).observe(stage);
+/** Pixels of the display along a side; the browser's own number, which not all have, where it is about right. */
+function pixels(side, exact) {
+  const computed = Math.round(side * devicePixelRatio);
+  return Math.abs(exact - computed) <= 1 ? exact : computed;
+}
+
+const observer = new ResizeObserver(([entry]) => {
+  const exact = entry.devicePixelContentBoxSize?.[0];
+  const { width, height } = entry.contentRect;
+  page.resize(pixels(width, exact?.inlineSize), pixels(height, exact?.blockSize));
+});
+try {
+  observer.observe(picture, { box: "device-pixel-content-box" });
+} catch {
+  observer.observe(picture);
+}
 listenToPointers(picture, page);
 
 const zoom = (factor) => () => page.view && page.go(zoomed(page.view, factor));

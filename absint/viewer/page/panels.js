@@ -90,6 +90,9 @@ export function showFrame(frame) {
   byId("drawn").textContent = facts.join(" · ");
 }
 
+/** Why there is no frame. */
+export function showFailure(message) { byId("drawn").textContent = message; }
+
 export function showWhere(point, left) {
   const parts = [`x ${shown(point.x, 8)}`, `y ${shown(point.y, 8)}`];
   if (left !== null) parts.push(left === 0 ? "tile decided" : `${counted(left, "operation")} left on the tile`);
