@@ -1,33 +1,23 @@
-"""`absint view` without a browser: pictures, studies, changes of the file, and who is refused."""
+"""`absint view` without a browser: pictures, and answers about them."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import absint
 from absint import cli
-from absint.errors import DomainError, UsageError
 from absint.imageio import png
 from absint.manager import LEVELS
 from absint.view import View
 from absint.viewer.drawing import REACHES
-from absint.viewer.server import page_files
 from absint.viewer.session import Superseded
-from tests.command import DISC, ROOT, entry_point, one_line
+from tests.command import DISC
 from tests.viewing import Client, serving, words
 
 
@@ -154,6 +144,11 @@ def test_a_pipeline_of_no_pass() -> None:
         assert stage["operations"] == absint.load("gear").graph.operation_count
 
 
+def test_a_png_of_the_whole_view_equals_its_frame(gear: Client) -> None:
+    view = View(31, 17, (0.1, 0.1), 0.4)
+    assert gear.get("/picture.png", words(view)).body == png(gear.get("/frame", words(view)).image(view))
+
+
 # Studies
 
 
@@ -245,297 +240,3 @@ def test_a_superseded_question_is_not_answered(gear: Client) -> None:
     with pytest.raises(Superseded):
         gear.session.picture(view, "", "page", 2)
     assert gear.session.picture(view, "", "another", 1)
-
-
-# Changes
-
-
-def wait_for(client: Client, version: int) -> dict[str, Any]:
-    """The state, once there is that much news."""
-    assert client.session.wait_for_news(version - 1, 30)
-    return client.session.state()
-
-
-def test_a_change_of_the_file_is_seen(disc: Path) -> None:
-    view = View(48, 48)
-    with serving(str(disc)) as client:
-        assert client.get("/state").json["watched"]
-        disc.write_text(DISC.replace("0.5", "0.8"))
-        state = wait_for(client, 1)
-        assert (state["generation"], state["trouble"]) == (2, None)
-        answer = client.get("/frame", words(view))
-        assert answer.headers["X-Generation"] == "2"
-        assert np.array_equal(answer.image(view), absint.render(disc, view))
-
-
-def test_an_error_has_its_place_and_the_last_good_picture_stays(disc: Path) -> None:
-    view = View(48, 48)
-    want = absint.render(disc, view)
-    with serving(str(disc)) as client:
-        disc.write_text(DISC.replace("rr add xx yy", "rr\tadd xx why"))
-        trouble = wait_for(client, 1)["trouble"]
-        assert trouble["message"].startswith(f"{disc}:5:11: operand 'why' is not defined above")
-        assert (trouble["line"], trouble["column"], trouble["text"]) == (5, 11, "rr\tadd xx why")
-        assert np.array_equal(client.get("/frame", words(view)).image(view), want)
-        disc.write_bytes(b"x var-x\n\xff\n")
-        trouble = wait_for(client, 2)["trouble"]
-        assert (trouble["message"], trouble["line"]) == (f"{disc}:2:1: byte 0xff is not UTF-8 text", None)
-        disc.write_text("x var-x\nt var-t\nf add x t\n")
-        assert "'t'" in wait_for(client, 3)["trouble"]["message"]
-        disc.unlink()
-        assert "cannot be read" in wait_for(client, 4)["trouble"]["message"]
-        assert np.array_equal(client.get("/frame", words(view)).image(view), want)
-        disc.write_text(DISC)
-        state = wait_for(client, 5)
-        assert (state["trouble"], state["generation"]) == (None, 2)
-
-
-def test_a_change_that_keeps_size_and_time_is_seen(disc: Path) -> None:
-    with serving(str(disc)) as client:
-        times = os.stat(disc).st_mtime_ns
-        disc.write_text(DISC.replace("0.5", "0.7"))
-        os.utime(disc, ns=(times, times))
-        assert wait_for(client, 1)["generation"] == 2
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
-def test_a_pipe_in_the_files_place_is_not_waited_for(disc: Path) -> None:
-    with serving(str(disc)) as client:
-        disc.unlink()
-        os.mkfifo(disc)
-        wait_until(client, lambda trouble: trouble is not None and "no longer a file" in trouble["message"])
-        disc.unlink()
-        disc.write_text(DISC.replace("0.5", "0.25"))
-        wait_until(client, lambda trouble: trouble is None)
-
-
-def wait_until(client: Client, wanted: Callable[[Any], bool]) -> None:
-    """Until the trouble is the wanted one; there may be another in between."""
-    deadline = time.monotonic() + 30
-    while not wanted(trouble := client.session.state()["trouble"]):
-        assert time.monotonic() < deadline, trouble
-        time.sleep(0.02)
-
-
-def test_a_file_that_is_written_again_is_no_news(disc: Path) -> None:
-    with serving(str(disc)) as client:
-        os.utime(disc)
-        assert not client.session.wait_for_news(0, 1.0)
-
-
-def test_news_are_sent_to_those_who_listen(disc: Path) -> None:
-    with serving(str(disc)) as client:
-        connection = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=30)
-        connection.request("GET", "/events")
-        response = connection.getresponse()
-        assert response.headers["Content-Type"] == "text/event-stream"
-
-        def news() -> Any:
-            while not (line := response.readline()).startswith(b"data: "):
-                assert line, "the stream has ended"
-            return json.loads(line[6:])
-
-        assert (news()["version"], disc.write_text("nonsense\n"), news()["trouble"]["line"]) == (0, 9, 1)
-        connection.close()
-
-
-# Who is refused
-
-
-@pytest.mark.parametrize("path", ["/", "/state", "/events", "/frame?width=8&height=8", "/main.js"])
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Host": "example.org"},
-        {"Host": "127.0.0.1:1"},
-        {"Host": ""},
-        {"Origin": "http://example.org"},
-        {"Origin": "null"},
-        {"Sec-Fetch-Site": "cross-site"},
-    ],
-)
-def test_other_sites_are_refused(gear: Client, path: str, headers: dict[str, str]) -> None:
-    answer = gear.get(path, headers=headers)
-    assert answer.status == 403
-    assert answer.error()
-
-
-def test_own_names_are_answered(gear: Client) -> None:
-    for name in ("127.0.0.1", "localhost", "LocalHost"):
-        host = f"{name}:{gear.server.port}"
-        headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
-        assert gear.get("/state", headers=headers).status == 200
-
-
-def test_requests_without_a_host_or_with_two(gear: Client) -> None:
-    own = f"Host: 127.0.0.1:{gear.server.port}\r\n"
-    for head in ("", own * 2, own + "Host: example.org\r\n"):
-        with socket.create_connection(("127.0.0.1", gear.server.port), timeout=30) as connection:
-            connection.sendall(f"GET /state HTTP/1.1\r\n{head}\r\n".encode())
-            assert connection.recv(64).startswith(b"HTTP/1.1 403 ")
-
-
-@pytest.mark.parametrize(
-    "path",
-    ["/../cli.py", "/page/../server.py", "/%2e%2e/cli.py", "//etc/passwd", "/..%2fcli.py", "/server.py",
-     "/index.html/", "/%00", "/main.js%00", "/favicon.ico"],
-)  # fmt: skip
-def test_no_other_file_is_served(gear: Client, path: str) -> None:
-    answer = gear.send(path)
-    assert answer.status == 404
-    assert answer.error() == "there is nothing of that name"
-
-
-@pytest.mark.parametrize(
-    ("path", "word"),
-    [
-        ("/frame", "width"),
-        ("/frame?width=8", "height"),
-        ("/frame?width=0&height=8", "at least one pixel"),
-        ("/frame?width=5000&height=5000", "too large"),
-        ("/picture.png?width=9000&height=9000", "too large"),
-        ("/frame?width=99999999999999999999&height=8", "whole number"),
-        ("/frame?width=-8&height=8", "whole number"),
-        ("/frame?width=8&width=8&height=8", "twice"),
-        ("/frame?width=8&height=8&scale=0", "scale"),
-        ("/frame?width=8&height=8&scale=nan", "not a number"),
-        ("/frame?width=8&height=8&x=1e999", "finite"),
-        ("/frame?width=8&height=8&x=1e300", "overflow"),
-        ("/frame?width=8&height=8&x=1_0", "not a number"),
-        ("/frame?width=8&height=8&passes=2", "passes"),
-        ("/frame?width=8&height=8&client=%3Cscript%3E", "client"),
-        ("/explain?width=8&height=8&column=8&row=0", "column"),
-        ("/frame?" + "&".join(f"a{i}=1" for i in range(40)), "cannot be read"),
-    ],
-)
-def test_bad_questions_are_told_why(gear: Client, path: str, word: str) -> None:
-    answer = gear.send(path)
-    assert answer.status == 400
-    assert word in answer.error()
-
-
-def test_bodies_and_other_methods_are_refused(gear: Client) -> None:
-    assert gear.get("/state", body=b"x").status == 400
-    for method in ("POST", "PUT", "DELETE", "OPTIONS", "HEAD"):
-        assert gear.get("/state", method=method).status == 501
-    assert gear.get("/state?" + "a" * 70_000).status == 414
-
-
-def test_a_bug_is_told_in_the_terminal_only(
-    gear: Client, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def broken() -> None:
-        raise ZeroDivisionError("a secret")
-
-    monkeypatch.setattr(gear.session, "state", broken)
-    answer = gear.get("/state")
-    assert (answer.status, answer.error()) == (500, "internal error: the terminal says more")
-    assert "a secret" in capfd.readouterr().err
-
-
-def test_every_file_of_the_page_is_served_under_a_strict_policy(gear: Client) -> None:
-    assert {"/", "/index.html", "/main.js", "/style.css"} < set(page_files())
-    for path, (kind, content) in page_files().items():
-        answer = gear.get(path)
-        assert (answer.status, answer.headers["Content-Type"], answer.body) == (200, kind, content)
-        policy = answer.headers["Content-Security-Policy"]
-        assert "default-src 'none'" in policy
-        assert "unsafe" not in policy
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    html = page_files()["/"][1].decode()
-    assert html.count("<script") == html.count('<script type="module" src="')
-    assert "style=" not in html
-
-
-def test_a_connection_takes_many_questions(gear: Client) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", gear.server.port, timeout=30)
-    for target in ("/state", "/frame?width=16&height=16", "/nothing", "/frame?width=16", "/state"):
-        connection.request("GET", target)
-        response = connection.getresponse()
-        response.read()
-        assert response.status == {"/nothing": 404, "/frame?width=16": 400}.get(target, 200)
-    connection.close()
-
-
-# The command
-
-
-def test_models_that_cannot_be_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    bad, extra = tmp_path / "bad.vm", tmp_path / "extra.vm"
-    bad.write_text("x var-x\nf sinh x\n")
-    extra.write_text("x var-x\nt var-t\nf add x t\n")
-    for model, word in ((str(bad), "2:3: unknown opcode"), (str(extra), "'t'"), ("nothing.vm", "cannot be")):
-        assert cli.main(["view", model, "--no-browser"]) == 2
-        out, err = capfd.readouterr()
-        assert (out, word in one_line(err)) == ("", True)
-    assert cli.main(["view", "gear", "--no-browser", "--passes", "fuld"]) == 2
-    assert "fuld" in one_line(capfd.readouterr().err)
-    assert cli.main(["view", "gear", "--port", "65536"]) == 2
-    assert "65535" in one_line(capfd.readouterr().err)
-    with pytest.raises(DomainError):
-        serving(str(extra)).__enter__()
-
-
-def test_a_port_in_use(gear: Client, capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["view", "gear", "--no-browser", "--port", str(gear.server.port)]) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert one_line(err).startswith(f"absint: port {gear.server.port}: cannot be had: Address already in use")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-@pytest.mark.parametrize("from_input", [False, True])
-def test_control_c_ends_it_with_nothing_left(from_input: bool, disc: Path) -> None:
-    words_ = [sys.executable, "-m", "absint", "view", "-" if from_input else str(disc), "--no-browser"]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(words_, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    if from_input:
-        process.stdin.write(DISC.encode())
-    process.stdin.close()
-    process.stdin = None
-    address = process.stdout.readline().decode()
-    assert address.startswith("http://127.0.0.1:")
-    port = int(address.rstrip("/\n").rpartition(":")[2])
-    listening = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    listening.request("GET", "/events")
-    state = json.loads(listening.getresponse().readline()[6:])
-    assert state["watched"] is not from_input
-    idle = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    idle.request("GET", "/state")
-    idle.getresponse().read()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (0, b"", b"Ctrl-C ends it.\n")
-    listening.close()
-    idle.close()
-
-
-def test_no_thread_is_left(disc: Path) -> None:
-    before = {thread for thread in threading.enumerate() if not thread.name.startswith("absint-helper")}
-    with serving(str(disc)) as client:
-        connection = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=30)
-        connection.request("GET", "/events")
-        connection.getresponse().readline()
-    connection.close()
-    after = {thread for thread in threading.enumerate() if not thread.name.startswith("absint-helper")}
-    assert after <= before
-
-
-def test_help_has_examples() -> None:
-    done = entry_point("view", "--help")
-    assert done.returncode == 0
-    assert b"absint view gear" in done.stdout
-
-
-def test_what_a_source_refuses(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no bundled model"), serving("nosuch"):
-        pass
-    with pytest.raises(UsageError, match="Is a directory"), serving(str(tmp_path)):
-        pass
-
-
-def test_a_png_of_the_whole_view_equals_its_frame(gear: Client) -> None:
-    view = View(31, 17, (0.1, 0.1), 0.4)
-    assert gear.get("/picture.png", words(view)).body == png(gear.get("/frame", words(view)).image(view))

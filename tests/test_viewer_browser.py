@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import absint
-from absint.view import View
+from tests.browsing import COUNT_OVERLAY, Window, edge_of, luminance, playwright, wait_until, window_settles
 from tests.command import DISC
 from tests.viewing import Client, serving
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 SIZES = {"wide": (1000, 640), "phone": (390, 844)}
-
-READ_PICTURE = """() => {
-    const canvas = document.getElementById("picture");
-    const { width, height } = canvas;
-    const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
-    let grey = "", alike = true;
-    for (let i = 0; i < data.length; i += 4) {
-        alike &&= data[i] === data[i + 1] && data[i] === data[i + 2] && data[i + 3] === 255;
-        grey += String.fromCharCode(data[i]);
-    }
-    return { grey: btoa(grey), alike, view: canvas.dataset.view, settled: canvas.dataset.settled };
-}"""
-
-COUNT_OVERLAY = """() => {
-    const canvas = document.getElementById("overlay");
-    const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-    return data.reduce((count, value, i) => count + (i % 4 === 3 && value > 0), 0);
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -54,66 +33,19 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-class Window:
-    """A page, with all that its console said."""
-
-    def __init__(self, page: Any, client: Client) -> None:
-        self.page = page
-        self.client = client
-        self.complaints: list[str] = []
-        page.on("console", lambda message: self._hear(message.type, message.text))
-        page.on("pageerror", lambda error: self._hear("error", str(error)))
-        page.goto(client.server.address)
-        self.settle()
-
-    def _hear(self, kind: str, text: str) -> None:
-        by_the_test = "willReadFrequently" in text  # it reads the canvas again and again
-        if kind in ("error", "warning") and not by_the_test:
-            self.complaints.append(text)
-
-    def settle(self) -> None:
-        """Wait until what is painted is what is wanted, and all studies are there."""
-        self.page.wait_for_selector("#picture[data-settled=true]")
-        self.page.wait_for_timeout(300)  # studies are asked for a moment after the last movement
-        self.page.wait_for_selector("#panel[aria-busy=false]")
-        self.page.wait_for_selector("#picture[data-settled=true]")
-
-    def picture(self) -> tuple[NDArray[np.uint8], View]:
-        """What is painted, and the view that is wanted."""
-        read = self.page.evaluate(READ_PICTURE)
-        assert read["alike"]
-        width, height, x, y, scale, z = map(float, read["view"].split())
-        view = View(int(width), int(height), (x, y), scale, z)
-        return np.frombuffer(base64.b64decode(read["grey"]), np.uint8).reshape(view.height, view.width), view
-
-    def check(self, model: str | Path) -> View:
-        """The painted picture is that of the view, and it is no blank one."""
-        self.settle()
-        image, view = self.picture()
-        assert np.array_equal(image, absint.render(model, view))
-        assert 0 < (image > 0).mean() < 1
-        return view
-
-    def drag(self, dx: float, dy: float, steps: int = 12) -> None:
-        box = self.page.locator("#picture").bounding_box()
-        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-        self.page.mouse.move(x, y)
-        self.page.mouse.down()
-        self.page.mouse.move(x + dx, y + dy, steps=steps)
-        self.page.mouse.up()
-
-    def wait_for_text(self, selector: str, pattern: str) -> None:
-        playwright.expect(self.page.locator(selector)).to_have_text(re.compile(pattern), timeout=30_000)
-
-    def text(self, selector: str) -> str:
-        return str(self.page.locator(selector).inner_text())
-
-
 Open = Callable[..., Window]
+Served = Callable[[str], Client]
 
 
 @pytest.fixture
-def opened(browser: Any) -> Iterator[Open]:
+def served() -> Iterator[Served]:
+    """`served(model)`: a server that outlives the pages of the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda model: stack.enter_context(serving(model))
+
+
+@pytest.fixture
+def opened(browser: Any, served: Served) -> Iterator[Open]:
     """`opened(client, "phone", color_scheme="dark")`; at the end, no console has complained."""
     windows = []
 
@@ -164,14 +96,6 @@ def test_it_loads_pans_and_zooms_two_hundred_times(tempest: Client, opened: Open
     assert window.check("tempest") == first
 
 
-def edge_of(window: Window) -> tuple[int, int]:
-    """A place in the window on the picture's outline, near the middle; it is as many pixels as CSS has."""
-    image, _ = window.picture()
-    rows, columns = np.nonzero(image[:, 1:] != image[:, :-1])
-    nearest = np.argmin(np.hypot(rows - image.shape[0] / 2, columns - image.shape[1] / 2))
-    return int(columns[nearest]) + 1, int(rows[nearest])
-
-
 @pytest.mark.parametrize("ratio", [1.5, 2])
 def test_every_pixel_of_the_display_is_drawn(tempest: Client, opened: Open, ratio: float) -> None:
     window = opened(tempest, device_scale_factor=ratio)
@@ -211,37 +135,37 @@ def operations_left(window: Window) -> int:
     return left
 
 
-def test_a_change_on_disk_is_drawn(disc: Path, opened: Open) -> None:
-    with serving(str(disc)) as client:
-        window = opened(client)
-        window.check(disc)
-        before, _ = window.picture()
-        disc.write_text(DISC.replace("0.5", "0.8"))
-        window.page.wait_for_selector("#news:has-text('has changed')")
-        window.check(disc)
-        assert not np.array_equal(before, window.picture()[0])
+def test_a_change_on_disk_is_drawn(disc: Path, served: Served, opened: Open) -> None:
+    client = served(str(disc))
+    window = opened(client)
+    window.check(disc)
+    before, _ = window.picture()
+    disc.write_text(DISC.replace("0.5", "0.8"))
+    window.page.wait_for_selector("#news:has-text('has changed')")
+    window.check(disc)
+    assert not np.array_equal(before, window.picture()[0])
 
 
-def test_an_error_shows_its_line_while_the_picture_stays(disc: Path, opened: Open) -> None:
-    with serving(str(disc)) as client:
-        window = opened(client)
-        window.check(disc)
-        before, _ = window.picture()
-        assert not window.page.locator("#trouble").is_visible()
-        disc.write_text(DISC.replace("rr add xx yy", "rr add <b>xx yy"))
-        window.page.wait_for_selector("#trouble:visible")
-        assert window.text("#trouble p") == f"{disc}:5:8: operand '<b>xx' is not defined above"
-        assert window.text("#trouble pre").split("\n") == ["5 | rr add <b>xx yy", "           ^"]
-        window.drag(40, 0)
-        window.settle()
-        image, view = window.picture()
-        good = disc.with_name("good.vm")
-        good.write_text(DISC)
-        assert np.array_equal(image, absint.render(good, view))
-        assert not np.array_equal(image, before)
-        disc.write_text(DISC)
-        window.page.wait_for_selector("#trouble", state="hidden")
-        window.check(disc)
+def test_an_error_shows_its_line_while_the_picture_stays(disc: Path, served: Served, opened: Open) -> None:
+    client = served(str(disc))
+    window = opened(client)
+    window.check(disc)
+    before, _ = window.picture()
+    assert not window.page.locator("#trouble").is_visible()
+    disc.write_text(DISC.replace("rr add xx yy", "rr add <b>xx yy"))
+    window.page.wait_for_selector("#trouble:visible")
+    assert window.text("#trouble p") == f"{disc}:5:8: operand '<b>xx' is not defined above"
+    assert window.text("#trouble pre").split("\n") == ["5 | rr add <b>xx yy", "           ^"]
+    window.drag(40, 0)
+    window.settle()
+    image, view = window.picture()
+    good = disc.with_name("good.vm")
+    good.write_text(DISC)
+    assert np.array_equal(image, absint.render(good, view))
+    assert not np.array_equal(image, before)
+    disc.write_text(DISC)
+    window.page.wait_for_selector("#trouble", state="hidden")
+    window.check(disc)
 
 
 def test_no_stale_frame_is_painted_after_a_fast_drag(tempest: Client, opened: Open) -> None:
@@ -286,18 +210,6 @@ def test_frames_that_take_their_time(tempest: Client, opened: Open) -> None:
         window.drag(dx, dy, steps=8)
     window.page.wait_for_timeout(1500)
     window.check("tempest")
-
-
-def wait_until(condition: Callable[[], bool], window: Window) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        window.page.wait_for_timeout(20)
-
-
-def window_settles(window: Window) -> View:
-    window.page.wait_for_selector("#picture[data-settled=true]")
-    return window.picture()[1]
 
 
 def test_the_last_frame_moves_with_the_view_meanwhile(tempest: Client, opened: Open) -> None:
@@ -359,63 +271,63 @@ def test_overlays_and_the_pixel_under_the_cursor(tempest: Client, opened: Open) 
     window.check("tempest")
 
 
-def test_it_is_worked_by_keys_alone(opened: Open) -> None:
-    with serving("gyroid") as client:
-        window = opened(client)
-        keyboard = window.page.keyboard
-        first = window.check("gyroid")
+def test_it_is_worked_by_keys_alone(served: Served, opened: Open) -> None:
+    client = served("gyroid")
+    window = opened(client)
+    keyboard = window.page.keyboard
+    first = window.check("gyroid")
+    keyboard.press("Tab")
+    assert focused(window) == "picture"
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert window.page.evaluate(outline) == "solid"
+    for key in ("ArrowRight", "ArrowUp", "+", "+", "Shift+ArrowLeft", "]"):
+        keyboard.press(key)
+    view = window.check("gyroid")
+    assert view.center[0] > 0 < view.center[1]
+    assert view.scale == pytest.approx(first.scale / 1.25**2)
+    assert view.z > 0
+    keyboard.press("i")
+    window.wait_for_text("#explained", "^(Ins|Outs)ide")
+    keyboard.press("Escape")
+    assert window.text("#explained").startswith("Point at")
+    for key in ("h", "b"):
+        keyboard.press(key)
+    window.settle()
+    assert window.page.locator("#heat").is_checked()
+    assert window.page.locator("#boxes").is_checked()
+    seen = []
+    while focused(window) != "fold" and len(seen) < 40:
         keyboard.press("Tab")
-        assert focused(window) == "picture"
-        outline = "getComputedStyle(document.activeElement).outlineStyle"
-        assert window.page.evaluate(outline) == "solid"
-        for key in ("ArrowRight", "ArrowUp", "+", "+", "Shift+ArrowLeft", "]"):
-            keyboard.press(key)
-        view = window.check("gyroid")
-        assert view.center[0] > 0 < view.center[1]
-        assert view.scale == pytest.approx(first.scale / 1.25**2)
-        assert view.z > 0
-        keyboard.press("i")
-        window.wait_for_text("#explained", "^(Ins|Outs)ide")
-        keyboard.press("Escape")
-        assert window.text("#explained").startswith("Point at")
-        for key in ("h", "b"):
-            keyboard.press(key)
-        window.settle()
-        assert window.page.locator("#heat").is_checked()
-        assert window.page.locator("#boxes").is_checked()
-        seen = []
-        while focused(window) != "fold" and len(seen) < 40:
-            keyboard.press("Tab")
-            seen.append(focused(window))
-            assert window.page.evaluate(outline) == "solid", seen
-        keyboard.press("Space")
-        assert not window.page.locator("input[data-pass=fold]").is_checked()
-        window.check("gyroid")
-        keyboard.press("?")
-        assert window.page.locator("#keys dl").is_visible()
-        keyboard.press("0")
-        assert window.check("gyroid") == first
-        window.page.locator("#x").focus()
-        keyboard.press("Control+a")
-        keyboard.type("0.25")
-        keyboard.press("Enter")
-        assert window.check("gyroid").center == (0.25, 0.0)
+        seen.append(focused(window))
+        assert window.page.evaluate(outline) == "solid", seen
+    keyboard.press("Space")
+    assert not window.page.locator("input[data-pass=fold]").is_checked()
+    window.check("gyroid")
+    keyboard.press("?")
+    assert window.page.locator("#keys dl").is_visible()
+    keyboard.press("0")
+    assert window.check("gyroid") == first
+    window.page.locator("#x").focus()
+    keyboard.press("Control+a")
+    keyboard.type("0.25")
+    keyboard.press("Enter")
+    assert window.check("gyroid").center == (0.25, 0.0)
 
 
 def focused(window: Window) -> str:
     return str(window.page.evaluate("document.activeElement.dataset.pass ?? document.activeElement.id"))
 
 
-def test_slices_of_a_model_with_z(opened: Open) -> None:
-    with serving("gyroid") as client:
-        window = opened(client)
-        before, _ = window.picture()
-        slider = window.page.locator("#z-slider")
-        slider.evaluate("field => { field.value = 0.5; field.dispatchEvent(new Event('input')); }")
-        assert window.check("gyroid").z == 0.5
-        assert not np.array_equal(window.picture()[0], before)
-    with serving("tempest") as client:
-        assert not opened(client).page.locator("#z-slider").is_visible()
+def test_slices_of_a_model_with_z(served: Served, opened: Open) -> None:
+    client = served("gyroid")
+    window = opened(client)
+    before, _ = window.picture()
+    slider = window.page.locator("#z-slider")
+    slider.evaluate("field => { field.value = 0.5; field.dispatchEvent(new Event('input')); }")
+    assert window.check("gyroid").z == 0.5
+    assert not np.array_equal(window.picture()[0], before)
+    client = served("tempest")
+    assert not opened(client).page.locator("#z-slider").is_visible()
 
 
 def test_the_address_keeps_the_view(tempest: Client, opened: Open) -> None:
@@ -465,10 +377,3 @@ def test_words_stand_out_in_light_and_dark(tempest: Client, opened: Open, scheme
         lighter, darker = sorted((luminance(ink), luminance(paper)), reverse=True)
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5, pair
     assert (luminance(colours[1]) > 0.5) == (scheme == "light")
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance as the Web Content Accessibility Guidelines define it."""
-    channels = [int(colour.strip()[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
