@@ -37,6 +37,7 @@ def disc(tmp_path: Path) -> Path:
 # Pictures
 
 
+F32 = absint.Precision.F32
 TOO_DEEP = "ignore:.*too deep"
 """What `absint.render` says of a view whose columns repeat; the page says so too."""
 
@@ -58,7 +59,7 @@ def test_a_frame_is_the_picture_that_render_draws(gear: Client, view: View) -> N
     assert answer.status == 200
     assert np.array_equal(answer.image(view), absint.render("gear", view))
     assert answer.headers["X-Defined"] == f"0,0,{view.width},{view.height}"
-    assert answer.headers["X-Repeats"] == str(view.duplicate_samples(absint.Precision.F32))
+    assert answer.headers["X-Repeats"] == str(view.duplicate_samples(F32))
 
 
 @pytest.mark.parametrize("model", ["gear", "gyroid", "blend"])
@@ -100,7 +101,7 @@ def test_a_program_that_holds_in_a_box_is_drawn_there(disc: Path, tmp_path: Path
     words_ = ("optimize", str(disc), "--region", "-0.25:1,-0.125:2,0:0", "-o", str(target))
     assert cli.main(words_) == 0
     view = View(80, 60, (0.2, 0.1), 1.0)
-    xs, ys = view.xs(absint.Precision.F32), view.ys(absint.Precision.F32)
+    xs, ys = view.xs(F32), view.ys(F32)
     inside = ((ys >= -0.125) & (ys <= 2))[:, None] & ((xs >= -0.25) & (xs <= 1))
     with serving(str(target)) as client:
         answer = client.get("/frame", words(view))
@@ -110,6 +111,13 @@ def test_a_program_that_holds_in_a_box_is_drawn_there(disc: Path, tmp_path: Path
         assert (right, bottom) == (columns.max() + 1, rows.max() + 1)
         assert np.array_equal(answer.image(view), np.where(inside, absint.render(disc, view), 0))
         assert client.get("/frame", words(View(8, 8, (5.0, 5.0)))).headers["X-Defined"] == "0,0,0,0"
+        for study in ("/heat", "/terms", "/stages"):
+            assert "refused" not in client.get(study, words(view)).json
+            assert "holds for" in client.get(study, words(View(8, 8, (5.0, 5.0)))).json["refused"]
+        assert client.get("/heat", words(view)).json["box"] == [-0.25, 1.0, -0.125, view.ys(F32)[0]]
+        pixel = client.get("/explain", words(view, column=left, row=top)).json
+        assert pixel["inside"] == bool(absint.render(disc, view)[top, left])
+        assert "outside of the region" in client.get("/explain", words(view, column=0, row=0)).json["refused"]
         start = client.get("/state").json["start"]
         assert (start["x"], start["y"], start["z"]) == (0.375, 0.9375, 0.0)
         refused = client.get("/picture.png", words(view))
@@ -155,7 +163,7 @@ def test_a_png_of_the_whole_view_equals_its_frame(gear: Client) -> None:
 def test_heat_counts_what_is_left(gear: Client) -> None:
     view = View(200, 100, (0.1, 0.0), 0.9)
     heat = gear.get("/heat", words(view, passes="00000000000")).json
-    box = view.box(absint.Precision.F32)
+    box = view.box(F32)
     assert heat["box"] == [*box.bounds["x"], *box.bounds["y"]]
     assert (heat["columns"], heat["rows"]) == (40, 20)
     assert len(heat["left"]) == 40 * 20
@@ -175,7 +183,7 @@ def test_terms_cover_the_picture() -> None:
         off = client.get("/terms", words(view, passes="11111110111")).json
     assert answer["lowered"]
     assert len(answer["terms"]) > 10
-    precision = absint.Precision.F32
+    precision = F32
     covered = np.zeros((view.height, view.width), bool)
     for term in answer["terms"]:
         left, right, bottom, top = map(float, term["box"])
@@ -196,7 +204,7 @@ def test_a_pixel_is_explained_by_its_own_value(gear: Client) -> None:
         answer = gear.get("/explain", words(view, column=column, row=row)).json
         assert answer["inside"] == bool(image[row, column])
         assert answer["inside"] == (answer["value"] < 0)
-        assert answer["x"] == float(view.xs(absint.Precision.F32)[column])
+        assert answer["x"] == float(view.xs(F32)[column])
         assert answer["rows"][-1]["value"] == answer["value"]
         assert answer["count"] == len(answer["rows"])
         seen.add(answer["inside"])

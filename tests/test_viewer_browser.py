@@ -64,6 +64,12 @@ def opened(browser: Any, served: Served) -> Iterator[Open]:
 
 
 @pytest.fixture(scope="module")
+def spiral() -> Iterator[Client]:
+    with serving("spiral") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def tempest() -> Iterator[Client]:
     with serving("tempest") as client:
         yield client
@@ -97,14 +103,14 @@ def test_it_loads_pans_and_zooms_two_hundred_times(tempest: Client, opened: Open
 
 
 @pytest.mark.parametrize("ratio", [1.5, 2])
-def test_every_pixel_of_the_display_is_drawn(tempest: Client, opened: Open, ratio: float) -> None:
-    window = opened(tempest, device_scale_factor=ratio)
-    view = window.check("tempest")
+def test_every_pixel_of_the_display_is_drawn(spiral: Client, opened: Open, ratio: float) -> None:
+    window = opened(spiral, device_scale_factor=ratio)
+    view = window.check("spiral")
     box = window.page.locator("#picture").bounding_box()
     assert (view.width, view.height) == (round(box["width"] * ratio), round(box["height"] * ratio))
     window.page.set_viewport_size({"width": 900, "height": 500})
     window.page.wait_for_timeout(100)
-    assert window.check("tempest").height == 500 * ratio
+    assert window.check("spiral").height == 500 * ratio
 
 
 def test_switching_passes_changes_the_program_and_not_the_picture(tempest: Client, opened: Open) -> None:
@@ -168,9 +174,9 @@ def test_an_error_shows_its_line_while_the_picture_stays(disc: Path, served: Ser
     window.check(disc)
 
 
-def test_no_stale_frame_is_painted_after_a_fast_drag(tempest: Client, opened: Open) -> None:
+def test_no_stale_frame_is_painted_after_a_fast_drag(spiral: Client, opened: Open) -> None:
     """Every answer is held back, and the first ones come in the wrong order."""
-    window = opened(tempest)
+    window = opened(spiral)
     held: list[Any] = []
     window.page.route("**/frame?*", lambda route: held.append((route, route.fetch())))
 
@@ -193,13 +199,13 @@ def test_no_stale_frame_is_painted_after_a_fast_drag(tempest: Client, opened: Op
     assert len(held) == 3
     image, now = window.picture()
     assert now == view
-    assert np.array_equal(image, absint.render("tempest", view))
+    assert np.array_equal(image, absint.render("spiral", view))
     step = 2 / (min(view.width, view.height) - 1)
     assert view.center == pytest.approx((160 * step, 60 * step), abs=1e-12)
 
 
-def test_frames_that_take_their_time(tempest: Client, opened: Open) -> None:
-    window = opened(tempest)
+def test_frames_that_take_their_time(spiral: Client, opened: Open) -> None:
+    window = opened(spiral)
 
     def slowly(route: Any) -> None:
         window.page.wait_for_timeout(120)
@@ -209,11 +215,11 @@ def test_frames_that_take_their_time(tempest: Client, opened: Open) -> None:
     for dx, dy in ((60, 0), (0, 80), (-90, -30)):
         window.drag(dx, dy, steps=8)
     window.page.wait_for_timeout(1500)
-    window.check("tempest")
+    window.check("spiral")
 
 
-def test_the_last_frame_moves_with_the_view_meanwhile(tempest: Client, opened: Open) -> None:
-    window = opened(tempest)
+def test_the_last_frame_moves_with_the_view_meanwhile(spiral: Client, opened: Open) -> None:
+    window = opened(spiral)
     before, _ = window.picture()
     window.page.route("**/frame?*", lambda route: None)  # never answered
     window.drag(-50, 30)
@@ -222,18 +228,18 @@ def test_the_last_frame_moves_with_the_view_meanwhile(tempest: Client, opened: O
     assert (image[:30] == 0x77).all()
 
 
-def test_what_is_saved_is_what_render_writes(tempest: Client, opened: Open, tmp_path: Path) -> None:
+def test_what_is_saved_is_what_render_writes(spiral: Client, opened: Open, tmp_path: Path) -> None:
     from absint import cli
 
-    window = opened(tempest)
+    window = opened(spiral)
     window.drag(33, 21)
     window.page.locator("#save-width").fill("200")
     window.page.locator("#save-height").fill("90")
     with window.page.expect_download() as download:
         window.page.locator("#save-form button").click()
-    assert download.value.suggested_filename == "tempest.png"
+    assert download.value.suggested_filename == "spiral.png"
     command = window.text("#command").split()
-    assert command[:3] == ["absint", "render", "tempest"]
+    assert command[:3] == ["absint", "render", "spiral"]
     target = tmp_path / "rendered.png"
     command[command.index("-o") + 1] = str(target)
     assert cli.main(command[1:]) == 0
@@ -330,17 +336,17 @@ def test_slices_of_a_model_with_z(served: Served, opened: Open) -> None:
     assert not opened(client).page.locator("#z-slider").is_visible()
 
 
-def test_the_address_keeps_the_view(tempest: Client, opened: Open) -> None:
-    window = opened(tempest)
+def test_the_address_keeps_the_view(spiral: Client, opened: Open) -> None:
+    window = opened(spiral)
     window.drag(31, 17)
-    view = window.check("tempest")
+    view = window.check("spiral")
     window.page.reload()
-    assert window.check("tempest") == view
+    assert window.check("spiral") == view
 
 
-def test_two_fingers_on_a_phone(tempest: Client, opened: Open) -> None:
-    window = opened(tempest, "phone", has_touch=True, is_mobile=True, device_scale_factor=2)
-    first = window.check("tempest")
+def test_two_fingers_on_a_phone(spiral: Client, opened: Open) -> None:
+    window = opened(spiral, "phone", has_touch=True, is_mobile=True, device_scale_factor=2)
+    first = window.check("spiral")
     assert window.page.evaluate("document.documentElement.scrollWidth") == SIZES["phone"][0]
     touch = window.page.context.new_cdp_session(window.page)
 
@@ -352,21 +358,21 @@ def test_two_fingers_on_a_phone(tempest: Client, opened: Open) -> None:
     for spread in range(0, 101, 10):
         send("touchMove", (150 - spread / 2, 200), (250 + spread / 2, 200))
     send("touchEnd")
-    view = window.check("tempest")
+    view = window.check("spiral")
     assert view.scale == pytest.approx(first.scale / 2, rel=0.02)
     send("touchStart", (200, 200))
     for shift in range(0, 41, 8):
         send("touchMove", (200 + shift, 200))
     send("touchEnd")
-    assert window.check("tempest").center[0] < view.center[0]
+    assert window.check("spiral").center[0] < view.center[0]
     for selector in ("#zoom-in", "#zoom-out", "#reset"):
         box = window.page.locator(selector).bounding_box()
         assert min(box["width"], box["height"]) >= 44
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_in_light_and_dark(tempest: Client, opened: Open, scheme: str) -> None:
-    window = opened(tempest, color_scheme=scheme)
+def test_words_stand_out_in_light_and_dark(spiral: Client, opened: Open, scheme: str) -> None:
+    window = opened(spiral, color_scheme=scheme)
     pairs = (("--ink", "--panel"), ("--soft", "--panel"), ("--ink", "--paper"), ("--accent", "--panel"),
              ("--bad", "--bad-paper"), ("--focus", "--panel"))  # fmt: skip
     colours = window.page.evaluate(

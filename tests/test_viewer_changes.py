@@ -20,7 +20,9 @@ import pytest
 import absint
 from absint import cli
 from absint.errors import DomainError, UsageError
+from absint.manager import LEVELS
 from absint.view import View
+from absint.viewer.server import Server
 from tests.command import DISC, ROOT, entry_point, one_line
 from tests.viewing import Client, serving, words
 
@@ -138,6 +140,32 @@ def test_models_that_cannot_be_shown(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert "65535" in one_line(capfd.readouterr().err)
     with pytest.raises(DomainError):
         serving(str(extra)).__enter__()
+
+
+def test_the_first_view_passes_and_precision_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    states, opened = [], []
+    came = threading.Event()
+
+    def serve(server: Server, poll_interval: float) -> None:
+        states.append(server.session.state())
+        assert came.wait(30) or "--no-browser" in words_
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Server, "serve_forever", serve)
+    monkeypatch.setattr("webbrowser.open", lambda address: (opened.append(address), came.set()))
+    words_: list[str] = ["view", "gear", "--center", "-0.5,0.2", "--scale", "0.05", "--z=-1e-3"]
+    assert cli.main([*words_, "-O2", "--precision", "f64"]) == 0
+    assert opened == [capfd.readouterr().out.strip()]
+    words_ = ["view", "gear", "--no-browser", "--passes", "fold,minmax{rounds=2}"]
+    assert cli.main(words_) == 0
+    assert len(opened) == 1
+    assert states[0]["start"] == {"x": -0.5, "y": 0.2, "scale": 0.05, "z": -1e-3}
+    assert (states[0]["passes"], states[0]["precision"]) == (tuple(LEVELS[2].split(",")), "f64")
+    assert states[1]["start"] == {"x": 0.0, "y": 0.0, "scale": 1.0, "z": 0.0}
+    assert states[1]["passes"] == ("fold", "minmax{rounds=2}")
+    assert states[0]["session"] != states[1]["session"]
 
 
 def test_a_port_in_use(disc: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from absint.errors import AbsintError, UsageError
+from absint.errors import AbsintError, DomainError, UsageError
 from absint.imageio import png
 from absint.terminal import note
 from absint.view import View
@@ -274,13 +274,19 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(
         self, question: Question, turn: threading.Lock, what: Callable[[Shown], dict[str, Any]]
     ) -> None:
-        """An answer, unless by the time it is its turn a newer question of its kind has come in."""
+        """An answer, unless by the time it is its turn a newer question of its kind has come in.
+
+        That the program does not hold there, or not at all for pictures, is an answer too: `refused`.
+        """
         session, client, number = self.server.session, question.client(), question.whole("number", 0)
         session.ask(client, question.path, number)
         with turn:
             session.check_newest(client, question.path, number)
             shown = session.shown
-            answer = what(shown)
+            try:
+                answer = what(shown)
+            except DomainError as error:
+                answer = {"refused": str(error)}
         self._send_json({"generation": shown.generation} | answer)
 
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from absint import study
 from absint.api import run_pipeline
+from absint.errors import DomainError
 from absint.manager import format_pipeline, lowers, parse_pipeline, takes_lowered
+from absint.program import Box
 from absint.regions import measure_regions
 from absint.view import View
 
@@ -31,12 +33,24 @@ explaining = threading.Lock()
 """Pixels do not wait for the others."""
 
 
+def region(shown: Shown, view: View) -> Box:
+    """The part of a view on which the program holds. Raises `DomainError` if there is none."""
+    bounds = dict(view.box(shown.drawer.precision).bounds)
+    for name, (lower, upper) in shown.program.box.bounds.items():
+        low, high = bounds.get(name, (lower, upper))
+        bounds[name] = low, high = max(low, lower), min(high, upper)
+        if low > high:
+            raise DomainError(f"nothing to study: the program holds for {shown.program.box} only")
+    return Box(bounds)
+
+
 def heat(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
     """Operations left for `f < 0` on tiles of a view, after the passes that are on and do not lower.
 
-    `columns` and `rows` of tiles, `left` row by row from the top, `box` as x0, x1, y0, y1.
+    `columns` and `rows` of tiles, `left` row by row from the top, `box` as x0, x1, y0, y1: the part of the
+    view on which the program holds.
     """
-    box = view.box(shown.drawer.precision)
+    box = region(shown, view)
     real = format_pipeline(pass_ for pass_ in parse_pipeline(pipeline) if not takes_lowered(pass_))
     program, _ = run_pipeline(shown.program, passes=real, region=box, precision=shown.drawer.precision)
     longer = max(view.width, view.height)
@@ -61,7 +75,7 @@ def terms(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
     if not lowers(parse_pipeline(pipeline)):
         return {"lowered": False, "terms": []}
     precision = shown.drawer.precision
-    found = study.terms(shown.program, passes=pipeline, region=view.box(precision), precision=precision)
+    found = study.terms(shown.program, passes=pipeline, region=region(shown, view), precision=precision)
     for term in found:
         term["lines"] = _ranges(term["lines"])
     return {"lowered": True, "terms": plain(found)}
@@ -76,7 +90,7 @@ def explain(shown: Shown, view: View, column: int, row: int) -> dict[str, Any]:
     precision = shown.drawer.precision
     x, y = (float(view.xs(precision)[column]), float(view.ys(precision)[row]))
     z = float(view.height_z(precision)[0])
-    rows = study.explain(shown.program, x, y, z, region=view.box(precision), precision=precision)
+    rows = study.explain(shown.program, x, y, z, region=region(shown, view), precision=precision)
     return {
         "x": x, "y": y, "z": z, "value": plain(rows[-1]["value"]), "inside": rows[-1]["value"] < 0,
         "count": len(rows), "rows": plain(rows[-MOST_ROWS:]),
@@ -86,7 +100,7 @@ def explain(shown: Shown, view: View, column: int, row: int) -> dict[str, Any]:
 def stages(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
     """What each pass that is on does to the program on a view, as `study.stages` tells of it."""
     precision = shown.drawer.precision
-    rows = study.stages(shown.program, passes=pipeline, region=view.box(precision), precision=precision)
+    rows = study.stages(shown.program, passes=pipeline, region=region(shown, view), precision=precision)
     return {"stages": rows}
 
 

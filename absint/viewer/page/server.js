@@ -22,7 +22,7 @@ export async function ask(path, given, signal) {
   return response;
 }
 
-/** Ask for a study. An older question of the same kind is given up. Null if this one was, too. */
+/** Ask for a study. An older question of the same kind is given up. Null if this one was, too. Raises `Failure`. */
 export async function study(kind, given) {
   const last = newest.get(kind);
   last?.abort.abort();
@@ -31,7 +31,9 @@ export async function study(kind, given) {
   const question = { ...given, client, number: mine.number };
   const response = await ask(kind, question, mine.abort.signal);
   const answer = response && (await response.json().catch(() => null));
-  return newest.get(kind) === mine ? answer : null;
+  if (newest.get(kind) !== mine) return null;
+  if (answer?.refused) throw new Failure(answer.refused);
+  return answer;
 }
 
 /** Listen for the state of the server; not while nobody sees the page, for browsers allow few connections. */
