@@ -6,6 +6,7 @@ import http.client
 import socket
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from absint.viewer.server import page_files
@@ -131,3 +132,20 @@ def test_a_connection_takes_many_questions(gear: Client) -> None:
         response.read()
         assert response.status == {"/nothing": 404, "/frame?width=16": 400}.get(target, 200)
     connection.close()
+
+
+def test_no_question_finds_a_bug(gear: Client, capfd: pytest.CaptureFixture[str]) -> None:
+    """Numbers at the ends of their ranges, in any place."""
+    rng = np.random.default_rng(9)
+    reals = ("0", "-1", "0.1", "1e-14", "5e-324", "1e9", "3.4e38", "-1e300", "1e400", "nan", "inf", "", "x")
+    words_ = {"x": reals, "y": reals, "scale": reals, "z": reals, "column": "0129", "row": "019x"}
+    words_ |= {"width": ("1", "2", "7", "64"), "height": ("1", "3", "50", "99999999")}
+    statuses = []
+    for _ in range(200):
+        path = rng.choice(["/frame", "/heat", "/terms", "/stages", "/explain", "/picture.png"])
+        given = {name: str(rng.choice(list(values))) for name, values in words_.items() if rng.random() < 0.7}
+        answer = gear.get(str(path), {"width": "9", "height": "5"} | given)
+        statuses.append(answer.status)
+        assert answer.status in (200, 400), (path, given)
+    assert set(statuses) == {200, 400}
+    assert capfd.readouterr() == ("", "")
