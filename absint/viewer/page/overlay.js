@@ -75,7 +75,7 @@ export class Overlay {
     const { context, mark } = this;
     const { px, py } = toCanvas(view, mark.x, mark.y);
     const reach = 9 * Math.max(1, devicePixelRatio);
-    for (const [stroke, width] of [["#000", 4], [mark.held ? "#ff7800" : "#fff", 2]]) {
+    for (const [stroke, width] of [["#000", 4], [mark.held ? "#00e5ff" : "#fff", 2]]) {
       context.strokeStyle = stroke;
       context.lineWidth = width * Math.max(1, devicePixelRatio);
       context.beginPath();
