@@ -51,18 +51,20 @@ class Inheritance(NamedTuple):
 class RewriteBudget:
     """How many rewrites a run may still make, to find the first one that breaks a program.
 
-    Rules take one for each use; a pass without rules, which is all or nothing, takes one. `last`: the last
-    that was made. After LLVM's -opt-bisect-limit.
+    Rules take one for each use; a pass without rules, which is all or nothing, takes one. `made`: how many
+    were made; `last`: the last of them. After LLVM's -opt-bisect-limit.
     """
 
     left: int
     last: str = ""
+    made: int = 0
 
     def take(self, what: str) -> bool:
         """Whether one more rewrite may be made, which is then counted."""
         if self.left == 0:
             return False
         self.left -= 1
+        self.made += 1
         self.last = what
         return True
 

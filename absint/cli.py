@@ -22,7 +22,7 @@ LEVELS = (0, 1, 2, 3)
 OPTIMIZE_LEVEL = 2
 """The highest level whose result can be written."""
 SECTIONS = ("models", "passes", "backends", "domains", "ops", "rules")
-REPORT_FORMATS = ("table", "json")
+REPORT_FORMATS = ("table", "json", "html")
 FUZZ_SIZE = 56
 
 _MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
@@ -169,7 +169,10 @@ def _optimize_arguments(parser: Parser) -> None:
     report.add_argument(
         "--report", action="store_true", help="what the program is, what became of it and why"
     )
-    report.add_argument("--format", choices=REPORT_FORMATS, help="of the report (default: table)")
+    report.add_argument(
+        "--format", choices=REPORT_FORMATS,
+        help="of the report; html: one page with pictures (default: as the file's name ends, else table)",
+    )  # fmt: skip
     report.add_argument(
         "--report-file", metavar="PATH", help="write the report there, not to standard output"
     )
@@ -334,7 +337,8 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
   absint optimize gear -O1 --region -1:1,-1:1 -o small.vm
   absint optimize gear --passes "fold,cse,minmax{rounds=2},dce" --time-passes -o small.vm
   absint optimize gear --domains interval,affine --report --format json
-  absint optimize gear -O3 --report""",
+  absint optimize gear -O3 --report
+  absint optimize gear --report-file report.html""",
         _optimize_arguments,
     ),
     "render": (

@@ -56,15 +56,14 @@ def optimize(arguments: argparse.Namespace) -> int:
             source, passes=pipeline, region=region, precision=arguments.precision, domains=arguments.domains,
             instruments=instruments, budget=budget,
         )  # fmt: skip
-        report = _report_text(arguments, source, steps, result) if report_to is not None else ""
+        report = _report_text(arguments, source, steps, result, budget) if report_to is not None else ""
     if output is not None:
         made_by = f"made by absint {__version__}, passes {format_pipeline(parsed) or 'none'}"
         _write(output, write_vm(result.graph, [describe(result), made_by]))
     if report_to is not None:
         _write(report_to, report)
     if budget is not None:
-        made = arguments.bisect_limit - budget.left
-        note(f"{made} rewrites" + (f", the last: {budget.last}" if made else ""))
+        note(f"{budget.made} rewrites" + (f", the last: {budget.last}" if budget.made else ""))
     if arguments.stats:
         note(table_text(_statistics(steps), sys.stderr))
     if arguments.time_passes:
@@ -95,15 +94,34 @@ def _instruments(arguments: argparse.Namespace) -> list[Instrument]:
     return instruments
 
 
-def _report_text(arguments: argparse.Namespace, source: Program, steps: list[Step], result: Program) -> str:
-    from absint.report import make_report
+def _report_text(
+    arguments: argparse.Namespace, source: Program, steps: list[Step], result: Program,
+    budget: RewriteBudget | None,
+) -> str:  # fmt: skip
+    from absint.report import PAGE_TILES, TILES_PER_AXIS, make_report
     from absint.report_tables import print_report
 
-    report = make_report(source, steps, result, arguments.domains)
-    if arguments.format == "json":
+    form = _report_format(arguments)
+    report = make_report(
+        source, steps, result, arguments.domains, model=_file_name(arguments.model), budget=budget,
+        tiles=PAGE_TILES if form == "html" else TILES_PER_AXIS,
+    )  # fmt: skip
+    if form == "json":
         return json.dumps(report) + "\n"
+    if form == "html":
+        from absint.report_html import report_page
+        from absint.report_pictures import make_pictures
+
+        return report_page(report, make_pictures(source, result, arguments.domains))
     stream = None if arguments.report_file not in (None, STDOUT) else sys.stdout
     return drawn(lambda console: print_report(report, console), stream)
+
+
+def _report_format(arguments: argparse.Namespace) -> str:
+    """As asked for, else as the name of the report's file says."""
+    suffix = Path(arguments.report_file or "").suffix.lower()
+    form: str = arguments.format or {".html": "html", ".htm": "html", ".json": "json"}.get(suffix, "table")
+    return form
 
 
 def _statistics(steps: Sequence[Step]) -> Table:
@@ -225,6 +243,10 @@ def list_(arguments: argparse.Namespace) -> int:
 
 def _short_name(model: str) -> str:
     return Path(model).stem if model != "-" else "<stdin>"
+
+
+def _file_name(model: str) -> str:
+    return Path(model).name if model != "-" else "standard input"
 
 
 def _write(target: str, data: str | bytes) -> None:

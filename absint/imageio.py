@@ -65,8 +65,11 @@ def pgm(image: NDArray[np.uint8]) -> bytes:
     return b"P5\n%d %d\n255\n" % (width, height) + image.tobytes()
 
 
-def png(image: NDArray[np.uint8]) -> bytes:
-    """uint8[height, width] as a grey PNG of 8 bits a pixel, unfiltered."""
+def png(image: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
+    """uint8[height, width] as a PNG of 8 bits a pixel, unfiltered: grey, or numbers of colours.
+
+    `palette`: uint8[n, 4], red, green, blue and opacity of the colours.
+    """
     height, width = image.shape
     rows = np.zeros((height, width + 1), np.uint8)
     rows[:, 1:] = image
@@ -74,10 +77,14 @@ def png(image: NDArray[np.uint8]) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    colours = b""
+    if palette is not None:
+        colours = chunk(b"PLTE", palette[:, :3].tobytes()) + chunk(b"tRNS", palette[:, 3].tobytes())
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if palette is None else 3, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
+        + colours
         + chunk(b"IDAT", zlib.compress(rows.tobytes(), 6))
         + chunk(b"IEND", b"")
     )

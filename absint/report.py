@@ -1,7 +1,8 @@
 """The report: what a program is, what each pass did to it, what was missed and why, and how far it
 specialises.
 
-`make_report` collects plain data, the same that `--format json` prints; `absint.report_tables` draws it.
+`make_report` collects plain data, the same that `--format json` prints; `absint.report_tables` draws it as
+tables for a terminal, `absint.report_html` as a page.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from absint.analysis import Analyses, BoundFacts
+import numpy as np
+
+from absint.analysis import Analyses, BoundFacts, RewriteBudget
 from absint.graph import FIRST_PREDICATE
 from absint.lowering_facts import lowering_facts
 from absint.manager import Step, format_pass
@@ -22,23 +25,33 @@ from absint.passes.demand import demand_of
 from absint.passes.liveness import liveness_of
 from absint.passes.variability import class_label, variability_of
 from absint.program import Program
-from absint.regions import measure_regions
+from absint.regions import Regions, measure_regions
+from absint.vm import dump_vm
 
 REPORT_PIXELS = 1024 * 1024
 """The image that memory is stated for."""
 
 TILES_PER_AXIS = (16, 64)
+PAGE_TILES = (16, 64, 128)
+"""The same for a page, which draws them."""
 MOST_TILES = 16**3
 """A program of x, y and z is cut along z too, unless that makes more tiles than this."""
 
 
 def make_report(
-    program: Program, steps: Sequence[Step], result: Program, domains: Sequence[str]
-) -> dict[str, Any]:
-    """Everything there is to tell about a run: `program` went in, `steps` were made, `result` came out."""
+    program: Program, steps: Sequence[Step], result: Program, domains: Sequence[str], *, model: str = "",
+    tiles: Sequence[int] = TILES_PER_AXIS, budget: RewriteBudget | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything there is to tell about a run: `program` went in, `steps` were made, `result` came out.
+
+    `model`: what to call it. `tiles`: into how many tiles an axis is cut, at each level of the map of
+    operations left. `budget`: how many rewrites could be made, if not all.
+    """
     analyses = Analyses(domains)
     start = steps[0].before if steps else result
     return {
+        "model": model,
+        "bisected": None if budget is None else {"rewrites": budget.made, "last": budget.last or None},
         "precision": result.precision.value,
         "box": {name: [_json(end) for end in bounds] for name, bounds in result.box.bounds.items()},
         "promise": result.promise.value,
@@ -48,7 +61,7 @@ def make_report(
         "passes": [_pass(step) for step in steps],
         "missed": _missed(result, analyses),
         "memory": {"source": _memory(start, analyses), "result": _memory(result, analyses)},
-        "regions": _regions(start, domains),
+        "regions": _regions(start, domains, tiles),
         "lowering": lowering_facts(result, steps, analyses) if result.graph.lowered else None,
     }
 
@@ -95,14 +108,17 @@ def _missed(program: Program, analyses: Analyses) -> list[dict[str, Any]]:
     """Every min and max that stayed, with what is known of its arms; those nearest to a decision first."""
     graph, facts = program.graph, bounds_of(program, analyses)
     demand = demand_of(program, analyses)
+    source_lines = _source_lines(program)
     missed = []
     for node, (code, a, b) in enumerate(graph.rows):
         if code in (MIN.code, MAX.code) and demand[node]:
-            arms = [_arm(program, facts, operand) for operand in (a, b)]
+            arms = [_arm(program, facts, operand, source_lines) for operand in (a, b)]
+            line = graph.line_list[node]
             missed.append(
                 {
                     "op": OPS[code].name,
-                    "line": graph.line_list[node] or None,
+                    "line": line or None,
+                    "text": source_lines.get(line),
                     "name": graph.names[node],
                     "demand": LABELS[demand[node]],
                     "left": arms[0],
@@ -114,15 +130,24 @@ def _missed(program: Program, analyses: Analyses) -> list[dict[str, Any]]:
     return sorted(missed, key=lambda entry: (entry["overlap"], entry["line"] or 0))
 
 
+def _source_lines(program: Program) -> dict[int, str]:
+    """The instructions of the source by line, as `.vm` text without superfluous blanks."""
+    graph = program.origin.graph
+    return {
+        line: text for line, text in zip(graph.line_list, dump_vm(graph).splitlines(), strict=True) if line
+    }
+
+
 def _json(value: float) -> float | str:
     """A float as JSON can hold it: what is not finite is spelled out."""
     return value if math.isfinite(value) else str(value)
 
 
-def _arm(program: Program, facts: BoundFacts, node: int) -> dict[str, Any]:
+def _arm(program: Program, facts: BoundFacts, node: int, source_lines: dict[int, str]) -> dict[str, Any]:
     bounds, line = facts.bounds[node], program.graph.line_list[node]
     return {
         "line": line or None,
+        "text": source_lines.get(line),
         "lower": _json(bounds.lower),
         "upper": _json(bounds.upper),
         "may_nan": bounds.may_nan,
@@ -153,19 +178,22 @@ def _memory(program: Program, analyses: Analyses) -> dict[str, Any]:
         "pixels": REPORT_PIXELS,
         "values": computed,
         "naive_bytes": computed * size * REPORT_PIXELS,
+        "live": liveness.live.tolist(),
         "peak_live": liveness.peak,
         "live_bytes": liveness.peak * size * REPORT_PIXELS,
         "slots": liveness.slots,
     }
 
 
-def _regions(program: Program, domains: Sequence[str]) -> list[dict[str, Any]]:
-    """Tiles of 1/16 and 1/64 of the box; empty where x and y have no bounds, or the program is lowered."""
+def _regions(program: Program, domains: Sequence[str], levels: Sequence[int]) -> list[dict[str, Any]]:
+    """What is left on tiles of the box, `levels` of them along an axis; nothing where x and y have no bounds,
+    or the program is lowered.
+    """
     used = set(program.graph.variables.values())
     if program.graph.lowered or not {"x", "y"} <= set(program.box.bounds):
         return []
     rows = []
-    for count in TILES_PER_AXIS:
+    for count in levels:
         deep = count if "z" in used and "z" in program.box.bounds and count**3 <= MOST_TILES else 1
         tiles = (count, count, deep)
         regions = measure_regions(program, tiles, domains)
@@ -175,6 +203,16 @@ def _regions(program: Program, domains: Sequence[str]) -> list[dict[str, Any]]:
                 "undecided": regions.undecided_share,
                 "operations_left": regions.mean_left(regions.operations),
                 "operations_left_for_sign": regions.mean_left(regions.operations_for_sign),
+                "map": _map(regions),
             }
         )
+    return rows
+
+
+def _map(regions: Regions) -> list[list[int]]:
+    """Operations left for the sign on each tile, -1 where it is decided: the most along z. The first row is
+    at the top.
+    """
+    left = np.where(regions.undecided, regions.operations_for_sign, -1).max(axis=0)[::-1]
+    rows: list[list[int]] = left.tolist()
     return rows
