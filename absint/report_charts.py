@@ -7,6 +7,7 @@ which are pictures.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,17 +56,22 @@ def two_bars(whole: float, before: float, after: float) -> Markup:
 
 
 def ranges(left: tuple[float, float], right: tuple[float, float]) -> Markup:
-    """Two intervals below each other on one axis; what has no end reaches the edge."""
-    ends = [end for end in (*left, *right) if np.isfinite(end)]
+    """Two intervals below each other on one axis; what has no end reaches the edge, what is empty is not
+    drawn.
+    """
+    ends = [end for end in (*left, *right) if math.isfinite(end)]
     low, high = min(ends, default=0.0), max(ends, default=0.0)
-    margin = 0.0 if all(map(np.isfinite, (*left, *right))) else 0.15 * (high - low or 1.0)
-    low, high = low - margin, high + margin
-    scale = 100 / (high - low) if 0 < high - low < np.inf else 0.0
+    length = high - low if 0 < high - low < math.inf else 1.0
+    if len(ends) < 4:
+        low, length = low - 0.15 * length, 1.3 * length
+
+    def place(end: float) -> float:
+        return min(max((end - low) / length, 0.0), 1.0) * 100
+
     drawn = []
     for row, (name, (lower, upper)) in enumerate((("left", left), ("right", right))):
-        start = (max(lower, low) - low) * scale
-        end = (min(upper, high) - low) * scale if scale else 100.0
-        drawn.append(rectangle(start, 6 * row, max(end - start, 1.0), 4, name))
+        if lower <= upper:
+            drawn.append(rectangle(place(lower), 6 * row, max(place(upper) - place(lower), 1.0), 4, name))
     return shapes(*drawn, width=100, height=10, name="ranges")
 
 
@@ -95,7 +101,6 @@ def curves(series: Sequence[tuple[str, Sequence[int]]], label: str, across: str)
         svg,
         element("div", *(_span(text) for text in ("0", across, f"{length:,}")), class_="across"),
         class_="plot",
-        aria_hidden=None,
     )
 
 
@@ -103,7 +108,7 @@ def _span(text: str) -> Markup:
     return element("span", text)
 
 
-_STOPS = ("352a6e", "33619f", "1f958c", "8fc255", "fbee9a")
+_STOPS = ("4b3f9f", "3672ad", "239a90", "93c556", "fbee9a")
 """From few to many, each lighter than the one before."""
 
 
@@ -118,9 +123,13 @@ def _palette() -> NDArray[np.uint8]:
 
 
 def tile_map(left: Sequence[Sequence[int]], most: int, label: str) -> Markup:
-    """A map of counts on one scale from 0 to `most`; tiles of -1 are left open."""
+    """A map of counts on one scale from 0 to `most`; tiles of -1 are left open.
+
+    Colours go with the square root, for a few tiles may have many times what most have.
+    """
     counts = np.array(left, np.float64)
-    colours = np.where(counts < 0, 0, 1 + (counts * (254 / max(1, most))).round()).astype(np.uint8)
+    roots = np.sqrt(np.maximum(counts, 0) / max(1, most))
+    colours = np.where(counts < 0, 0, 1 + (254 * roots).round()).astype(np.uint8)
     height, width = counts.shape
     return element(
         "img", class_="tiles", src=data_uri(png(colours, _palette())), alt=label, width=width, height=height
@@ -134,11 +143,18 @@ def scale(most: int) -> Markup:
         "div",
         element("span", element("span", class_="open"), "decided", class_="key"),
         element(
-            "span", "0", element("img", src=data_uri(strip), alt="to", width=255, height=1), f"{most:,}",
-            class_="key",
+            "div",
+            element("img", src=data_uri(strip), alt="Colours from", width=255, height=1),
+            element("div", *(_span(f"{count:,}") for count in _ticks(most)), class_="across"),
+            class_="scale",
         ),
         class_="legend",
     )  # fmt: skip
+
+
+def _ticks(most: int) -> tuple[int, ...]:
+    """The counts at both ends of the colours, and in the middle, where the square root is half."""
+    return (0, round(most / 4), most) if most >= 8 else (0, most)
 
 
 def picture(image: NDArray[np.uint8], label: str, *over: str) -> Markup:

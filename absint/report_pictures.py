@@ -47,7 +47,7 @@ class Picture:
 class Pictures:
     """What there is to show; in place of what cannot be shown there is the reason.
 
-    `terms`: rows of `study.terms`, those with the largest boxes first.
+    `terms`: rows of `study.terms`, those with the largest boxes first; `line` is where one is complete.
     """
 
     picture: Picture | str
@@ -117,6 +117,8 @@ def _terms(program: Program, result: Program, domains: Sequence[str]) -> list[di
         rows = study.terms(program, domains=domains, region=result.box, precision=result.precision)
     except AbsintError as error:
         return str(error)
+    for row in rows:  # the last line is where a term is complete; the first is that of a variable
+        row["line"] = row["lines"][-1] if row["lines"] else None
     return sorted(rows, key=lambda row: (-_area(row["box"]), row["line"] or 0))
 
 

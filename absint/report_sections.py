@@ -7,16 +7,16 @@ from typing import Any
 
 from absint import report_charts as charts
 from absint.markup import Markup, element, joined
+from absint.report_parts import (
+    before_after, box_text, code, entry, is_finite, legend, line_text, missing, range_text, table, tiles_text,
+)  # fmt: skip
 from absint.report_pictures import Picture, Pictures
 
-MISSED_OPEN, MISSED_MOST = 20, 500
+MISSED_OPEN, MISSED_MOST = 10, 500
 """Missed optimisations that are shown at once, and those that are in the page at all."""
 
 TERMS_LISTED, TERMS_DRAWN = 20, 4000
 """Terms in the table, and those whose boxes are drawn."""
-
-TEXT_LENGTH = 120
-"""Longer instructions are cut: names may have any length."""
 
 PROMISES = {"bits": "every bit of f is kept", "sign": "only the answer to f < 0 is kept"}
 
@@ -25,7 +25,7 @@ def headline(report: dict[str, Any]) -> Markup:
     """What was made of what, in a few numbers."""
     facts = {
         "precision": report["precision"],
-        "box": _box(report["box"]),
+        "box": box_text(report["box"]),
         "promise": f"{report['promise']}: {PROMISES[report['promise']]}",
         "domains": ", ".join(report["domains"]),
         "passes": ", ".join(row["pass"] for row in report["passes"]) or "none",
@@ -35,16 +35,16 @@ def headline(report: dict[str, Any]) -> Markup:
         facts["stopped"] = f"after {stopped['rewrites']:,} rewrites{last}"
     live = [report["memory"][key]["peak_live"] for key in ("source", "result")]
     numbers = [
-        ("operations", _before_after(report["source"]["operations"], report["result"]["operations"])),
-        ("values alive at most", _before_after(*live)),
+        ("operations", before_after(report["source"]["operations"], report["result"]["operations"])),
+        ("values alive at most", before_after(*live)),
         ("time in passes", joined([f"{sum(row['ms'] for row in report['passes']):,.1f} ms"])),
     ]
     return element(
         "div",
         element("p", "absint report", class_="kind"),
-        element("h1", _code(report["model"] or "model")),
-        element("dl", *(_entry(name, value) for name, value in numbers), class_="numbers"),
-        element("dl", *(_entry(name, value) for name, value in facts.items()), class_="facts"),
+        element("h1", code(report["model"] or "model")),
+        element("dl", *(entry(name, value) for name, value in numbers), class_="numbers"),
+        element("dl", *(entry(name, value) for name, value in facts.items()), class_="facts"),
         class_="headline",
     )
 
@@ -69,7 +69,7 @@ def _window(picture: Picture) -> str:
 
 def _operations(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
     source, result = report["source"], report["result"]
-    yield _legend("before", "after")
+    yield legend("before", "after")
     yield _compared("Operations by opcode", "opcode", source["histogram"], result["histogram"])
     classes = sorted(
         {*source["variability"], *result["variability"]}, key=lambda name: (name.count(","), name)
@@ -85,7 +85,7 @@ def _operations(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
             ("depth", "operations on the longest path"), ("shared", "values used more than once"),
         )
     ]  # fmt: skip
-    yield _table("The program", ["", "before", "after"], rows)
+    yield table("The program", ["", "before", "after"], rows)
 
 
 def _compared(caption: str, kind: str, before: dict[str, int], after: dict[str, int]) -> Markup:
@@ -95,11 +95,11 @@ def _compared(caption: str, kind: str, before: dict[str, int], after: dict[str, 
         return element("p", f"{caption}: there are none.")
     whole = max(*before.values(), *after.values(), 1)
     rows = [
-        [_code(name), charts.two_bars(whole, before.get(name, 0), after.get(name, 0)),
+        [code(name), charts.two_bars(whole, before.get(name, 0), after.get(name, 0)),
          f"{before.get(name, 0):,}", f"{after.get(name, 0):,}"]
         for name in names
     ]  # fmt: skip
-    return _table(caption, [kind, "", "before", "after"], rows)
+    return table(caption, [kind, "", "before", "after"], rows)
 
 
 def _passes(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
@@ -107,20 +107,20 @@ def _passes(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
     if not passes:
         yield element("p", "No pass was run: the result is the source.")
         return
-    whole = max(row["before"] for row in passes)
+    whole = max(max(row["before"], row["after"]) for row in passes)
     slowest = max(row["ms"] for row in passes)
-    yield _legend("left", "removed", "time")
+    yield legend("left", "removed", "time")
     rows = []
     for row in passes:
         left, removed = row["after"], row["before"] - row["after"]
         pieces = [(0, left, "left"), (left, left + max(removed, 0), "removed")]
         bars = joined([charts.bar(whole, *pieces), charts.bar(slowest, (0, row["ms"], "time"))])
-        rows.append([_code(row["pass"]), bars, f"{left:,}", f"{removed:,}", f"{row['ms']:,.1f}"])
+        rows.append([code(row["pass"]), bars, f"{left:,}", f"{removed:,}", f"{row['ms']:,.1f}"])
     total = passes[0]["before"] - passes[-1]["after"]
     rows.append(
         ["total", "", f"{passes[-1]['after']:,}", f"{total:,}", f"{sum(row['ms'] for row in passes):,.1f}"]
     )
-    yield _table(
+    yield table(
         f"Operations left after each pass, of {passes[0]['before']:,}",
         ["pass", "", "left", "removed", "ms"], rows,
     )  # fmt: skip
@@ -129,11 +129,11 @@ def _passes(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
         yield element("p", "No rule was used.")
         return
     most = max(rewrite["count"] for _, rewrite in rewrites)
-    yield _table(
+    yield table(
         "Rewrites by rule",
         ["rule", "", "pass", "keeps", "uses"],
         [
-            [_code(rule["rule"]), charts.bar(most, (0, rule["count"], "after")), _code(name), rule["mode"],
+            [code(rule["rule"]), charts.bar(most, (0, rule["count"], "after")), code(name), rule["mode"],
              f"{rule['count']:,}"]
             for name, rule in rewrites
         ],
@@ -143,36 +143,40 @@ def _passes(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
 def _specialisation(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
     regions = report["regions"]
     if not regions:
-        yield _missing("The region has no bounds in x and y, so there are no tiles to look at.")
+        yield missing("The region has no bounds in x and y, so there are no tiles to look at.")
         return
     yield element(
         "p",
         "The source on tiles of the region. A tile is decided where f is below 0 on all of it, or "
         "nowhere; on the others, how many operations are left when only f < 0 is asked.",
     )
-    if unbounded := [name for name in ("x", "y") if not _finite(report["box"][name])]:
+    if unbounded := [name for name in ("x", "y") if not is_finite(report["box"][name])]:
         axes = " and ".join(unbounded)
         yield element("p", f"The region has no end in {axes}, so tiles are not cut along {axes}.")
-    most = max(0, *(count for level in regions for row in level["map"] for count in row))
+    if not any(level["undecided"] for level in regions):
+        yield element("p", "Every tile is decided.")
+        return
+    most = max(count for level in regions for row in level["map"] for count in row)
+    solid = "z" in report["source"]["variables"]
     figures = []
     for level in regions:
         deep = level["tiles"][2] > 1
-        name = _tiles(level["tiles"])
+        name = tiles_text(level["tiles"])
         label = (
             f"Map of {name} tiles: {level['undecided']:.1%} are undecided, with "
             f"{level['operations_left_for_sign']:.1f} operations left on average."
         )
-        caption = f"{name} tiles" + (", the most along z" if deep else "")
+        caption = f"{name} tiles" + (", the most along z" if deep else ", each of all z" if solid else "")
         figures.append(
             element("figure", charts.tile_map(level["map"], most, label), element("figcaption", caption))
         )
     yield element("div", *figures, class_="maps")
     yield charts.scale(most)
-    yield _table(
+    yield table(
         "Operations left on undecided tiles, on average",
         ["tiles", "undecided", "for the value", "for f < 0"],
         [
-            [_tiles(level["tiles"]), f"{level['undecided']:.1%}", f"{level['operations_left']:,.1f}",
+            [tiles_text(level["tiles"]), f"{level['undecided']:.1%}", f"{level['operations_left']:,.1f}",
              f"{level['operations_left_for_sign']:,.1f}"]
             for level in regions
         ],
@@ -208,28 +212,29 @@ def _missed_table(caption: str, missed: Iterable[dict[str, Any]]) -> Markup:
         ends = [(float(arm["lower"]), float(arm["upper"])) for arm in (row["left"], row["right"])]
         rows.append(
             [
-                _line(row),
-                _code(row["text"] or row["op"]),
+                line_text(row),
+                code(row["text"] or row["op"]),
                 row["demand"],
                 _arm(row["left"], ends[0]),
                 _arm(row["right"], ends[1]),
                 charts.ranges(*ends),
-                f"{row['overlap']:.0%}",
+                f"{row['overlap']:.1%}",
             ]
         )
-    return _table(caption, columns, rows, name="cards")
+    return table(caption, columns, rows, name="cards")
 
 
 def _arm(arm: dict[str, Any], ends: tuple[float, float]) -> Markup:
     """What is known of an operand, and where it comes from."""
-    text = f"[{ends[0]:.4g}, {ends[1]:.4g}]" + (", may be NaN" if arm["may_nan"] else "")
-    return joined([text, *([element("small", _code(arm["text"]))] if arm["text"] else [])])
+    bounds = f"[{ends[0]:.4g}, {ends[1]:.4g}]" if ends[0] <= ends[1] else "no number"
+    text = element("span", bounds, class_="range") + (", may be NaN" if arm["may_nan"] else "")
+    return joined([Markup(text), *([element("small", code(arm["text"]))] if arm["text"] else [])])
 
 
 def _memory(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
     source, result = report["memory"]["source"], report["memory"]["result"]
     if not source["live"] and not result["live"]:
-        yield _missing("Nothing is computed, so no value needs to be kept.")
+        yield missing("Nothing is computed, so no value needs to be kept.")
     else:
         label = (
             f"Curves of the values alive at each instruction: at most {source['peak_live']:,} of "
@@ -238,14 +243,14 @@ def _memory(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
         series = [("before", source["live"]), ("after", result["live"])]
         yield element(
             "figure",
-            _legend("before", "after"),
+            legend("before", "after"),
             charts.curves(series, label, "instruction"),
             element(
                 "figcaption", "Values alive at each instruction. Constants and variables are always at hand."
             ),
         )
     mebibyte = 2**20
-    yield _table(
+    yield table(
         f"Memory for {source['pixels']:,} points at once",
         ["", "before", "after"],
         [
@@ -263,10 +268,10 @@ def _memory(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
 def _terms(report: dict[str, Any], pictures: Pictures) -> Iterator[Markup]:
     terms = pictures.terms
     if isinstance(terms, str):
-        yield _missing(f"The model cannot be lowered here: {terms}.")
+        yield missing(f"The model cannot be lowered here: {terms}.")
         return
     if not terms:
-        yield _missing("Lowered, the model has no term left: f is below 0 nowhere in the region.")
+        yield missing("Lowered, the model has no term left: f is below 0 nowhere in the region.")
     else:
         count = "one term" if len(terms) == 1 else f"a union of {len(terms):,} terms"
         yield element(
@@ -277,7 +282,7 @@ def _terms(report: dict[str, Any], pictures: Pictures) -> Iterator[Markup]:
         if isinstance(pictures.picture, Picture):
             yield _boxes(pictures.picture, terms)
         else:
-            yield _missing(f"The boxes are not drawn, for there is no picture: {pictures.picture}.")
+            yield missing(f"The boxes are not drawn, for there is no picture: {pictures.picture}.")
         yield _terms_table(terms)
     if report["lowering"]:
         yield _lowering_table(report["lowering"])
@@ -285,7 +290,8 @@ def _terms(report: dict[str, Any], pictures: Pictures) -> Iterator[Markup]:
 
 def _boxes(picture: Picture, terms: Sequence[dict[str, Any]]) -> Markup:
     drawn = [(term["box"], _term(term)) for term in terms[:TERMS_DRAWN]]
-    label = f"The boxes of {len(drawn):,} terms over the picture."
+    which = "box of the one term" if len(drawn) == 1 else f"boxes of {len(drawn):,} terms"
+    label = f"The {which} over the picture."
     caption = f"{label} It shows {_window(picture)}."
     over = charts.boxes((picture.x, picture.y), drawn, label)
     return element(
@@ -294,18 +300,17 @@ def _boxes(picture: Picture, terms: Sequence[dict[str, Any]]) -> Markup:
 
 
 def _term(term: dict[str, Any]) -> str:
-    place = f"line {term['line']}: " if term["line"] else ""
-    return f"{place}{term['comparisons']} comparisons, {term['operations']} operations"
+    return f"{line_text(term)}: {term['comparisons']} comparisons, {term['operations']} operations"
 
 
 def _terms_table(terms: Sequence[dict[str, Any]]) -> Markup:
     shown = "" if len(terms) <= TERMS_LISTED else f", the {TERMS_LISTED} with the largest boxes"
     rows = [
-        [_line(term), f"{term['comparisons']:,}", f"{term['operations']:,}", _range(term["box"][:2]),
-         _range(term["box"][2:])]
+        [line_text(term), f"{term['comparisons']:,}", f"{term['operations']:,}", range_text(term["box"][:2]),
+         range_text(term["box"][2:])]
         for term in terms[:TERMS_LISTED]
     ]  # fmt: skip
-    return _table(f"Terms{shown}", ["from", "comparisons", "operations", "x", "y"], rows)
+    return table(f"Terms{shown}", ["from", "comparisons", "operations", "x", "y"], rows, "cards short")
 
 
 def _lowering_table(facts: dict[str, Any]) -> Markup:
@@ -317,7 +322,7 @@ def _lowering_table(facts: dict[str, Any]) -> Markup:
     if facts["covered"] is not None:
         rows += [["of the area in a box", f"{facts['covered']:.1%}"]]
         rows += [["boxes over a point", f"{facts['boxes_over_a_point']:.2f}"]]
-    return _table("The result, lowered", ["", "result"], rows)
+    return table("The result, lowered", ["", "result"], rows)
 
 
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any], Pictures], Iterable[Markup]]]] = {
@@ -329,90 +334,3 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any], Pictures], Iterable[Mar
     "terms": ("Lowered terms", _terms),
 }
 """The sections in their order: title, and what makes the content."""
-
-
-# Parts
-
-
-def _table(
-    caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], name: str | None = None
-) -> Markup:
-    """A table whose rows begin with their heading; it scrolls by itself where the screen is too narrow."""
-    rows = list(rows)
-    kinds = [_kind(cells) for cells in zip(*rows, strict=True)]
-    head = [
-        element("th", column, scope="col", role="columnheader", class_=kind)
-        if column
-        else element("td", role="cell")
-        for column, kind in zip(columns, kinds, strict=True)
-    ]
-    body = [
-        [
-            element("th", row[0], scope="row", role="rowheader"),
-            *(
-                element("td", cell, role="cell", class_=kind, data_label=column or None)
-                for column, kind, cell in zip(columns[1:], kinds[1:], row[1:], strict=True)
-            ),
-        ]
-        for row in rows
-    ]
-    # roles: a row that a narrow screen shows as a block stays a row for who listens
-    table = element(
-        "table",
-        element("caption", caption),
-        element("thead", element("tr", *head, role="row"), role="rowgroup"),
-        element("tbody", *(element("tr", *cells, role="row") for cells in body), role="rowgroup"),
-        role="table",
-        class_=name,
-    )
-    return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
-
-
-def _kind(cells: Sequence[str]) -> str | None:
-    """The class of a column: drawings, numbers, or neither."""
-    if any(cell.startswith("<svg") for cell in cells):
-        return "drawing"
-    return "number" if all(cell[:1].isdigit() or cell[:1] == "-" for cell in cells) else None
-
-
-def _legend(*names: str) -> Markup:
-    keys = (element("span", element("span", class_=f"swatch {name}"), name, class_="key") for name in names)
-    return element("div", *keys, class_="legend")
-
-
-def _missing(text: str) -> Markup:
-    """Why something is not shown."""
-    return element("p", text, class_="missing")
-
-
-def _entry(name: str, value: str) -> Markup:
-    return element("div", element("dt", name), element("dd", value))
-
-
-def _before_after(before: int, after: int) -> Markup:
-    return joined([f"{before:,}", element("span", " → ", class_="arrow"), element("strong", f"{after:,}")])
-
-
-def _code(text: str) -> Markup:
-    return element("code", text if len(text) <= TEXT_LENGTH else text[:TEXT_LENGTH] + "…")
-
-
-def _box(box: dict[str, Sequence[float | str]]) -> str:
-    return ", ".join(f"{name} {_range(ends)}" for name, ends in box.items()) or "everywhere"
-
-
-def _line(row: dict[str, Any]) -> str:
-    """Where something comes from in the source."""
-    return f"line {row['line']}" if row["line"] else "made"
-
-
-def _range(ends: Sequence[float | str]) -> str:
-    return f"{float(ends[0]):g} to {float(ends[1]):g}"
-
-
-def _finite(ends: Sequence[float | str]) -> bool:
-    return abs(float(ends[1]) - float(ends[0])) < float("inf")
-
-
-def _tiles(tiles: Sequence[int]) -> str:
-    return " × ".join(str(count) for count in tiles if count > 1)

@@ -83,6 +83,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "absint.report",
         "absint.report_charts",
         "absint.report_html",
+        "absint.report_parts",
         "absint.report_pictures",
         "absint.report_sections",
         "absint.report_tables",
