@@ -8,8 +8,18 @@ from typing import Any
 from absint import report_charts as charts
 from absint.markup import Markup, element, joined
 from absint.report_parts import (
-    before_after, box_text, code, entry, is_finite, legend, line_text, missing, range_text, table, tiles_text,
-)  # fmt: skip
+    before_after,
+    box_text,
+    code,
+    entry,
+    is_finite,
+    legend,
+    line_text,
+    missing,
+    range_text,
+    table,
+    tiles_text,
+)
 from absint.report_pictures import Picture, Pictures
 
 MISSED_OPEN, MISSED_MOST = 10, 500
@@ -202,7 +212,7 @@ def _missed(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
             _missed_table("More choices left open", rest),
         )
     if len(missed) > MISSED_MOST:
-        yield element("p", f"{len(missed) - MISSED_MOST:,} more are in the report that --format json writes.")
+        yield element("p", f"The report that --format json writes has all {len(missed):,}.")
 
 
 def _missed_table(caption: str, missed: Iterable[dict[str, Any]]) -> Markup:
