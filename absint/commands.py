@@ -98,13 +98,13 @@ def _report_text(
     arguments: argparse.Namespace, source: Program, steps: list[Step], result: Program,
     budget: RewriteBudget | None,
 ) -> str:  # fmt: skip
-    from absint.report import PAGE_TILES, TILES_PER_AXIS, make_report
+    from absint.report import TILES_PER_AXIS, make_report, page_tiles
     from absint.report_tables import print_report
 
     form = _report_format(arguments)
     report = make_report(
         source, steps, result, arguments.domains, model=_file_name(arguments.model), budget=budget,
-        tiles=PAGE_TILES if form == "html" else TILES_PER_AXIS,
+        tiles=page_tiles(source, arguments.domains) if form == "html" else TILES_PER_AXIS,
     )  # fmt: skip
     if form == "json":
         return json.dumps(report) + "\n"

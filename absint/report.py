@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from absint.analysis import Analyses, BoundFacts, RewriteBudget
+from absint.analysis import DEFAULT_DOMAINS, Analyses, BoundFacts, RewriteBudget
 from absint.graph import FIRST_PREDICATE
 from absint.lowering_facts import lowering_facts
 from absint.manager import Step, format_pass
@@ -32,8 +32,10 @@ REPORT_PIXELS = 1024 * 1024
 """The image that memory is stated for."""
 
 TILES_PER_AXIS = (16, 64)
-PAGE_TILES = (16, 64, 128)
-"""The same for a page, which draws them."""
+FINEST_TILES = 128
+"""One more level, for a page, which draws them."""
+MOST_WORK = 3 * 10**8
+"""Nodes times tiles, above which that takes too long; intervals take 10 ns each, other domains far more."""
 MOST_TILES = 16**3
 """A program of x, y and z is cut along z too, unless that makes more tiles than this."""
 
@@ -64,6 +66,12 @@ def make_report(
         "regions": _regions(start, domains, tiles),
         "lowering": lowering_facts(result, steps, analyses) if result.graph.lowered else None,
     }
+
+
+def page_tiles(program: Program, domains: Sequence[str]) -> tuple[int, ...]:
+    """The levels of tiles for a page: those of every report, and a finer one unless that takes long."""
+    quick = tuple(domains) == DEFAULT_DOMAINS and len(program.graph) * FINEST_TILES**2 <= MOST_WORK
+    return (*TILES_PER_AXIS, FINEST_TILES) if quick else TILES_PER_AXIS
 
 
 def _summary(program: Program, analyses: Analyses) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from absint.errors import BackendError
 from absint.imageio import png
 from absint.markup import Markup, element, escaped
 from absint.program import Box, Program
+from absint.report import page_tiles
 from absint.report_charts import CURVE_POINTS, bar, boxes, curves, ranges, tile_map
 from absint.report_html import report_page
 from absint.report_parts import TEXT_LENGTH
@@ -298,23 +299,39 @@ def test_maps_have_a_colour_for_every_undecided_tile() -> None:
     assert (np.concatenate([each.ravel() for each in counts]) >= 0).any()
 
 
+def test_a_finer_map_where_that_is_quick() -> None:
+    short = Program(parse_vm(DISC))
+    steps = "".join(f"s{i} add {f's{i - 1}' if i else 'x'} x\n" for i in range(20_000))
+    assert page_tiles(short, ["interval"]) == (16, 64, 128)
+    assert page_tiles(short, ["interval", "affine"]) == page_tiles(short, ["affine"]) == (16, 64)
+    assert page_tiles(Program(parse_vm(f"x var-x\n{steps}")), ["interval"]) == (16, 64)
+
+
 def test_the_map_has_its_first_row_at_the_top() -> None:
     page = page_of("x var-x\ny var-y\nk const 0.6\nf sub k y\n")
     (first, *_) = page.report["regions"]
     assert (np.array(first["map"]) >= 0).any(axis=1).tolist() == [True, False, False, False]
 
 
+def test_the_map_of_a_solid_shows_what_is_undecided_at_any_height() -> None:
+    page = page_of("z var-z\nk const 0.6\nf sub k z\n")
+    (first, *_) = page.report["regions"]
+    assert first["tiles"] == [4, 4, 4] and first["undecided"] == 0.25
+    assert first["map"] == [[1] * 4] * 4
+    assert "4 × 4 × 4 tiles, the most along z" in page.section("specialisation")
+
+
 def test_term_boxes_lie_over_the_picture() -> None:
     """Two squares, of which each has a box; coordinates are thousandths of the picture's sides."""
     page = page_of(
-        "x var-x\ny var-y\na const 0.5\nb const 0.25\nl add x a\nll abs l\nr sub x a\nrr abs r\nyy abs y\n"
+        "x var-x\ny var-y\na const 0.5\nb const 0.25\nl add x a\nll abs l\nr sub x a\nrr abs r\nyb sub y b\nyy abs yb\n"
         "p max ll yy\nq max rr yy\ns min p q\nf sub s b\n"
     )
     drawn = [part for part in page.tree.iter("rect") if part.get("class") == "box"]
     found = sorted(
         [round(float(part.attrib[name])) for name in ("x", "y", "width", "height")] for part in drawn
     )
-    assert found == [[125, 375, 250, 250], [625, 375, 250, 250]]
+    assert found == [[125, 250, 250, 250], [625, 250, 250, 250]]
     assert len(page.rows("Terms")) == len(page.pictures.terms) == 2
     for part in drawn:
         assert re.fullmatch(r"line \d+: \d+ comparisons, \d+ operations", words(part.find("title")))
@@ -332,7 +349,8 @@ def test_the_largest_terms_are_listed() -> None:
 
 
 def test_charts() -> None:
-    assert "nan" not in ranges((0.0, float("inf")), (float("inf"), float("-inf")))
+    empty = ranges((0.0, float("inf")), (float("inf"), float("-inf")))
+    assert "nan" not in empty and empty.count("<rect") == 1
     assert ranges((0.0, 1.0), (2.0, 4.0)).count("<rect") == 2
     assert ET.fromstring(ranges((0.0, 1.0), (2.0, 4.0)))[1].attrib | {"class": ""} == {
         "class": "", "x": "50", "y": "6", "width": "50", "height": "4"
