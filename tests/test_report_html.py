@@ -324,8 +324,8 @@ def test_the_map_of_a_solid_shows_what_is_undecided_at_any_height() -> None:
 def test_term_boxes_lie_over_the_picture() -> None:
     """Two squares, of which each has a box; coordinates are thousandths of the picture's sides."""
     page = page_of(
-        "x var-x\ny var-y\na const 0.5\nb const 0.25\nl add x a\nll abs l\nr sub x a\nrr abs r\nyb sub y b\nyy abs yb\n"
-        "p max ll yy\nq max rr yy\ns min p q\nf sub s b\n"
+        "x var-x\ny var-y\na const 0.5\nb const 0.25\nl add x a\nll abs l\nr sub x a\nrr abs r\n"
+        "yb sub y b\nyy abs yb\np max ll yy\nq max rr yy\ns min p q\nf sub s b\n"
     )
     drawn = [part for part in page.tree.iter("rect") if part.get("class") == "box"]
     found = sorted(
