@@ -22,7 +22,7 @@ from absint.report_parts import (
 )
 from absint.report_pictures import Picture, Pictures
 
-MISSED_OPEN, MISSED_MOST = 10, 500
+MISSED_OPEN, MISSED_MOST = 10, 200
 """Missed optimisations that are shown at once, and those that are in the page at all."""
 
 TERMS_LISTED, TERMS_DRAWN = 20, 4000
