@@ -22,6 +22,22 @@ from absint.vm import parse_vm
 
 TILES = (4, 8)
 
+SOLID = """x var-x
+y var-y
+z var-z
+xx square x
+yy square y
+sum add xx yy
+half const 0.5
+disc sub sum half
+twice add xx yy
+wave sin x
+high sub wave twice
+m min high z
+n sub m yy
+out max disc n
+"""
+
 
 @dataclass(frozen=True)
 class Page:

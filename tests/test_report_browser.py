@@ -13,8 +13,8 @@ import pytest
 from absint import models
 from absint.program import Program
 from absint.vm import parse_vm, read_vm
-from tests.pages import page_of
-from tests.test_report_html import EVIL, SOLID
+from tests.pages import SOLID, page_of
+from tests.test_report_html import EVIL
 
 MODELS: dict[str, dict[str, Any]] = {
     **{name: {} for name in models.names()},

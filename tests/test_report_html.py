@@ -4,46 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from absint import api, cli, models
+from absint import api
 from absint.analysis import RewriteBudget
 from absint.errors import BackendError
-from absint.imageio import png
 from absint.markup import Markup, element, escaped
-from absint.program import Box, Program
-from absint.report import page_tiles
-from absint.report_charts import CURVE_POINTS, bar, boxes, curves, ranges, tile_map
 from absint.report_html import report_page
 from absint.report_parts import TEXT_LENGTH
-from absint.report_pictures import MOST_OBLONG, PIXELS, Picture, make_pictures
-from absint.report_sections import MISSED_MOST, SECTIONS, TERMS_LISTED
-from absint.vm import parse_vm
-from tests.command import DISC, one_line
-from tests.pages import Page, decoded, page_of, words
-
-SOLID = """x var-x
-y var-y
-z var-z
-xx square x
-yy square y
-sum add xx yy
-half const 0.5
-disc sub sum half
-twice add xx yy
-wave sin x
-high sub wave twice
-m min high z
-n sub m yy
-out max disc n
-"""
+from absint.report_sections import MISSED_MOST, SECTIONS
+from tests.command import DISC
+from tests.pages import SOLID, Page, page_of, words
 
 EDGES: dict[str, tuple[str, dict[str, Any]]] = {
     "a disc": (DISC, {}),
@@ -238,133 +213,6 @@ def test_no_more_missed_choices_than_can_be_read() -> None:
     assert f"has all {MISSED_MOST + 7}" in page.section("missed")
 
 
-# The pictures
-
-
-def test_the_picture_is_the_engines() -> None:
-    page = page_of(DISC)
-    picture = page.pictures.picture
-    assert isinstance(picture, Picture)
-    assert picture.image.shape == (PIXELS, PIXELS) and (picture.x, picture.y) == ((-1.0, 1.0), (-1.0, 1.0))
-    pixels, _ = decoded(page.tree.find("body/header/figure/div/img").get("src"))  # type: ignore[union-attr]  # it is there
-    at = (np.arange(PIXELS) + 0.5) / PIXELS * 2 - 1
-    values = api.evaluate(Program(parse_vm(DISC)), at[None, :], -at[:, None])
-    assert (pixels == np.where(values < 0, 255, 0)).all()
-    assert "at z" not in words(page.tree.find("body/header/figure"))
-
-
-@pytest.mark.parametrize(
-    ("region", "x", "y", "z", "part"),
-    [
-        ("0:2,0:1,2:4", (0.0, 2.0), (0.0, 1.0), 3.0, False),
-        ("all", (-1.0, 1.0), (-1.0, 1.0), 0.0, True),
-        ("-inf:-3,0.25:inf,1:inf", (-5.0, -3.0), (0.25, 2.25), 1.0, True),
-        ("0:1000,-1:1,-4:-3", (500 - MOST_OBLONG, 500 + MOST_OBLONG), (-1.0, 1.0), -3.5, True),
-    ],
-)
-def test_what_a_picture_shows_of_a_region(
-    region: str, x: tuple[float, float], y: tuple[float, float], z: float, part: bool
-) -> None:
-    picture = page_of(SOLID, region).pictures.picture
-    assert isinstance(picture, Picture)
-    assert picture.x == pytest.approx(x) and picture.y == pytest.approx(y)
-    assert (picture.z, picture.part) == (z, part)
-    height, width = picture.image.shape
-    assert max(width, height) == PIXELS
-    assert width / height == pytest.approx((x[1] - x[0]) / (y[1] - y[0]))
-
-
-def test_samples_stay_in_the_box_of_a_program_that_holds_only_there() -> None:
-    """Even where the sides are no multiples of a pixel."""
-    box = Box.of((0.1, 0.7), (-0.3, 0.6), (0.2, 0.3))
-    written = api.optimize(Program(parse_vm(SOLID)), region=box)
-    program = Program(written.graph, written.precision, written.box, written.promise, specialised=True)
-    pictures = make_pictures(program, program, ["interval"])
-    assert isinstance(pictures.picture, Picture)
-    assert pictures.picture.z == pytest.approx(0.25)
-    assert not pictures.picture.part
-
-
-def test_maps_have_a_colour_for_every_undecided_tile() -> None:
-    page = page_of(SOLID)
-    found = [part for part in page.tree.iter("img") if part.get("class") == "tiles"]
-    assert len(found) == len(page.report["regions"]) == 2
-    counts = [np.array(row["map"]) for row in page.report["regions"]]
-    most = max(int(each.max()) for each in counts)
-    for part, count in zip(found, counts, strict=True):
-        pixels, palette = decoded(part.get("src"))
-        assert palette is not None and pixels.shape == count.shape
-        assert ((pixels == 0) == (count < 0)).all() and (palette[:, 3] == [0] + [255] * 255).all()
-        assert (pixels[count >= 0] == 1 + np.round(254 * np.sqrt(count[count >= 0] / most))).all()
-    assert (np.concatenate([each.ravel() for each in counts]) >= 0).any()
-
-
-def test_a_finer_map_where_that_is_quick() -> None:
-    short = Program(parse_vm(DISC))
-    steps = "".join(f"s{i} add {f's{i - 1}' if i else 'x'} x\n" for i in range(20_000))
-    assert page_tiles(short, ["interval"]) == (16, 64, 128)
-    assert page_tiles(short, ["interval", "affine"]) == page_tiles(short, ["affine"]) == (16, 64)
-    assert page_tiles(Program(parse_vm(f"x var-x\n{steps}")), ["interval"]) == (16, 64)
-
-
-def test_the_map_has_its_first_row_at_the_top() -> None:
-    page = page_of("x var-x\ny var-y\nk const 0.6\nf sub k y\n")
-    (first, *_) = page.report["regions"]
-    assert (np.array(first["map"]) >= 0).any(axis=1).tolist() == [True, False, False, False]
-
-
-def test_the_map_of_a_solid_shows_what_is_undecided_at_any_height() -> None:
-    page = page_of("z var-z\nk const 0.6\nf sub k z\n")
-    (first, *_) = page.report["regions"]
-    assert first["tiles"] == [4, 4, 4] and first["undecided"] == 0.25
-    assert first["map"] == [[1] * 4] * 4
-    assert "4 × 4 × 4 tiles, the most along z" in page.section("specialisation")
-
-
-def test_term_boxes_lie_over_the_picture() -> None:
-    """Two squares, of which each has a box; coordinates are thousandths of the picture's sides."""
-    page = page_of(
-        "x var-x\ny var-y\na const 0.5\nb const 0.25\nl add x a\nll abs l\nr sub x a\nrr abs r\n"
-        "yb sub y b\nyy abs yb\np max ll yy\nq max rr yy\ns min p q\nf sub s b\n"
-    )
-    drawn = [part for part in page.tree.iter("rect") if part.get("class") == "box"]
-    found = sorted(
-        [round(float(part.attrib[name])) for name in ("x", "y", "width", "height")] for part in drawn
-    )
-    assert found == [[125, 250, 250, 250], [625, 250, 250, 250]]
-    assert len(page.rows("Terms")) == len(page.pictures.terms) == 2
-    for part in drawn:
-        assert re.fullmatch(r"line \d+: \d+ comparisons, \d+ operations", words(part.find("title")))
-
-
-def test_the_largest_terms_are_listed() -> None:
-    discs = "".join(
-        f"c{i} const {i / 100}\nd{i} sub x c{i}\ne{i} square d{i}\ng{i} add e{i} yy\nh{i} sub g{i} c{i}\n"
-        f"m{i} min {f'm{i - 1}' if i else f'h{i}'} h{i}\n"
-        for i in range(TERMS_LISTED + 5)
-    )
-    page = page_of(f"x var-x\ny var-y\nyy square y\n{discs}")
-    assert isinstance(page.pictures.terms, list) and len(page.pictures.terms) > TERMS_LISTED
-    assert len(page.rows("Terms")) == TERMS_LISTED
-
-
-def test_charts() -> None:
-    empty = ranges((0.0, float("inf")), (float("inf"), float("-inf")))
-    assert "nan" not in empty and empty.count("<rect") == 1
-    assert ranges((0.0, 1.0), (2.0, 4.0)).count("<rect") == 2
-    assert ET.fromstring(ranges((0.0, 1.0), (2.0, 4.0)))[1].attrib | {"class": ""} == {
-        "class": "", "x": "50", "y": "6", "width": "50", "height": "4"
-    }  # fmt: skip
-    assert bar(0, (0, 0, "left")).count('width="0"') == 1
-    long = list(range(10 * CURVE_POINTS + 3))
-    line = ET.fromstring(curves([("after", long)], "a curve", "step")).findall(".//path")[-1].attrib["d"]
-    assert line.count("V") <= CURVE_POINTS and f"V0H{len(long)}" in line  # the peak is not lost
-    image = ET.fromstring(tile_map([[-1, 0], [3, 12]], 12, "a map"))
-    assert decoded(image.get("src"))[0].tolist() == [[0, 1], [128, 255]]
-    outside = boxes(((0, 1), (0, 1)), [((-float("inf"), 0.5, -3, float("inf")), "a term")], "boxes")
-    assert re.search(r'x="0" y="0" width="500" height="1000"', outside)
-
-
 # What cannot be shown says why
 
 
@@ -461,112 +309,3 @@ def test_markup() -> None:
     assert element("td") == "<td></td>" and element("rect", x=1) == '<rect x="1"/>'
     with pytest.raises(AssertionError):
         element("img", "text")
-
-
-def test_a_png_with_colours() -> None:
-    palette = np.array([[0, 0, 0, 0], [9, 8, 7, 255]], np.uint8)
-    pixels, colours = decoded(
-        element("img", src=f"data:image/png;base64,{_base64(png(np.eye(3, dtype=np.uint8), palette))}")[10:-3]
-    )
-    assert (pixels == np.eye(3)).all() and colours is not None and (colours == palette).all()
-
-
-def _base64(data: bytes) -> str:
-    import base64
-
-    return base64.b64encode(data).decode()
-
-
-# The command line
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Exit status, standard output, standard error."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        status = cli.main(arguments)
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return call
-
-
-@pytest.fixture
-def disc(tmp_path: Path) -> str:
-    path = tmp_path / "a<b>.vm"
-    path.write_text(DISC)
-    return str(path)
-
-
-def test_a_page_goes_to_a_file_or_to_standard_output(run: Run, disc: str, tmp_path: Path) -> None:
-    target = tmp_path / "report.html"
-    assert run("optimize", disc, "--report", "--format", "html", "--report-file", str(target)) == (0, "", "")
-    status, out, err = run("optimize", disc, "--report", "--format", "html", "-o", str(tmp_path / "out.vm"))
-    assert (status, err) == (0, "")
-    for text in (target.read_text(encoding="utf-8"), out):
-        tree = ET.fromstring(text)
-        assert words(tree.find("body/header/div/h1")) == "a<b>.vm"
-    assert (tmp_path / "out.vm").read_text().startswith("# precision")
-
-
-@pytest.mark.parametrize(
-    ("name", "words_", "begins"),
-    [
-        ("r.html", [], "<!DOCTYPE html>"),
-        ("r.HTM", [], "<!DOCTYPE html>"),
-        ("r.json", [], "{"),
-        ("r.txt", [], "precision f32"),
-        ("r", [], "precision f32"),
-        ("r.html", ["--format", "table"], "precision f32"),
-        ("r.txt", ["--format", "html"], "<!DOCTYPE html>"),
-    ],
-)
-def test_the_format_is_as_asked_for_or_as_the_name_says(
-    run: Run, disc: str, tmp_path: Path, name: str, words_: list[str], begins: str
-) -> None:
-    assert run("optimize", disc, "--report-file", str(tmp_path / name), *words_) == (0, "", "")
-    assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
-
-
-def test_a_page_is_written_whole_or_not_at_all(run: Run, disc: str, tmp_path: Path) -> None:
-    target = tmp_path / "report.html"
-    target.write_text("old")
-    bad = tmp_path / "bad.vm"
-    bad.write_text("x sinh\n")
-    for words_ in ([str(bad)], [disc, "--region", "1:0,0:1"], [disc, "--domains", "none"]):
-        status, out, err = run("optimize", *words_, "--report-file", str(target))
-        assert (status, out) == (2, "")
-        one_line(err)
-        assert target.read_text() == "old"
-    status, out, err = run("optimize", disc, "--format", "html")
-    assert (status, out) == (2, "")
-    assert "add --report or --report-file" in one_line(err)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a<b>.vm", "bad.vm", "report.html"]
-
-
-def test_a_page_of_standard_input_and_of_a_lowered_program(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import io
-    import sys
-
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(DISC.encode())))
-    status, out, _ = run("optimize", "-", "-O3", "--report", "--format", "html")
-    tree = ET.fromstring(out)
-    assert status == 0
-    assert words(tree.find("body/header/div/h1")) == "standard input"
-    assert any("The result, lowered" in words(part) for part in tree.iter("caption"))
-
-
-def test_bundled_models_have_pages(run: Run, tmp_path: Path) -> None:
-    for model in models.names():
-        if model == "tempest":
-            continue  # much larger, and in the test that opens pages in a browser
-        target = tmp_path / f"{model}.html"
-        assert run("optimize", model, "--report-file", str(target)) == (0, "", "")
-        tree = ET.parse(target).getroot()
-        assert tree.find("body/header/figure/div/img") is not None
-        assert target.stat().st_size < 1_000_000
