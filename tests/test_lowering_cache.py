@@ -116,6 +116,12 @@ def test_whatever_changes_makes_another(changed: dict[str, Any], made: list[Any]
     assert len(made) == 2
 
 
+def test_ends_that_are_whole_numbers_are_the_same_ends(made: list[Any]) -> None:
+    lowered_plan(VmText(DISC), Precision.F32, BOX, PIPELINE)
+    lowered_plan(VmText(DISC), Precision.F32, Box.of((-1, 1), (-1, 1), (0, 0)), PIPELINE)
+    assert len(made) == 1
+
+
 def test_so_does_another_pipeline(made: list[Any]) -> None:
     for pipeline in (PIPELINE, "cse,predicates,flatten,bands", "predicates,flatten{copies=1},bands"):
         lowered_plan(VmText(DISC), None, BOX, pipeline)
