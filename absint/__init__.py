@@ -75,11 +75,11 @@ _HOME = {
     "view": ("Grid", "View"),
     "vm": ("parse_vm", "read_vm", "write_vm"),
 }
-"""The module that holds each public name; all others are those of `expr`."""
+"""The module that holds each public name; all others, and the functions of extensions, are of `expr`."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in __all__ and not _is_extension(name):
         raise AttributeError(f"module 'absint' has no attribute {name!r}")
     if name in ("shapes", "study"):
         return importlib.import_module(f"absint.{name}")
@@ -87,3 +87,10 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(f"absint.{home}"), name)
     globals()[name] = value
     return value
+
+
+def _is_extension(name: str) -> bool:
+    """Whether it is the function of an operation that has a file of its own."""
+    from absint.ops import extensions
+
+    return name in extensions.names()

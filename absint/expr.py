@@ -2,8 +2,8 @@
 
 An `Expr` is an immutable operation on other expressions. Building one computes and simplifies nothing: what
 is written is what the passes see, except that equal sub-expressions become one node in `to_graph`. There is
-one function or operator for each record of the op table (`FUNCTIONS`, checked by a test). All walks are
-iterative: an expression may be a million operations deep.
+one function or operator for each record of the op table (`FUNCTIONS`). All walks are iterative: an
+expression may be a million operations deep.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ Y = var("y")
 Z = var("z")
 
 
-# The functions, one per operation. Their documentation is that of the body that defines them.
+# The functions, one per operation. Their names and documentation are those of the record and its body.
 
 FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "neg": operator.neg,
@@ -213,52 +213,52 @@ FUNCTIONS: dict[str, Callable[..., Expr]] = {
 """The function or operator that makes each operation, by opcode."""
 
 
-def _register(op: Op, name: str, function: Callable[..., Expr]) -> None:
+def _register(op: Op, function: Callable[..., Expr]) -> None:
     body = op.body(Precision.F64)
     parameters = ", ".join(inspect.signature(body).parameters)
     summary = (inspect.getdoc(body) or "").split("\n\n")[0]  # further paragraphs are about its algorithm
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{name}({parameters}) -> Expr\n\n{summary}"
+    function.__name__ = function.__qualname__ = op.function
+    function.__doc__ = f"{op.function}({parameters}) -> Expr\n\n{summary}"
     FUNCTIONS[op.name] = function
 
 
-def _unary(op: Op, name: str) -> Callable[[Operand], Expr]:
+def _unary(op: Op) -> Callable[[Operand], Expr]:
     def function(a: Operand) -> Expr:
-        return Expr(op, (as_expr(a, name),))
+        return Expr(op, (as_expr(a, op.function),))
 
-    _register(op, name, function)
+    _register(op, function)
     return function
 
 
-def _binary(op: Op, name: str) -> Callable[[Operand, Operand], Expr]:
+def _binary(op: Op) -> Callable[[Operand, Operand], Expr]:
     def function(a: Operand, b: Operand) -> Expr:
-        return Expr(op, (as_expr(a, name), as_expr(b, name)))
+        return Expr(op, (as_expr(a, op.function), as_expr(b, op.function)))
 
-    _register(op, name, function)
+    _register(op, function)
     return function
 
 
-absolute = _unary(table.ABS, "absolute")
-recip = _unary(table.RECIP, "recip")
-sqrt = _unary(table.SQRT, "sqrt")
-square = _unary(table.SQUARE, "square")
-floor = _unary(table.FLOOR, "floor")
-ceil = _unary(table.CEIL, "ceil")
-round_ = _unary(table.ROUND, "round_")
-sin = _unary(table.SIN, "sin")
-cos = _unary(table.COS, "cos")
-tan = _unary(table.TAN, "tan")
-asin = _unary(table.ASIN, "asin")
-acos = _unary(table.ACOS, "acos")
-atan = _unary(table.ATAN, "atan")
-exp = _unary(table.EXP, "exp")
-ln = _unary(table.LN, "ln")
-logical_not = _unary(table.NOT, "logical_not")
-atan2 = _binary(table.ATAN2, "atan2")
-compare = _binary(table.COMPARE, "compare")
-mod = _binary(table.MOD, "mod")
-logical_and = _binary(table.AND, "logical_and")
-logical_or = _binary(table.OR, "logical_or")
+absolute = _unary(table.ABS)
+recip = _unary(table.RECIP)
+sqrt = _unary(table.SQRT)
+square = _unary(table.SQUARE)
+floor = _unary(table.FLOOR)
+ceil = _unary(table.CEIL)
+round_ = _unary(table.ROUND)
+sin = _unary(table.SIN)
+cos = _unary(table.COS)
+tan = _unary(table.TAN)
+asin = _unary(table.ASIN)
+acos = _unary(table.ACOS)
+atan = _unary(table.ATAN)
+exp = _unary(table.EXP)
+ln = _unary(table.LN)
+logical_not = _unary(table.NOT)
+atan2 = _binary(table.ATAN2)
+compare = _binary(table.COMPARE)
+mod = _binary(table.MOD)
+logical_and = _binary(table.AND)
+logical_or = _binary(table.OR)
 
 
 def minimum(a: Operand, b: Operand, *more: Operand) -> Expr:
@@ -267,24 +267,31 @@ def minimum(a: Operand, b: Operand, *more: Operand) -> Expr:
     Three or more make a balanced tree in their order. The grouping shows in no bit: whichever it is, a NaN
     wins, else the last of those that are least.
     """
-    return _balanced(table.MIN, "minimum", (a, b, *more))
+    return _balanced(table.MIN, (a, b, *more))
 
 
 def maximum(a: Operand, b: Operand, *more: Operand) -> Expr:
     """The greatest operand; NaN if one is NaN; of equal ones the last. Grouped as `minimum`."""
-    return _balanced(table.MAX, "maximum", (a, b, *more))
+    return _balanced(table.MAX, (a, b, *more))
 
 
 FUNCTIONS["min"] = minimum
 FUNCTIONS["max"] = maximum
 
 
-def _balanced(op: Op, name: str, operands: tuple[Operand, ...]) -> Expr:
-    row = [as_expr(operand, name) for operand in operands]
+def _balanced(op: Op, operands: tuple[Operand, ...]) -> Expr:
+    row = [as_expr(operand, op.function) for operand in operands]
     while len(row) > 1:
         pairs = [Expr(op, (row[i], row[i + 1])) for i in range(0, len(row) - 1, 2)]
         row = pairs + row[2 * len(pairs) :]
     return row[0]
+
+
+# The lines above are for type checkers. An operation that has none gets its function here.
+for _op in OPS:
+    if not _op.is_leaf and _op.name not in FUNCTIONS:
+        assert _op.function not in globals(), f"{_op.name}: {_op.function} is another thing here"
+        globals()[_op.function] = _unary(_op) if _op.arity == 1 else _binary(_op)
 
 
 # Walks.

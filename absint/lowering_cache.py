@@ -46,6 +46,7 @@ SOURCES = (
     "absint.manager",
     "absint.native_arrays",
     "absint.ops",
+    "absint.ops.extensions",
     "absint.passes",
     "absint.plan",
     "absint.precision",

@@ -211,6 +211,11 @@ def pass_names() -> tuple[str, ...]:
     return tuple(name for name in names("passes") if hasattr(find("passes", name), "promise"))
 
 
+def passes_of_levels() -> frozenset[str]:
+    """Names of the passes that some level runs; the others run only where a pipeline names them."""
+    return frozenset(pass_.name for text in LEVELS.values() for pass_ in parse_pipeline(text))
+
+
 def rule_sets() -> Iterator[tuple[str, RuleSet]]:
     """The rules of each pass that has some: what its module calls `RULES`."""
     for name in pass_names():

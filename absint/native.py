@@ -97,8 +97,9 @@ class Unit:
 def load(module: str, *arguments: str, depends: Sequence[str] = ()) -> Unit:
     """The unit's kernels, from this process, from the cache, or compiled now.
 
-    `depends`: dotted names of modules and packages whose source the kernels are made of; the unit's own
-    module is always among them. Raises `absint.native_build.KernelError` when a kernel breaks the rules.
+    `depends`: dotted names of the modules whose source the kernels are made of, and of packages, which stand
+    for the modules that lie in them; the unit's own module is always among them. Raises
+    `absint.native_build.KernelError` when a kernel breaks the rules.
     """
     with _lock:
         unit = _units.get((module, *arguments))
@@ -270,7 +271,7 @@ def are_unchanged(names: Sequence[str]) -> bool:
 
 @functools.cache
 def _digest(name: str) -> str | None:
-    """sha256 of a module's source, or of all sources of a package; None if one was changed."""
+    """sha256 of a module's source, or of those that lie in a package; None if one was changed."""
     digest = hashlib.sha256()
     for label, path in _files(name):
         with open(path, "rb") as stream:
@@ -292,7 +293,7 @@ def _files(name: str) -> list[tuple[str, str]]:
     return [
         (path.relative_to(folder).as_posix(), str(path))
         for folder in spec.submodule_search_locations
-        for path in sorted(Path(folder).rglob("*.py"))
+        for path in sorted(Path(folder).glob("*.py"))
     ]
 
 

@@ -17,20 +17,22 @@ from absint import native
 from absint.domains.lattice import Interval
 from absint.graph import FIRST_PREDICATE, Graph
 from absint.native_arrays import address_of
+from absint.ops import extensions
 from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
 from absint.precision import Precision
 
 LANES = 16
 
-KERNEL_SOURCES = ("absint.kernels", "absint.ops", "absint.precision")
-"""What every kernel may be made of."""
+OP_SOURCES = ("absint.ops", "absint.precision")
+EXTENSIONS = "absint.ops.extensions"
+KERNEL_SOURCES = ("absint.kernels", *OP_SOURCES, EXTENSIONS)
+"""What every kernel may be made of; those of an operation of the format are not made of extensions."""
 
 
 def operation_kernels(name: str, precision: Precision) -> native.Unit:
     """The kernels of an operation on rows and intervals of sixteen lanes."""
-    return native.load(
-        "absint.kernels.operations", name, precision.value, depends=("absint.ops", "absint.precision")
-    )
+    sources = (*OP_SOURCES, EXTENSIONS) if name in extensions.names() else OP_SOURCES
+    return native.load("absint.kernels.operations", name, precision.value, depends=sources)
 
 
 def lowering_kernels(precision: Precision | None = None) -> native.Unit:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from absint import models
 from absint.errors import GraphError, UsageError, VmError
 from absint.graph import Graph, GraphBuilder
+from absint.ops import extensions
 from absint.ops.table import BY_NAME, OPS, REFUSED, VAR
 from absint.vm import decode, dump_vm, parse_vm, read_vm, write_vm
 from tests.graphs import graphs, words
@@ -331,10 +332,10 @@ def test_written_text() -> None:
 
 
 def test_only_standard_opcodes_are_written() -> None:
-    """Those of the reference reader and `recip`, which the format's facts list."""
+    """Those of the reference reader and `recip`, which the format's facts list, and extensions."""
     unary = "neg abs recip sqrt square floor ceil round sin cos tan asin acos atan exp ln not"
     binary = "add sub mul div atan2 min max compare mod and or"
-    assert set(BY_NAME) - {VAR.name} == {"const", *unary.split(), *binary.split()}
+    assert set(BY_NAME) - {VAR.name, *extensions.names()} == {"const", *unary.split(), *binary.split()}
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a\nb", " ", "a\u2028b", "#a", "\ufeffa", "a\ud800", "\x1c"])

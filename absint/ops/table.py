@@ -1,60 +1,21 @@
 """The op table: one record per opcode, the only place where an operation is described.
 
 Everything else is derived from it: evaluators, interval bounds, demand, parsing, Python expressions,
-tests. To add an operation, write its body and interval rule and add one record here.
+tests. The operations of the format stand here, by their bodies in `basic` and `libm` and their rules in
+`intervals` and `libm_intervals`; those of `absint.ops.extensions` follow them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import ParamSpec
 
-from absint.ops import basic, demand, intervals, libm, libm_intervals
-from absint.ops.demand import DemandRule
-from absint.precision import Precision
+from absint.ops import basic, demand, extensions, intervals, libm, libm_intervals
+from absint.ops.record import Op as Op
+from absint.ops.record import binary, leaf, unary
 
-Body = Callable[..., Any]
-IntervalRule = Callable[..., Any]
-PerPrecision = tuple[Body, Body]
-
-
-@dataclass(frozen=True, slots=True)
-class Op:
-    """One operation.
-
-    `name`: its opcode in `.vm` text. `code`: its number in a graph, the index in `OPS`. `commutative`: in
-    bits, NaN aside. `even`: f(-a) = f(a) in bits. `spicy`: operands near which the body changes its mind,
-    beside the values that are special for every operation (`SPICY`). `cost`: nanoseconds for 256 values in
-    binary32, roughly; it decides only between ways to compute the same.
-    """
-
-    name: str
-    code: int
-    arity: int
-    demand: DemandRule
-    bodies: PerPrecision | None = None
-    interval_rules: PerPrecision | None = None
-    commutative: bool = False
-    even: bool = False
-    spicy: tuple[float, ...] = ()
-    cost: int = 20
-
-    def body(self, precision: Precision) -> Body:
-        """The scalar definition in the translatable subset. Leaves have none."""
-        assert self.bodies is not None, f"{self.name} has no body"
-        return self.bodies[precision is Precision.F64]
-
-    def interval(self, precision: Precision) -> IntervalRule:
-        """The interval rule, on (lower, upper, may_nan) per operand, in the translatable subset."""
-        assert self.interval_rules is not None, f"{self.name} has no interval rule"
-        return self.interval_rules[precision is Precision.F64]
-
-    @property
-    def is_leaf(self) -> bool:
-        """A constant or a variable."""
-        return self.bodies is None
-
+P = ParamSpec("P")
 
 OPS: list[Op] = []
 BY_NAME: dict[str, Op] = {}
@@ -66,46 +27,30 @@ REFUSED = {
 """Opcodes of the format that are recognised and refused, with the reason."""
 
 
-def _add(name: str, arity: int, rule: DemandRule, **fields: Any) -> Op:
-    for key in ("bodies", "interval_rules"):
-        value = fields.get(key)
-        if value is not None and not isinstance(value, tuple):
-            fields[key] = (value, value)
-    op = Op(name, len(OPS), arity, rule, **fields)
-    assert name not in BY_NAME, f"two operations are called {name}"
+def _add(record: Op) -> Op:
+    """The record under its number, in the table."""
+    op = replace(record, code=len(OPS))
+    assert op.name not in BY_NAME, f"two operations are called {op.name}"
+    assert op.name not in REFUSED, f"{op.name} is refused: {REFUSED.get(op.name)}"
     OPS.append(op)
-    BY_NAME[name] = op
+    BY_NAME[op.name] = op
     return op
 
 
-def _unary(
-    name: str,
-    body: Body | PerPrecision,
-    interval: IntervalRule | PerPrecision,
-    rule: DemandRule,
-    **fields: Any,
-) -> Op:
-    return _add(name, 1, rule, bodies=body, interval_rules=interval, **fields)
+def _added(make: Callable[P, Op]) -> Callable[P, Op]:
+    return lambda *given, **traits: _add(make(*given, **traits))
 
 
-def _binary(
-    name: str,
-    body: Body | PerPrecision,
-    interval: IntervalRule | PerPrecision,
-    rule: DemandRule,
-    **fields: Any,
-) -> Op:
-    return _add(name, 2, rule, bodies=body, interval_rules=interval, **fields)
-
+_unary, _binary = _added(unary), _added(binary)
 
 _HALVES = (0.5, -0.5, 1.5, 2.5, -2.5, 0.49999997, 0.49999999999999994, 8388607.5, 4503599627370495.5)
 _TURNS = (0.7853981633974483, 1.5707963267948966, 3.141592653589793, 6.283185307179586, 22.0, 710.0, 1e22)
 
-CONST = _add("const", 0, demand.no_operands)
-VAR = _add("var", 0, demand.no_operands)
+CONST = _add(leaf("const", demand.no_operands))
+VAR = _add(leaf("var", demand.no_operands))
 
 NEG = _unary("neg", basic.neg, intervals.neg, demand.of_neg)
-ABS = _unary("abs", basic.abs_, intervals.abs_, demand.of_absorbing, even=True)
+ABS = _unary("abs", basic.abs_, intervals.abs_, demand.of_absorbing, even=True, called="absolute")
 RECIP = _unary("recip", basic.recip, intervals.recip, demand.of_recip, cost=34)
 SQRT = _unary("sqrt", basic.sqrt, intervals.sqrt_, demand.of_transparent, cost=54)
 SQUARE = _unary(
@@ -118,7 +63,9 @@ SQUARE = _unary(
 )
 FLOOR = _unary("floor", basic.floor_, intervals.floor_, demand.of_transparent, spicy=_HALVES)
 CEIL = _unary("ceil", basic.ceil, intervals.ceil, demand.of_transparent, spicy=_HALVES)
-ROUND = _unary("round", basic.round_, intervals.round_interval, demand.of_transparent, spicy=_HALVES)
+ROUND = _unary(
+    "round", basic.round_, intervals.round_interval, demand.of_transparent, spicy=_HALVES, called="round_"
+)
 SIN = _unary(
     "sin",
     (libm.sin32, libm.sin64),
@@ -184,7 +131,7 @@ LN = _unary(
     spicy=(0.70710677, 1.4142135, 0.99999994, 1.0000001),
     cost=313,
 )
-NOT = _unary("not", basic.not_, intervals.not_, demand.of_absorbing)
+NOT = _unary("not", basic.not_, intervals.not_, demand.of_absorbing, called="logical_not")
 
 ADD = _binary("add", basic.add, intervals.add, demand.of_sum, commutative=True)
 SUB = _binary("sub", basic.sub, intervals.sub, demand.of_sum)
@@ -197,12 +144,15 @@ ATAN2 = _binary(
     demand.of_atan2,
     cost=690,
 )
-MIN = _binary("min", basic.min_, intervals.min_, demand.of_min)
-MAX = _binary("max", basic.max_, intervals.max_, demand.of_max)
+MIN = _binary("min", basic.min_, intervals.min_, demand.of_min, called="minimum")
+MAX = _binary("max", basic.max_, intervals.max_, demand.of_max, called="maximum")
 COMPARE = _binary("compare", basic.compare, intervals.compare, demand.of_absorbing)
 MOD = _binary("mod", basic.mod, intervals.mod, demand.of_mod, spicy=_HALVES, cost=180)
-AND = _binary("and", basic.and_, intervals.and_, demand.of_and)
-OR = _binary("or", basic.or_, intervals.or_, demand.of_or)
+AND = _binary("and", basic.and_, intervals.and_, demand.of_and, called="logical_and")
+OR = _binary("or", basic.or_, intervals.or_, demand.of_or, called="logical_or")
+
+for _name in extensions.names():
+    _add(extensions.record(_name))
 
 
 @dataclass(frozen=True, slots=True)
