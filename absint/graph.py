@@ -31,16 +31,13 @@ from numpy.typing import NDArray
 
 from absint.errors import GraphError
 from absint.ops.table import ALL, ANY, BAND, CONST, OPS, RECORDS, VAR, Op, Predicate
+from absint.ops.table import FIRST_PREDICATE as FIRST_PREDICATE
 
 if TYPE_CHECKING:
     import networkx
 
 AXES = ("x", "y", "z")
 """The variables that an image has positions for."""
-
-ARITY = tuple(op.arity for op in OPS)
-FIRST_PREDICATE = len(OPS)
-"""Codes from here on are predicates."""
 
 BYTE_ORDER_MARK = "\ufeff"
 NO_NAME_BEGINS_WITH = "#" + BYTE_ORDER_MARK
@@ -172,7 +169,7 @@ class Graph:
         if self.logic is not None:
             self._verify_logic(self.logic)
         for node, (code, a, b) in enumerate(self.rows):
-            if code >= (len(OPS) if self.logic is None else len(RECORDS)):
+            if code not in RECORDS or (self.logic is None and code >= FIRST_PREDICATE):
                 raise GraphError(f"node {node}: no operation has the code {code}")
             if code >= FIRST_PREDICATE:
                 continue
@@ -198,7 +195,7 @@ class Graph:
         if logic.starts[0] != 0 or logic.starts[-1] != len(logic.items) or (np.diff(logic.starts) < 0).any():
             raise GraphError("the operand lists of the predicates do not follow each other")
         for node, (code, a, b) in enumerate(self.rows):
-            kind = RECORDS[code] if code < len(RECORDS) else None
+            kind = RECORDS.get(code)
             items = logic.items[logic.starts[node] : logic.starts[node + 1]].tolist()
             lower, upper = logic.bands[node].tolist()
             if kind in (ALL, ANY):

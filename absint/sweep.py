@@ -25,8 +25,8 @@ LANES = 16
 
 OP_SOURCES = ("absint.ops", "absint.precision")
 EXTENSIONS = "absint.ops.extensions"
-KERNEL_SOURCES = ("absint.kernels", *OP_SOURCES, EXTENSIONS)
-"""What every kernel may be made of; those of an operation of the format are not made of extensions."""
+KERNEL_SOURCES = ("absint.kernels", *OP_SOURCES)
+"""What every kernel may be made of, those of extensions aside: only they know that there are any."""
 
 
 def operation_kernels(name: str, precision: Precision) -> native.Unit:

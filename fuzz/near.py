@@ -278,10 +278,13 @@ def _rule_sets() -> tuple[tuple[Rule, ...], ...]:
 
 @functools.cache
 def _rules(conditional: bool, home: int) -> tuple[Rule, ...]:
-    """Rules of a set, or for -1 of all, whose left side has operations: all, or those with a condition."""
+    """Rules of a set, or for -1 of all, whose left side has operations: all, or those with a condition. A set
+    that has none of these gives the next best.
+    """
     sets = _rule_sets() if home < 0 else (_rule_sets()[home],)
-    rules = [rule for rules in sets for rule in rules]
-    return tuple(rule for rule in rules if rule.left.op is not None and (rule.when or not conditional))
+    rules = [rule for rules in sets for rule in rules if rule.left.op is not None]
+    wanted = [rule for rule in rules if rule.when or not conditional]
+    return tuple(wanted or rules) or _rules(conditional, -1)
 
 
 _BINARY = tuple(op for op in OPS if op.arity == 2)

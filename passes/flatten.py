@@ -55,7 +55,7 @@ class Flatten:
         """One sweep."""
         count, items = len(predicates), 2 * len(predicates.items) + 64
         while True:
-            draft, inlined = Draft(count, items), np.zeros(len(RECORDS), np.int64)
+            draft, inlined = Draft(count, items), np.zeros(max(RECORDS) + 1, np.int64)
             made = call(
                 lowering_kernels()["flatten"], count, predicates.table, draft.table,
                 *np.empty((4, count), np.int32), self.copies, inlined,

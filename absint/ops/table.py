@@ -17,6 +17,9 @@ from absint.ops.record import binary, leaf, unary
 
 P = ParamSpec("P")
 
+FIRST_PREDICATE = 240
+"""Codes from here on are predicates'. Kernels hold them, so they do not move when an operation is added."""
+
 OPS: list[Op] = []
 BY_NAME: dict[str, Op] = {}
 
@@ -30,6 +33,7 @@ REFUSED = {
 def _add(record: Op) -> Op:
     """The record under its number, in the table."""
     op = replace(record, code=len(OPS))
+    assert op.code < FIRST_PREDICATE, "codes are bytes, and there is none left"
     assert op.name not in BY_NAME, f"two operations are called {op.name}"
     assert op.name not in REFUSED, f"{op.name} is refused: {REFUSED.get(op.name)}"
     OPS.append(op)
@@ -164,11 +168,12 @@ class Predicate:
 
 
 FALSE, TRUE, BAND, ALL, ANY = PREDICATES = tuple(
-    Predicate(name, len(OPS) + i) for i, name in enumerate(("false", "true", "band", "all", "any"))
+    Predicate(name, FIRST_PREDICATE + i) for i, name in enumerate(("false", "true", "band", "all", "any"))
 )
-"""`band`: lo <= v <= hi, false on NaN, the only atom; `all` and `any` of a list. Their codes follow `OPS`."""
+"""`band`: lo <= v <= hi, false on NaN, the only atom; `all` and `any` of a list."""
 
-RECORDS: tuple[Op | Predicate, ...] = (*OPS, *PREDICATES)
+_BOTH: tuple[Op | Predicate, ...] = (*OPS, *PREDICATES)
+RECORDS = {record.code: record for record in _BOTH}
 """What every code stands for."""
 
 SPICY = (
