@@ -42,9 +42,10 @@ bench: $(VENV)/.runtime ## Time the bundled models, and those in ABSINT_MODELS (
 	if [ -n "$(ABSINT_MODELS)" ]; then set -- "$$@" "$(ABSINT_MODELS)"/*.vm; fi; \
 	for model in "$$@"; do $(BIN)/absint bench "$$model" $(ARGS) || exit; done
 
-figures: $(VENV)/.runtime ## Draw README's picture again
+figures: $(VENV)/.dev ## Draw the pictures in docs/ again
 	@mkdir -p docs
 	$(BIN)/absint render tempest -o docs/tempest.png -n 512
+	$(BIN)/python -m tests.architecture
 
 models: ## Say where to get the third-party models; check those in ABSINT_MODELS
 	@echo 'The third-party models are part of Fidget (MPL-2.0), not of absint. Put them into a folder'

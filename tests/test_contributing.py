@@ -1,0 +1,201 @@
+"""CONTRIBUTING.md says what works: its files, put into a copy of the project, are found, tested and fuzzed.
+
+The copy holds the operation, the pass, the domain and the backend that the page shows, and nothing else is
+edited. What the tests of the project then ask of them is asked there, in processes of their own. The same
+files with one thing wrong must fail there. Kernels that are not made of them come from the user's cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("absint", "passes", "backends", "fuzz", "tests", "docs")
+FILES = ("pyproject.toml", "Makefile", "README.md", "CONTRIBUTING.md", "CITATION.cff")
+BLOCK = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
+"""A file's path in the text, and behind it the whole file."""
+OP, PASS, DOMAIN, BACKEND = (
+    "absint/ops/extensions/length.py",
+    "passes/double.py",
+    "absint/domains/constant.py",
+    "backends/walk.py",
+)
+ADDED: dict[str, str] = dict(BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+
+MODEL = "x var-x\ny var-y\nd length x y\ne add d d\nk const 1\nf sub e k\n"
+DRAW = """
+import numpy as np
+import absint
+from absint import X, Y
+
+model = absint.load("model.vm")
+written = absint.write_vm(model.graph)
+assert absint.write_vm(absint.parse_vm(written)) == written and "length" in written
+pictures = [absint.render(model, 32, backend=name) for name in ("reference", "numba", "walk")]
+assert all(np.array_equal(pictures[0], picture) for picture in pictures)
+assert 0 < np.count_nonzero(pictures[0]) < pictures[0].size
+built = absint.length(X, Y)
+assert absint.evaluate(built, x=[3.0], y=[4.0]).tolist() == [5.0]
+assert "sqrt(a * a + b * b)" in absint.length.__doc__
+"""
+
+
+SIZE = 20
+"""Of the fuzzer's programs: small, for they are many and finds are reduced."""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with the page's files."""
+    folder = tmp_path_factory.mktemp("project")
+    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    for name in COPIED:
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+    for name in FILES:
+        shutil.copy2(ROOT / name, folder / name)
+    for path, text in ADDED.items():
+        assert not (folder / path).exists(), f"{path} is there already"
+        (folder / path).write_text(text, encoding="utf-8")
+    (folder / "model.vm").write_text(MODEL, encoding="utf-8")
+    time.sleep(0.2)  # kernels are kept only if their sources are older than the process
+    return folder
+
+
+@contextmanager
+def changed(project: Path, path: str, good: str, wrong: str) -> Iterator[None]:
+    """A file with one thing wrong in it."""
+    text = ADDED[path]
+    assert text.count(good) == 1
+    try:
+        (project / path).write_text(text.replace(good, wrong), encoding="utf-8")
+        yield
+    finally:
+        (project / path).write_text(text, encoding="utf-8")
+
+
+def python(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """An interpreter that imports the copy."""
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = outer | {"PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, *words]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+
+def run_tests(project: Path, selection: str, *files: str) -> subprocess.CompletedProcess[str]:
+    """Some tests of the copy."""
+    paths = [f"tests/{file}" for file in files]
+    return python(project, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *paths, "-k", selection)
+
+
+def fuzz(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A small campaign of the copy's."""
+    common = ("--backends", "reference,walk", "--passes", "double,fold", "--domains", "interval,constant")
+    return python(project, "-m", "absint", "fuzz", *common, "--size", str(SIZE), *words)
+
+
+def assert_passes(done: subprocess.CompletedProcess[str], least: int) -> None:
+    """At least so many tests ran, and none failed."""
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    found = re.search(r"(\d+) passed", done.stdout)
+    assert found is not None and int(found[1]) >= least, done.stdout[-500:]
+
+
+def test_the_page_shows_one_file_of_each_kind() -> None:
+    assert list(ADDED) == [OP, PASS, DOMAIN, BACKEND]
+
+
+def test_programs_with_the_operation_are_read_drawn_and_written(project: Path) -> None:
+    done = python(project, "-c", DRAW)
+    assert done.returncode == 0, done.stderr
+    listed = python(project, "-m", "absint", "list").stdout
+    assert all(re.search(rf"(?m)^{Path(path).stem} ", listed) for path in ADDED)
+
+
+def test_passes_and_domains_are_taken_by_name(project: Path) -> None:
+    words = ("--passes", "double", "--domains", "constant", "--verify-each", "--stats")
+    done = python(project, "-m", "absint", "optimize", "model.vm", *words)
+    assert done.returncode == 0, done.stderr
+    assert "add-self" in done.stderr
+    assert re.search(r"(?m)^\w+ mul d ", done.stdout) and not re.search(r"(?m) add d d$", done.stdout)
+
+
+def test_completeness_covers_the_files(project: Path) -> None:
+    files = ("test_completeness.py", "test_floors.py", "test_architecture.py", "test_packaging.py")
+    selection = "completeness or floors or up_to_date or every_package"
+    assert_passes(run_tests(project, selection, *files), 150)
+
+
+def test_the_operation_is_tested(project: Path) -> None:
+    files = ["test_expr.py", "test_vm.py", "test_demand_rules.py", "test_proofs.py", "conformance"]
+    files += ["kernels/test_operations.py", "ops/test_translate.py"]
+    done = run_tests(project, "(length or without_a_record) and not cuda_shim", *files)
+    assert_passes(done, 70)
+
+
+def test_pass_domain_and_backend_are_tested(project: Path) -> None:
+    files = ["test_rules.py", "conformance", "passes/test_pass_laws.py"]
+    selection = "double or test_bottom_and_top or constant and sub- or walk and sub-"
+    assert_passes(run_tests(project, selection, *files), 50)
+
+
+def test_the_fuzzer_draws_the_operation_and_finds_nothing(project: Path) -> None:
+    done = fuzz(project, "--programs", "250", "--json", "--corpus", "none")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    summary = json.loads(done.stdout)
+    assert summary["programs"] == 250
+    assert not (project / "none").exists()
+    drawn = f"""
+from absint.fuzz.generator import random_case
+from absint.ops.table import BY_NAME
+print(sum(BY_NAME["length"].code in random_case(seed, {SIZE}).graph.op for seed in range(250)))
+"""
+    assert int(python(project, "-c", drawn).stdout) >= 20
+
+
+WRONG = {
+    "an interval rule": (
+        OP, "return sqrt_(lower, upper, nan)", "return sqrt_(p_lower, upper, False)",
+        "length and interval", "conformance/test_domains.py",
+    ),
+    "a demand rule": (
+        OP, "demand.of_absorbing", "demand.no_operands", "length", "test_demand_rules.py",
+    ),
+    "a rule": (PASS, '"mul(a, 2.0)"', '"mul(a, a)"', "add-self or without_a_record", "test_rules.py"),
+    "a domain": (
+        DOMAIN, "return self._flat(super().join(a, b))", "return a",
+        "constant", "conformance/test_domains.py",
+    ),
+    "a backend": (
+        BACKEND, "value < 0", "value <= 0", "walk and sub-", "conformance/test_backends.py",
+    ),
+}  # fmt: skip
+"""What may be wrong: the file, the line as it should be and as it is, and the tests that must say so."""
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_caught_by_the_tests(name: str, project: Path) -> None:
+    path, good, wrong, selection, file = WRONG[name]
+    with changed(project, path, good, wrong):
+        done = run_tests(project, selection, file)
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert re.search(r"(?m)^FAILED ", done.stdout), done.stdout[-2000:]
+
+
+@pytest.mark.parametrize("name", ["an interval rule", "a rule"])
+def test_what_is_wrong_is_found_by_the_fuzzer(name: str, project: Path, tmp_path: Path) -> None:
+    path, good, wrong, *_ = WRONG[name]
+    with changed(project, path, good, wrong):
+        done = fuzz(project, "--programs", "60", "--corpus", str(tmp_path / "finds"))
+    assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]
+    assert list((tmp_path / "finds").glob("*.vm"))
