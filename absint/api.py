@@ -109,8 +109,10 @@ def optimize(model: Model, **options: Any) -> Program:
     """The optimised program of a model; options as of `run_pipeline`.
 
     `level`: 0 nothing, 1 keeps every bit of the value, 2 (default) keeps `f < 0`, 3 lowers after that.
-    `passes`: a pipeline's text instead. `region`: the `Box` on which the result shall hold. `precision`:
-    `"f32"` or `"f64"`. `domains`: names of abstract domains.
+    `passes`: a pipeline's text instead. `region`: the `Box`, in model units, on which the result shall hold,
+    -1 to 1 on each axis if not given. `precision`: `"f32"` or `"f64"`. `domains`: names of abstract domains.
+    Raises `VmError` for malformed text, `PipelineError` for passes that there are none of, `UsageError` for
+    an unknown level, domain, precision or file, `DomainError` where the model does not hold on the region.
     """
     return run_pipeline(load(model), **options)[0]
 
@@ -142,7 +144,8 @@ def render(
     cores if not given. The model is optimised for the view's box; the last few results are kept, for views
     that stay inside their boxes, and plans for the fast engine in the user's cache. Raises `DomainError` for
     a view on which the model does not hold, or a model of other variables than x, y and z, `UsageError` for
-    less than one thread.
+    less than one thread, `ViewError` for a view that there is no picture of, `BackendError` for a backend
+    that cannot be used here, `VmError` for malformed text.
     """
     source = source_of(model)
     view = view if isinstance(view, View) else View.square(_whole(view))
@@ -201,10 +204,12 @@ def evaluate(
     precision: Precision | str | None = None,
     **variables: Any,
 ) -> NDArray[Any]:
-    """The value of a model at points; `x`, `y`, `z` and further variables broadcast.
+    """The value of a model at points in model units; `x`, `y`, `z` and further variables broadcast.
 
     Returns an array of the broadcast shape in the precision, exact to the bit: the model is optimised at
-    level 1 for the hull of the points.
+    level 1 for the hull of the points. Raises `DomainError` for a variable that is missing or unknown, or
+    points where the model does not hold, `PromiseError` for a model that keeps only its sign, `UsageError`
+    for what is no array of real numbers, `BackendError` for a backend that cannot be used here.
     """
     program = load(model)
     precision = program.precision if precision is None else as_precision(precision)

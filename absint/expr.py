@@ -135,7 +135,10 @@ def var(name: str) -> Expr:
 
 
 def const(value: float) -> Expr:
-    """A constant: any Python or NumPy real number, infinities and NaN too. It is rounded to binary64 here."""
+    """A constant: any Python or NumPy real number, infinities and NaN too. It is rounded to binary64 here.
+
+    Raises `ExpressionError` for anything else, and for an integer too large for binary64.
+    """
     number = as_number(value)
     if number is None:
         raise ExpressionError(f"const: expected a number, not {_kind(value)}")
@@ -213,12 +216,15 @@ FUNCTIONS: dict[str, Callable[..., Expr]] = {
 """The function or operator that makes each operation, by opcode."""
 
 
+_OPERANDS_ARE = "Operands are expressions or real numbers. Raises `ExpressionError` for anything else."
+
+
 def _register(op: Op, function: Callable[..., Expr]) -> None:
     body = op.body(Precision.F64)
     parameters = ", ".join(inspect.signature(body).parameters)
     summary = (inspect.getdoc(body) or "").split("\n\n")[0]  # further paragraphs are about its algorithm
     function.__name__ = function.__qualname__ = op.function
-    function.__doc__ = f"{op.function}({parameters}) -> Expr\n\n{summary}"
+    function.__doc__ = f"{op.function}({parameters}) -> Expr\n\n{summary}\n\n{_OPERANDS_ARE}"
     FUNCTIONS[op.name] = function
 
 
@@ -265,13 +271,16 @@ def minimum(a: Operand, b: Operand, *more: Operand) -> Expr:
     """The least operand; NaN if one is NaN; of equal ones (as +0 and -0) the last.
 
     Three or more make a balanced tree in their order. The grouping shows in no bit: whichever it is, a NaN
-    wins, else the last of those that are least.
+    wins, else the last of those that are least. Raises `ExpressionError` for what is no expression or number.
     """
     return _balanced(table.MIN, (a, b, *more))
 
 
 def maximum(a: Operand, b: Operand, *more: Operand) -> Expr:
-    """The greatest operand; NaN if one is NaN; of equal ones the last. Grouped as `minimum`."""
+    """The greatest operand; NaN if one is NaN; of equal ones the last. Grouped as `minimum`.
+
+    Raises `ExpressionError` for what is no expression or number.
+    """
     return _balanced(table.MAX, (a, b, *more))
 
 
@@ -345,7 +354,8 @@ def from_graph(graph: Graph) -> Expr:
 def substitute(expr: Expr, /, **replacements: Operand) -> Expr:
     """Replace variables, all at once: `substitute(shape, x=X - 1)` is the shape moved by 1.
 
-    What does not depend on them stays the same object, and what was shared stays shared.
+    What does not depend on them stays the same object, and what was shared stays shared. Raises
+    `ExpressionError` for what is no expression or number.
     """
     by_name = {name: as_expr(value, f"substitute: {name}") for name, value in replacements.items()}
     new: dict[Expr, Expr] = {}

@@ -54,7 +54,10 @@ def _range(text: str, part: str) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Closed bounds, in model units, of some variables. One without bounds may be anything, NaN included."""
+    """Closed bounds, in model units, of some variables. One without bounds may be anything, NaN included.
+
+    Raises `ViewError` for bounds that hold nothing.
+    """
 
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 

@@ -10,7 +10,8 @@ along z; `extrude` cuts it. Each shape says what its value is:
 
 Joining, moving and rotating keep distances at least bounds. Constants are computed with rounded basic
 operations and the toolkit's own sin and cos: on every machine the same arguments make the same program.
-Arguments are checked here: a bad one raises `ExpressionError` that names it.
+Arguments are checked here: a bad one raises `ExpressionError`, which names it. Numbers must be finite, and
+what is to be above 0 says so.
 """
 
 from __future__ import annotations
@@ -145,7 +146,9 @@ def _from(point: Sequence[float]) -> list[Expr]:
 
 
 def direction(angle: float) -> tuple[float, float]:
-    """The point on the unit circle at an angle; exact within rounding of a multiple of a quarter turn."""
+    """The point on the unit circle at an angle in radians; exact within rounding of a multiple of a quarter
+    turn. Raises `ExpressionError` for an angle that is not finite.
+    """
     angle = _finite(angle, "direction: angle")
     quarters = round(angle / (math.pi / 2))
     if abs(quarters) < 1000 and abs(angle - quarters * (math.pi / 2)) <= 4e-16 * max(1.0, abs(angle)):
@@ -158,13 +161,19 @@ def direction(angle: float) -> tuple[float, float]:
 
 
 def circle(radius: float, center: Vector = (0.0, 0.0)) -> Expr:
-    """sqrt(dx² + dy²) − radius. A distance."""
+    """sqrt(dx² + dy²) − radius. A distance.
+
+    `radius` above 0 and `center`, 2 coordinates, in model units. Raises `ExpressionError` for others.
+    """
     at = _vector(center, "circle: center", 2)
     return _norm(_from(at)) - _positive(radius, "circle: radius")
 
 
 def sphere(radius: float, center: Vector = (0.0, 0.0, 0.0)) -> Expr:
-    """sqrt(dx² + dy² + dz²) − radius. A distance."""
+    """sqrt(dx² + dy² + dz²) − radius. A distance.
+
+    `radius` above 0 and `center`, 3 coordinates, in model units. Raises `ExpressionError` for others.
+    """
     at = _vector(center, "sphere: center", 3)
     return _norm(_from(at)) - _positive(radius, "sphere: radius")
 
@@ -172,7 +181,8 @@ def sphere(radius: float, center: Vector = (0.0, 0.0, 0.0)) -> Expr:
 def half_plane(point: Vector, normal: Vector) -> Expr:
     """(p − point)·normal / |normal|: the side that `normal` points away from; 2 or 3 coordinates. A distance.
 
-    Written as a sum of a function of x, one of y and one of z, which vanish at `point`.
+    Written as a sum of a function of x, one of y and one of z, which vanish at `point`. `normal` may have any
+    length. Raises `ExpressionError` for one of length 0, and for coordinates that do not match.
     """
     at, outward = _pair(point, normal, "half_plane: point", "half_plane: normal")
     length = _length(outward)
@@ -190,7 +200,8 @@ def half_plane(point: Vector, normal: Vector) -> Expr:
 def box(lower: Vector, upper: Vector) -> Expr:
     """The greatest of lower − p and p − upper over 2 or 3 axes.
 
-    A distance inside and beside the faces, a bound beyond edges and corners.
+    A distance inside and beside the faces, a bound beyond edges and corners. Raises `ExpressionError` unless
+    `upper` is above `lower` along every axis.
     """
     low, high = _pair(lower, upper, "box: lower", "box: upper")
     faces = []
@@ -204,7 +215,8 @@ def box(lower: Vector, upper: Vector) -> Expr:
 def rounded_box(lower: Vector, upper: Vector, radius: float) -> Expr:
     """A box whose edges and corners are rounded, 2 or 3 axes. A distance.
 
-    |max(q, 0)| + min(greatest q, 0) − radius with q = max(lower − p, p − upper) + radius on each axis.
+    |max(q, 0)| + min(greatest q, 0) − radius with q = max(lower − p, p − upper) + radius on each axis; all in
+    model units. Raises `ExpressionError` for a radius that is not above 0, or more than half of an edge.
     """
     low, high = _pair(lower, upper, "rounded_box: lower", "rounded_box: upper")
     r = _positive(radius, "rounded_box: radius")
@@ -219,7 +231,9 @@ def rounded_box(lower: Vector, upper: Vector, radius: float) -> Expr:
 def capsule(a: Vector, b: Vector, radius: float) -> Expr:
     """All within `radius` of the segment from a to b, 2 or 3 coordinates. A distance.
 
-    |p − a − t·(b − a)| − radius with t = (p − a)·(b − a) / |b − a|², clamped to 0 … 1.
+    |p − a − t·(b − a)| − radius with t = (p − a)·(b − a) / |b − a|², clamped to 0 … 1; all in model units.
+    Where a is b, a disc or a ball. Raises `ExpressionError` for a radius that is not above 0, and for ends so
+    near or so far apart that t would not be finite.
     """
     start, end = _pair(a, b, "capsule: a", "capsule: b")
     r = _positive(radius, "capsule: radius")
@@ -267,7 +281,7 @@ def polygon(points: Sequence[Vector]) -> Expr:
 def union(*shapes: Expr) -> Expr:
     """min, as a balanced tree in the given order (see `minimum`).
 
-    A bound where the shapes are; outside, a distance where they are.
+    A bound where the shapes are; outside, a distance where they are. Raises `ExpressionError` for no shapes.
     """
     return _least(_shapes(shapes, "union"))
 
@@ -275,18 +289,24 @@ def union(*shapes: Expr) -> Expr:
 def intersection(*shapes: Expr) -> Expr:
     """max, as a balanced tree in the given order.
 
-    A bound where the shapes are; inside, a distance where they are.
+    A bound where the shapes are; inside, a distance where they are. Raises `ExpressionError` for no shapes.
     """
     return _greatest(_shapes(shapes, "intersection"))
 
 
 def complement(shape: Expr) -> Expr:
-    """−shape: outside becomes inside. The boundary, where the value is 0, belongs to neither."""
+    """−shape: outside becomes inside. The boundary, where the value is 0, belongs to neither.
+
+    Raises `ExpressionError` for what is no expression.
+    """
     return -_shape(shape, "complement")
 
 
 def difference(shape: Expr, *others: Expr) -> Expr:
-    """max(shape, −other, …): the first without all others. A bound where the shapes are."""
+    """max(shape, −other, …): the first without all others. A bound where the shapes are.
+
+    Raises `ExpressionError` for what is no expression.
+    """
     first, *cut = _shapes((shape, *others), "difference")
     return _greatest([first, *(-other for other in cut)])
 
@@ -295,7 +315,8 @@ def smooth_union(a: Expr, b: Expr, radius: float) -> Expr:
     """min(a, b) − max(radius − |a − b|, 0)² / (4·radius): the crease is filled where |a − b| < radius.
 
     The quadratic polynomial minimum: tangential, and exactly min elsewhere; at most radius / 4 below the
-    union. A bound where the shapes are.
+    union. A bound where the shapes are. `radius` in model units; raises `ExpressionError` unless it is above
+    0.
     """
     one, other = _shapes((a, b), "smooth_union")
     r = _positive(radius, "smooth_union: radius")
@@ -307,7 +328,8 @@ def exponential_union(a: Expr, b: Expr, radius: float) -> Expr:
     """min(a, b) − radius·ln(1 + exp(−|a − b| / radius)): −radius·ln(exp(−a/radius) + exp(−b/radius)).
 
     Blends everywhere, the farther the less, and is associative up to rounding; at most radius·ln 2 below the
-    union. Written so that nothing overflows. A bound where the shapes are.
+    union. Written so that nothing overflows. A bound where the shapes are. `radius` in model units; raises
+    `ExpressionError` unless it is above 0.
     """
     one, other = _shapes((a, b), "exponential_union")
     r = _positive(radius, "exponential_union: radius")
@@ -315,12 +337,18 @@ def exponential_union(a: Expr, b: Expr, radius: float) -> Expr:
 
 
 def offset(shape: Expr, distance: float) -> Expr:
-    """shape − distance: everything within `distance`, if the shape is a distance; a negative one shrinks."""
+    """shape − distance: everything within `distance`, if the shape is a distance; a negative one shrinks.
+
+    `distance` in model units; raises `ExpressionError` unless it is finite.
+    """
     return _less(_shape(shape, "offset: shape"), _finite(distance, "offset: distance"))
 
 
 def shell(shape: Expr, thickness: float) -> Expr:
-    """|shape| − thickness / 2: a wall around the boundary, as thick as that where the shape is a distance."""
+    """|shape| − thickness / 2: a wall around the boundary, as thick as that where the shape is a distance.
+
+    `thickness` in model units; raises `ExpressionError` unless it is above 0.
+    """
     return absolute(_shape(shape, "shell: shape")) - _positive(thickness, "shell: thickness") / 2
 
 
@@ -328,7 +356,10 @@ def shell(shape: Expr, thickness: float) -> Expr:
 
 
 def move(shape: Expr, dx: float = 0.0, dy: float = 0.0, dz: float = 0.0) -> Expr:
-    """The shape moved. Keeps a distance."""
+    """The shape moved, by so many model units along each axis. Keeps a distance.
+
+    Raises `ExpressionError` for what is not finite.
+    """
     by = [_finite(d, f"move: {name}") for d, name in zip((dx, dy, dz), ("dx", "dy", "dz"), strict=True)]
     x, y, z = _from(by)
     return substitute(_shape(shape, "move: shape"), x=x, y=y, z=z)
@@ -337,7 +368,8 @@ def move(shape: Expr, dx: float = 0.0, dy: float = 0.0, dz: float = 0.0) -> Expr
 def scale(shape: Expr, factor: float | Vector) -> Expr:
     """The shape enlarged about the origin, by one factor above 0 or by one for each of 2 or 3 axes.
 
-    The value is multiplied by the (least) factor: one keeps a distance, several make it a bound.
+    The value is multiplied by the (least) factor: one keeps a distance, several make it a bound. Raises
+    `ExpressionError` for a factor that is not above 0, or whose reciprocal is not finite.
     """
     given = _shape(shape, "scale: shape")
     factors: tuple[float, ...]
@@ -353,9 +385,11 @@ def scale(shape: Expr, factor: float | Vector) -> Expr:
 
 
 def rotate(shape: Expr, angle: float, axis: str = "z") -> Expr:
-    """The shape turned about an axis through the origin, counterclockwise seen from its positive end.
+    """The shape turned about an axis through the origin, by an angle in radians, counterclockwise seen from
+    the axis's positive end.
 
-    Quarter turns are exact. Keeps a distance, up to rounding.
+    Quarter turns are exact. Keeps a distance, up to rounding. Raises `ExpressionError` for an angle that is
+    not finite, and an axis other than "x", "y" and "z".
     """
     given = _shape(shape, "rotate: shape")
     if axis not in ("x", "y", "z"):
@@ -373,7 +407,8 @@ def rotate(shape: Expr, angle: float, axis: str = "z") -> Expr:
 def mirror(shape: Expr, *axes: str) -> Expr:
     """The half with positive coordinates and its mirror image: |x| for x, for each axis given by name.
 
-    Keeps a distance if the shape is symmetric or does not reach the mirror; else a bound.
+    Keeps a distance if the shape is symmetric or does not reach the mirror; else a bound. Raises
+    `ExpressionError` for an axis other than "x", "y" and "z".
     """
     given = _shape(shape, "mirror: shape")
     for axis in axes:
@@ -383,7 +418,10 @@ def mirror(shape: Expr, *axes: str) -> Expr:
 
 
 def extrude(shape: Expr, z0: float, z1: float) -> Expr:
-    """max(shape, z0 − z, z − z1): the part between two heights. A bound where the shape is."""
+    """max(shape, z0 − z, z − z1): the part between two heights, in model units. A bound where the shape is.
+
+    Raises `ExpressionError` unless z1 is above z0.
+    """
     given = _shape(shape, "extrude: shape")
     low, high = _finite(z0, "extrude: z0"), _finite(z1, "extrude: z1")
     if not low < high:
@@ -394,6 +432,6 @@ def extrude(shape: Expr, z0: float, z1: float) -> Expr:
 def revolve(shape: Expr) -> Expr:
     """The plane shape's half with x ≥ 0 turned about the y axis: x becomes sqrt(x² + z²).
 
-    Keeps a distance as `mirror` does.
+    Keeps a distance as `mirror` does. Raises `ExpressionError` for what is no expression.
     """
     return substitute(_shape(shape, "revolve: shape"), x=_norm([X, Z]), z=const(0.0))

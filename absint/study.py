@@ -34,7 +34,8 @@ def stages(
 
     For each: its `pass` as text, `operations` and `nodes` after it, `removed` operations, how often it used
     which rule (`rewrites`), and its `seconds`, analyses included that it was the first to ask for. The first
-    entry is the source, without a pass.
+    entry is the source, without a pass. Options, and errors, are those of `absint.optimize`, in all of these
+    functions: `PipelineError`, `UsageError`, `DomainError`, and `VmError` for malformed text.
     """
     source = load(model)
     _, steps = run_pipeline(
@@ -86,7 +87,10 @@ def tiles(
 
 
 def heatmap(model: Model, count: int = 64, **options: Any) -> NDArray[np.uint8]:
-    """uint8[count, count]: the operations left on each tile for `f < 0`, 255 where most are; see `tiles`."""
+    """uint8[count, count]: the operations left on each tile for `f < 0`, 255 where most are.
+
+    Options are those of `tiles`. Raises `UsageError` for a pipeline that lowers.
+    """
     left = tiles(model, count, **options)["for_sign"]
     return (left * (255.0 / max(1, int(left.max())))).round().astype(np.uint8)
 
@@ -134,7 +138,9 @@ def precision_of(
     """How precise domains are on a region, by their names joined with commas.
 
     For each: the `width` of the root's bounds, the `mean_width` of all nodes with finite bounds in every one
-    of the domains, the share of nodes that are `bounded` and of those that `may_be_nan`.
+    of the domains, the share of nodes that are `bounded` and of those that `may_be_nan`; widths are in model
+    units where the value is. Raises `UsageError` for an unknown domain, `DomainError` for a region on which
+    the model does not hold.
     """
     program, _ = run_pipeline(load(model), passes="", region=region, precision=precision)
     ends = {

@@ -37,7 +37,8 @@ class Grid(Enum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An axis-aligned picture: size in pixels, centre, half extent of the shorter side, and height z.
+    """An axis-aligned picture: size in pixels, centre, half extent of the shorter side (`scale`), and height
+    z, these three in model units.
 
     Raises `ViewError` for a size below 1, a side above `MAX_SIDE` or more than `MAX_PIXELS` in all, for a
     position that is not finite, or a scale that is not above 0.
@@ -64,7 +65,7 @@ class View:
 
     @staticmethod
     def square(n: int, **fields: Any) -> View:
-        """A view of n by n pixels."""
+        """A view of n by n pixels, with other fields as given."""
         return View(n, n, **fields)
 
     def _unit(self, count: int) -> NDArray[np.float64]:
@@ -84,7 +85,10 @@ class View:
         return _kept_samples(self, precision) if small else _samples(self, precision)
 
     def xs(self, precision: Precision) -> NDArray[Any]:
-        """float[width]: x of each column, left to right. Read-only."""
+        """float[width]: x of each column, left to right, in model units. Read-only.
+
+        Raises `ViewError`, as `ys`, `height_z` and `box` do, if a position overflows the precision.
+        """
         return self._samples(precision)[0]
 
     def ys(self, precision: Precision) -> NDArray[Any]:

@@ -51,7 +51,7 @@ assert "sqrt(a * a + b * b)" in absint.length.__doc__
 """
 
 
-SIZE = 20
+SIZE = 30
 """Of the fuzzer's programs: small, for they are many and finds are reduced."""
 
 
@@ -150,15 +150,15 @@ def test_pass_domain_and_backend_are_tested(project: Path) -> None:
 
 
 def test_the_fuzzer_draws_the_operation_and_finds_nothing(project: Path) -> None:
-    done = fuzz(project, "--programs", "250", "--json", "--corpus", "none")
+    done = fuzz(project, "--programs", "300", "--json", "--corpus", "none")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     summary = json.loads(done.stdout)
-    assert summary["programs"] == 250
+    assert summary["programs"] == 300
     assert not (project / "none").exists()
     drawn = f"""
 from absint.fuzz.generator import random_case
 from absint.ops.table import BY_NAME
-print(sum(BY_NAME["length"].code in random_case(seed, {SIZE}).graph.op for seed in range(250)))
+print(sum(BY_NAME["length"].code in random_case(seed, {SIZE}).graph.op for seed in range(300)))
 """
     assert int(python(project, "-c", drawn).stdout) >= 20
 
@@ -196,6 +196,6 @@ def test_what_is_wrong_is_caught_by_the_tests(name: str, project: Path) -> None:
 def test_what_is_wrong_is_found_by_the_fuzzer(name: str, project: Path, tmp_path: Path) -> None:
     path, good, wrong, *_ = WRONG[name]
     with changed(project, path, good, wrong):
-        done = fuzz(project, "--programs", "60", "--corpus", str(tmp_path / "finds"))
+        done = fuzz(project, "--programs", "400", "--corpus", str(tmp_path / "finds"))
     assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]
     assert list((tmp_path / "finds").glob("*.vm"))

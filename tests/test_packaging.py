@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+import absint
+
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS: dict[str, Any] = PROJECT["tool"]["setuptools"]
 PACKAGES: list[str] = SETUPTOOLS["packages"]
 LINKS = ("passes", "backends", "fuzz")
+
+CFF_KEYS = {"cff-version", "message", "type", "title", "version", "license", "authors", "keywords"}
 
 # A path that starts at the root of one machine; after a word or a dot it is part of a longer path.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/")
@@ -82,6 +86,21 @@ def test_every_data_pattern_matches() -> None:
 def test_scripts_lead_to_functions(target: str) -> None:
     module, _, function = target.partition(":")
     assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_the_citation_is_of_this_version() -> None:
+    """Valid by the rules of CFF 1.2.0 for what it says: no key but these, and all that are required."""
+    yaml = pytest.importorskip("yaml", reason="PyYAML, which comes with pre-commit, is not installed")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = PROJECT["project"]
+    assert set(citation) >= {"cff-version", "message", "title", "authors"}  # those that are required
+    assert set(citation) <= CFF_KEYS
+    assert citation["cff-version"] == "1.2.0" and citation["type"] == "software"
+    assert citation["version"] == project["version"] == absint.__version__
+    assert citation["license"] == project["license"]
+    assert citation["authors"] == project["authors"]
+    assert citation["keywords"] == project["keywords"]
+    assert citation["title"] == f"{project['name']}: {project['description'].replace('An ', 'an ')}"
 
 
 def test_models_sha256_is_a_checksum_file() -> None:
