@@ -216,6 +216,8 @@ FUNCTIONS: dict[str, Callable[..., Expr]] = {
 """The function or operator that makes each operation, by opcode."""
 
 
+_OF_ANGLES = ("sin", "cos", "tan", "asin", "acos", "atan", "atan2")
+_ANGLES_ARE = "Angles are in radians. "
 _OPERANDS_ARE = "Operands are expressions or real numbers. Raises `ExpressionError` for anything else."
 
 
@@ -224,7 +226,8 @@ def _register(op: Op, function: Callable[..., Expr]) -> None:
     parameters = ", ".join(inspect.signature(body).parameters)
     summary = (inspect.getdoc(body) or "").split("\n\n")[0]  # further paragraphs are about its algorithm
     function.__name__ = function.__qualname__ = op.function
-    function.__doc__ = f"{op.function}({parameters}) -> Expr\n\n{summary}\n\n{_OPERANDS_ARE}"
+    units = _ANGLES_ARE if op.name in _OF_ANGLES else ""
+    function.__doc__ = f"{op.function}({parameters}) -> Expr\n\n{summary}\n\n{units}{_OPERANDS_ARE}"
     FUNCTIONS[op.name] = function
 
 

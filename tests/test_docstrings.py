@@ -103,7 +103,7 @@ def test_functions_say_shapes_and_units(name: str) -> None:
     if returns_array(function):
         assert ARRAY.search(text), "say dtype[shape]"
     parameters = set(inspect.signature(function).parameters)
-    if parameters & {"angle"}:
+    if parameters & {"angle"} or re.fullmatch("a?(sin|cos|tan)2?", name):
         assert RADIANS.search(text)
     if name.startswith("shapes.") and parameters & {"radius", "thickness", "distance", "center", "dx", "z0"}:
         assert LENGTHS.search(text)
