@@ -171,6 +171,9 @@ WRONG = {
     "a demand rule": (
         OP, "demand.of_absorbing", "demand.no_operands", "length", "test_demand_rules.py",
     ),
+    "a claim": (
+        OP, "return sqrt(a * a + b * b)", "return sqrt(a * a + b)", "without_a_record", "test_proofs.py",
+    ),
     "a rule": (PASS, '"mul(a, 2.0)"', '"mul(a, a)"', "add-self or without_a_record", "test_rules.py"),
     "a domain": (
         DOMAIN, "return self._flat(super().join(a, b))", "return a",

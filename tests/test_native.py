@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from absint import native
+from absint import lowering_cache, native
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = "tests.native_sample"
@@ -247,6 +247,18 @@ def test_changed_sources_are_rebuilt(tmp_path: Path, package: Path) -> None:
     write(package / "kernels_of_mine.py", KERNELS.replace("a + ", "a - "))
     assert run(USE, cache, tmp_path) == [["kernels_of_mine"], -9, True]
     assert run(USE, cache, tmp_path) == [[], -9, False]
+
+
+def test_a_package_stands_for_the_modules_that_lie_in_it(
+    tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And for none deeper; who depends on packages inside packages names them."""
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [name for name, _ in native._files.__wrapped__("package")] == ["__init__.py", "kernels_of_mine.py"]
+    for name in lowering_cache.SOURCES:
+        folders = {Path(path).parent for _, path in native._files(name) if path.endswith("__init__.py")}
+        inner = {child.parent.name for folder in folders for child in folder.glob("*/__init__.py")}
+        assert {f"{name}.{one}" for one in inner} <= set(lowering_cache.SOURCES)
 
 
 OLD = """
