@@ -24,13 +24,14 @@ from tests.test_floors import FACE, FLOORS, ROOT, Module, floor_of, imports, rea
 TARGET = ROOT / "docs" / "architecture.svg"
 
 CORE = {
-    6: ("Face", "the command line, and what Python users call"),
-    4: ("Middle end", "passes are run in order, share facts and keep promises"),
-    3: ("Programs", "expressions and text in, graphs restricted to a box, tapes and plans out"),
-    2: ("Graph", "what all rewrite; where files and compiled kernels come from"),
-    1: ("Ground", "what needs nothing"),
+    "floor 6": ("Face", "the command line and its reports"),
+    "under 6": ("Library", "what Python users call: load, optimise, draw, study"),
+    "floor 4": ("Middle end", "passes are run in order, share facts and keep promises"),
+    "floor 3": ("Programs", "expressions and text in, graphs restricted to a box, tapes and plans out"),
+    "floor 2": ("Graph", "what all rewrite; where files and compiled kernels come from"),
+    "floor 1": ("Ground", "what needs nothing"),
 }
-"""Title and description of the modules that lie in absint/ itself, by floor. Packages say it themselves."""
+"""Title and description of the boxes of modules that lie in absint/ itself. Packages say it themselves."""
 OPEN = ("absint.ops", "absint.domains", "absint.passes", "absint.backends")
 """Packages in which a new file is found by being there."""
 
@@ -113,36 +114,59 @@ def wrapped(text: str, room: float) -> list[str]:
 # What there is
 
 
-def box_of(name: str, modules: Mapping[str, Module]) -> str:
-    """The package right below `absint` that a module lies in, or its floor for the core's own modules."""
-    package = ".".join(name.split(".")[:2])
-    return package if package != FACE and modules[package].package else f"floor {floor_of(name)}"
+def homes_of(modules: Mapping[str, Module]) -> dict[str, str]:
+    """Each module's box: the package right below `absint`, or `floor N` for the core's own modules.
+
+    Where a package and the core of its floor need each other, what the package needs of the core is a box of
+    its own, `under N`.
+    """
+    homes = {}
+    for name in modules:
+        package = ".".join(name.split(".")[:2])
+        core = package == FACE or not modules[package].package
+        homes[name] = f"floor {floor_of(name)}" if core else package
+    needs = nx.DiGraph(
+        (name, one.target) for name in modules for one in imports(name, modules) if one.target != FACE
+    )
+    for knot in nx.strongly_connected_components(needs_of(homes, modules)):
+        for name in [name for name in needs if homes[name] in knot and not homes[name].startswith("floor")]:
+            for other in nx.descendants(needs, name):
+                if homes[other] in knot and homes[other].startswith("floor"):
+                    homes[other] = homes[other].replace("floor", "under")
+    return homes
+
+
+def needs_of(homes: Mapping[str, str], modules: Mapping[str, Module]) -> nx.DiGraph:
+    """Which box needs which. That somebody asks `absint` itself for its version does not count."""
+    edges = {
+        (homes[name], homes[one.target])
+        for name in modules
+        for one in imports(name, modules)
+        if one.target != FACE
+    }
+    return nx.DiGraph((a, b) for a, b in sorted(edges) if a != b)
 
 
 def read_boxes(modules: Mapping[str, Module]) -> tuple[dict[str, Box], nx.DiGraph]:
     """The boxes, and which of them needs which: edges that follow from others are left out."""
     boxes: dict[str, Box] = {}
-    edges = set()
+    homes = homes_of(modules)
     for name in sorted(modules):
-        home = box_of(name, modules)
-        floor = floor_of(name)
+        home, floor = homes[name], floor_of(name)
         assert floor is not None, f"{name} has no floor"
         if home not in boxes:
-            if home.startswith("floor"):
-                title, text = CORE[floor]
-            else:
-                title, text = home.removeprefix(f"{FACE}."), of_package(modules[home])
+            title, text = (
+                CORE[home] if home in CORE else (home.removeprefix(f"{FACE}."), of_package(modules[home]))
+            )
             boxes[home] = Box(home, title, text, floor)
         boxes[home].modules += short_name(name, home, modules)
-        edges |= {(home, box_of(one.target, modules)) for one in imports(name, modules)}
-    needs = nx.DiGraph([(a, b) for a, b in sorted(edges) if a != b and b != "floor 6"])
-    return boxes, nx.transitive_reduction(needs)
+    return boxes, nx.transitive_reduction(needs_of(homes, modules))
 
 
 def of_package(module: Module) -> str:
     """What a package says of itself."""
     text = module.source.split('"""')[1]
-    return re.split("[;:] `|; |, each", first_sentence(text))[0]
+    return re.split("[;:] `|; |, each", first_sentence(text))[0].replace("`", "")
 
 
 def short_name(name: str, home: str, modules: Mapping[str, Module]) -> list[str]:
@@ -150,7 +174,7 @@ def short_name(name: str, home: str, modules: Mapping[str, Module]) -> list[str]
     inner = name.removeprefix(f"{home}.").split(".")
     if name == home or name.endswith("__main__"):
         return []
-    if home.startswith("floor"):
+    if home in CORE:
         return ["absint" if name == FACE else name.removeprefix(f"{FACE}.")]
     return [f"{inner[0]}/"] if len(inner) == 1 and modules[name].package else inner[:1] * (len(inner) == 1)
 
@@ -269,7 +293,7 @@ def drawn(box: Box) -> Iterable[str]:
         f'<rect class="box" x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" '
         f'height="{box.height:.1f}" rx="6"/>'
     )
-    slash = "" if box.name.startswith("floor") else "/"
+    slash = "" if box.name in CORE else "/"
     yield f'<text class="title" x="{x:.1f}" y="{y + 8:.1f}">{box.title}{slash}</text>'
     if box.name in OPEN:
         end = box.x + box.width - PAD
