@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 MODELS_URL = https://raw.githubusercontent.com/mkeeter/fidget/main/models
 
-.PHONY: help demo test prove gpu-check lint format bench figures models clean
+.PHONY: help demo test prove gpu-check lint format bench figures notebooks models clean
 
 help: ## List the targets (default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -46,6 +46,9 @@ figures: $(VENV)/.dev ## Draw the pictures in docs/ again
 	@mkdir -p docs
 	$(BIN)/absint render tempest -o docs/tempest.png -n 512
 	$(BIN)/python -m tests.architecture
+
+notebooks: $(VENV)/.dev ## Run the notebooks again, in place (ARGS="03 05": some of them)
+	$(BIN)/python -m tests.notebooks $(ARGS)
 
 models: ## Say where to get the third-party models; check those in ABSINT_MODELS
 	@echo 'The third-party models are part of Fidget (MPL-2.0), not of absint. Put them into a folder'

@@ -2,14 +2,16 @@
 
 The file, the class and the name agree: `passes/minmax.py` holds the one class whose `name` is `minmax`. A new
 file is found by being there. Modules are imported when they are asked for, so that listing names is cheap.
+A class without a file, such as one of a notebook, is found after `register`, in that process only.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from absint.errors import AbsintError, BackendError, PipelineError, UsageError
 
@@ -20,16 +22,64 @@ _ERRORS: dict[str, type[AbsintError]] = {
 }
 
 
-@cache
+_registered: dict[str, dict[str, Any]] = {kind: {} for kind in _ERRORS}
+"""Classes without a file, by kind and name."""
+
+_forgetful: list[Callable[[], None]] = []
+
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
+
+
+def kept(function: F) -> F:
+    """`functools.cache` for what depends on what there is: forgotten when that changes."""
+    made = cache(function)
+    _forgetful.append(made.cache_clear)
+    return made  # type: ignore[return-value]  # it is called as the function is
+
+
+def register(kind: str, made: C) -> C:
+    """Add a class of passes, domains or backends that has no file, in this process only; returns the class.
+
+    One that was registered under the same name before is replaced. Raises the kind's error for a class
+    without a name, and for the name of a file.
+    """
+    name = getattr(made, "name", None)
+    if not isinstance(name, str):
+        raise _ERRORS[kind](f"{made.__name__} has no name: give it one, as `name: ClassVar[str] = ...`")
+    if name in _modules(kind):
+        raise _ERRORS[kind](f"{made.__name__} cannot be called {name!r}: there is a file {kind}/{name}.py")
+    _registered[kind][name] = made
+    _forget()
+    return made
+
+
+def unregister(kind: str, name: str) -> None:
+    """Take back a `register`. Raises the kind's error if there was none of this name."""
+    if name not in _registered[kind]:
+        raise _ERRORS[kind](f"{name!r} was not registered")
+    del _registered[kind][name]
+    _forget()
+
+
+def _forget() -> None:
+    for clear in _forgetful:
+        clear()
+
+
+@kept
 def names(kind: str) -> tuple[str, ...]:
     """Names of all `passes`, `domains` or `backends`, sorted."""
-    return tuple(sorted(name for name in _modules(kind) if _class_in(kind, name) is not None))
+    files = {name for name in _modules(kind) if _class_in(kind, name) is not None}
+    return tuple(sorted(files | set(_registered[kind])))
 
 
-@cache
+@kept
 def find(kind: str, name: str) -> Any:
     """The class of that name. Raises the kind's error, with the nearest name, if there is none."""
-    found = _class_in(kind, name) if name in _modules(kind) else None
+    found = _registered[kind].get(name)
+    if found is None and name in _modules(kind):
+        found = _class_in(kind, name)
     if found is None:
         import difflib
 

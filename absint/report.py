@@ -62,7 +62,7 @@ def make_report(
         "result": _summary(result, analyses),
         "passes": [_pass(step) for step in steps],
         "missed": _missed(result, analyses),
-        "memory": {"source": _memory(start, analyses), "result": _memory(result, analyses)},
+        "memory": {"source": memory_of(start, analyses), "result": memory_of(result, analyses)},
         "regions": _regions(start, domains, tiles),
         "lowering": lowering_facts(result, steps, analyses) if result.graph.lowered else None,
     }
@@ -178,17 +178,18 @@ def _why(left: Bounds, right: Bounds) -> str:
     return ", ".join(reasons)
 
 
-def _memory(program: Program, analyses: Analyses) -> dict[str, Any]:
+def memory_of(program: Program, analyses: Analyses, pixels: int = REPORT_PIXELS) -> dict[str, Any]:
+    """What whole arrays of an image take: with every value kept, and with each freed at its last use."""
     liveness = liveness_of(program, analyses)
     size = program.precision.dtype.itemsize
     computed = len(liveness.live)
     return {
-        "pixels": REPORT_PIXELS,
+        "pixels": pixels,
         "values": computed,
-        "naive_bytes": computed * size * REPORT_PIXELS,
+        "naive_bytes": computed * size * pixels,
         "live": liveness.live.tolist(),
         "peak_live": liveness.peak,
-        "live_bytes": liveness.peak * size * REPORT_PIXELS,
+        "live_bytes": liveness.peak * size * pixels,
         "slots": liveness.slots,
     }
 

@@ -6,24 +6,30 @@ top.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from absint.analysis import DEFAULT_DOMAINS, Analyses
-from absint.api import Model, load, run_pipeline
+from absint.api import Model, load, optimize, run_pipeline
+from absint.backend import Executable, find_backend
 from absint.errors import DomainError, UsageError
 from absint.graph import AXES, FIRST_PREDICATE, Graph
 from absint.interpret import interpret_concrete
 from absint.lowering_facts import term_boxes, terms_of
-from absint.manager import format_pass
+from absint.manager import LEVELS, format_pass
 from absint.ops.table import BAND, FALSE, MAX, MIN
 from absint.passes.bounds import bounds_of
 from absint.precision import Precision, as_precision
 from absint.program import Box, Program
 from absint.regions import measure_regions
+from absint.report import REPORT_PIXELS, memory_of
+from absint.view import View
 
 
 def stages(
@@ -84,6 +90,112 @@ def tiles(
         "for_sign": found.operations_for_sign,
     }
     return {name: np.ascontiguousarray(layer[0, ::-1]) for name, layer in layers.items()}
+
+
+def quadtree(
+    model: Model, levels: int = 5, *, passes: str = LEVELS[2], domains: Sequence[str] = DEFAULT_DOMAINS,
+    region: Box | None = None, precision: Precision | str | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """What passes leave when a region is quartered again and again, each quarter made from its parent's
+    program, as recursive renderers do.
+
+    For each level, the whole region first: how many `tiles` there were, how many stay `undecided`, the
+    `operations` of those, all together, and how often each rule was used on all tiles (`rewrites`). Only
+    undecided tiles are quartered, along x and y. Raises `UsageError` for a region without bounds of x and y,
+    or a pipeline that lowers.
+    """
+    program, _ = run_pipeline(load(model), passes="", region=region, precision=precision)
+    if not {"x", "y"} <= set(program.box.bounds):
+        raise UsageError(f"region {program.box}: expected bounds of x and y to quarter")
+    rows, tiles = [], [program]
+    for _ in range(levels):
+        rewrites: Counter[str] = Counter()
+        left = []
+        for tile in tiles:
+            made, steps = run_pipeline(
+                tile, passes=passes, region=tile.box, precision=tile.precision, domains=domains
+            )
+            if made.graph.lowered:
+                raise UsageError(f"passes {passes!r}: expected a pipeline that does not lower")
+            for step in steps:
+                for rewrite, count in step.rewrites.items():
+                    rewrites[rewrite.rule] += count
+            root = bounds_of(made, Analyses(domains)).bounds[made.graph.root]
+            if root.lower < 0 and (root.upper >= 0 or root.may_nan):
+                left.append(made)
+        rows.append(
+            {
+                "tiles": len(tiles),
+                "undecided": len(left),
+                "operations": sum(made.graph.operation_count for made in left),
+                "rewrites": dict(rewrites.most_common()),
+            }
+        )
+        tiles = [
+            made.restricted(box, made.precision, made.promise) for made in left for box in _quarters(made)
+        ]
+    return rows
+
+
+def _quarters(program: Program) -> list[Box]:
+    """The quarters of a program's box, which share their edges."""
+    halves = []
+    for name in ("x", "y"):
+        lower, upper = program.box.bounds[name]
+        middle = program.precision.round(lower + 0.5 * (upper - lower))
+        halves.append([(lower, middle), (middle, upper)])
+    return [Box({**program.box.bounds, "x": x, "y": y}) for y in halves[1] for x in halves[0]]
+
+
+def memory(
+    model: Model, pixels: int = REPORT_PIXELS, *, passes: str = "", precision: Precision | str | None = None
+) -> dict[str, Any]:
+    """What it takes to run a model on whole arrays of `pixels` values.
+
+    `values` computed, and `naive_bytes` if all are kept; at most `peak_live` at once, and `live_bytes` if
+    each is freed at its last use; `slots` that an evaluator needs.
+    """
+    program, _ = run_pipeline(load(model), passes=passes, precision=precision)
+    return memory_of(program, Analyses(), pixels)
+
+
+def executable(
+    model: Model, view: View, backend: str = "numba", *, passes: str | None = None,
+    precision: Precision | str | None = None, threads: int | None = None,
+) -> Executable:  # fmt: skip
+    """What draws a model in a view: `executable(model, view).image(view)`.
+
+    `backend`: also `name:method`. `passes`: what runs before, the backend's own choice if not given. Raises
+    `BackendError` for a backend that cannot be used here.
+    """
+    maker, source = find_backend(backend), load(model)
+    real = source.precision if precision is None else as_precision(precision)
+    pipeline = maker.rendering if passes is None else passes
+    return maker.compile(optimize(source, passes=pipeline, region=view.box(real), precision=real), threads)
+
+
+TURN = 0.005
+"""Seconds of a turn; a call that takes longer is a turn by itself."""
+
+
+def times(contenders: Mapping[str, Callable[[], object]], runs: int = 9) -> dict[str, float]:
+    """The median time of a call of each, in seconds.
+
+    They take turns, `runs` each, so that what disturbs the machine disturbs all of them alike; a first call
+    is not timed.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for call in contenders.values():
+        call()
+    for _ in range(runs):
+        for name, call in contenders.items():
+            begin = end = time.perf_counter()
+            while end - begin < TURN:
+                start = end
+                call()
+                end = time.perf_counter()
+                taken[name].append(end - start)
+    return {name: statistics.median(samples) for name, samples in taken.items()}
 
 
 def heatmap(model: Model, count: int = 64, **options: Any) -> NDArray[np.uint8]:

@@ -35,6 +35,7 @@ from absint.ops.table import (
 from absint.ops.translate import array_form
 from absint.precision import Precision
 from absint.program import Box
+from absint.registry import kept
 from absint.rules import Mode, Pattern, Rule
 
 from .choices import Choices, chance, pick
@@ -270,21 +271,19 @@ def _letters(pattern: Pattern) -> set[str]:
     return below | {pattern.letter} if pattern.op is None and pattern.number is None else below
 
 
-@functools.cache
+@kept
 def _rule_sets() -> tuple[tuple[Rule, ...], ...]:
-    """The rules of each pass that has some."""
-    return tuple(tuple(rules.rules) for _, rules in rule_sets())
+    """Of each pass that has some, the rules whose left side has operations."""
+    sets = (tuple(rule for rule in rules.rules if rule.left.op is not None) for _, rules in rule_sets())
+    return tuple(filter(None, sets))
 
 
-@functools.cache
+@kept
 def _rules(conditional: bool, home: int) -> tuple[Rule, ...]:
-    """Rules of a set, or for -1 of all, whose left side has operations: all, or those with a condition. A set
-    that has none of these gives the next best.
-    """
+    """Rules of a set, or for -1 of all: all of them, or those with a condition, if any has one."""
     sets = _rule_sets() if home < 0 else (_rule_sets()[home],)
-    rules = [rule for rules in sets for rule in rules if rule.left.op is not None]
-    wanted = [rule for rule in rules if rule.when or not conditional]
-    return tuple(wanted or rules) or _rules(conditional, -1)
+    rules = tuple(rule for rules in sets for rule in rules)
+    return tuple(rule for rule in rules if rule.when) or rules if conditional else rules
 
 
 _BINARY = tuple(op for op in OPS if op.arity == 2)

@@ -80,6 +80,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "absint.commands",
         "absint.listing",
         "absint.lowering_facts",
+        "absint.notebook",
         "absint.report",
         "absint.report_charts",
         "absint.report_html",
