@@ -44,13 +44,14 @@ def sized(full: T, small: T) -> T:
 
 def begin() -> None:
     """Set up the figures, and say what the notebook runs on."""
-    import matplotlib
+    from cycler import cycler
+    from matplotlib import rcParams
 
-    matplotlib.rcParams.update(
+    rcParams.update(
         {
             "figure.facecolor": "white", "savefig.facecolor": "white", "axes.facecolor": "white",
             "figure.dpi": 80, "figure.constrained_layout.use": True, "font.size": 10,
-            "axes.prop_cycle": matplotlib.cycler(color=COLOURS), "axes.spines.top": False,
+            "axes.prop_cycle": cycler(color=COLOURS), "axes.spines.top": False,
             "axes.spines.right": False, "axes.titlesize": 10, "legend.frameon": False,
             "image.cmap": "viridis",
         }
@@ -76,22 +77,20 @@ def third_party(name: str) -> Path | None:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Show a table; numbers of type float with four significant digits, all numbers to the right."""
+    """Show a table; numbers of type float with four significant digits, columns of numbers to the right."""
     from IPython.display import Markdown, display
 
-    rows = [list(row) for row in rows]
-    sides = [
-        "--:" if rows and all(isinstance(row[i], int | float | np.number) for row in rows) else ":--"
-        for i in range(len(header))
-    ]
-    lines = [[_escaped(cell) for cell in header], sides]
-    lines += [[_escaped(_text(cell)) for cell in row] for row in rows]
+    held = [list(row) for row in rows]
+    numbers = [all(isinstance(row[i], int | float | np.number) for row in held) for i in range(len(header))]
+    lines = [[_escaped(cell) for cell in header], ["--:" if right else ":--" for right in numbers]]
+    lines += [[_escaped(_text(cell)) for cell in row] for row in held]
     display(Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines)))
 
 
 def _text(cell: object) -> str:
     if isinstance(cell, float | np.floating):
-        return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.4g}"
+        number = float(cell)
+        return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
     return f"{cell:,}" if isinstance(cell, int | np.integer) and not isinstance(cell, bool) else str(cell)
 
 
@@ -138,7 +137,7 @@ def draw_graph(axes: Any, graph: Graph, title: str = "") -> None:
             place[node], height[node], labels[node], ha="center", va="center", fontsize=7, color="white",
             bbox={"boxstyle": "round,pad=0.25", "facecolor": colour, "edgecolor": "none"},
         )  # fmt: skip
-    axes.set(title=title, xlim=(-0.04, 1.04), ylim=(-0.9, max(height, default=0) + 0.7))
+    axes.set(title=title, xlim=(-0.04, 1.04), ylim=(-0.7, max(height, default=0) + 0.7))
     axes.axis("off")
 
 
@@ -168,7 +167,7 @@ def _at_most(end: float) -> str:
 _TINY = 1e-44
 """The smallest float above zero stands for zero itself, which a closed band cannot leave out."""
 
-_WIDEST = 60
+_WIDEST = 70
 """Letters of labels that fit beside each other."""
 
 
@@ -176,7 +175,7 @@ def _layout(graph: Graph, labels: Sequence[str]) -> tuple[list[float], list[floa
     """Where each node is, 0 to 1 from left to right, and its height above the leaves.
 
     Nodes of a layer are ordered by the mean place of their users and operands, a few times: the barycentres
-    of Sugiyama, Tagawa and Toda (1981). A layer whose labels are too wide is staggered.
+    of Sugiyama, Tagawa and Toda (1981). A layer whose labels are too wide takes several rows.
     """
     count = len(graph)
     depth = [0] * count
@@ -187,16 +186,18 @@ def _layout(graph: Graph, labels: Sequence[str]) -> tuple[list[float], list[floa
         layers.setdefault(depth[node], []).append(node)
         for operand in graph.operands(node):
             beside[operand].append(node)
-    place, height = [0.5] * count, [float(level) for level in depth]
+    place = [0.5] * count
     for _ in range(12):
         for _, layer in sorted(layers.items(), reverse=True):
             near = {n: float(np.mean([place[m] for m in beside[n]])) if beside[n] else 0.5 for n in layer}
             layer.sort(key=near.__getitem__)
             widths = np.array([len(labels[node]) + 3 for node in layer])
-            centres = (widths.cumsum() - widths / 2) / widths.sum()
-            rows = -(-int(widths.sum()) // _WIDEST)
-            for position, node in enumerate(layer):
-                place[node] = float(centres[position])
-                if rows > 1:
-                    height[node] = depth[node] + 0.5 * (position % rows / (rows - 1) - 0.5)
+            for node, centre in zip(layer, (widths.cumsum() - widths / 2) / widths.sum(), strict=True):
+                place[node] = float(centre)
+    height, floor = [0.0] * count, 0.0
+    for _, layer in sorted(layers.items()):
+        rows = -(-sum(len(labels[node]) + 3 for node in layer) // _WIDEST)
+        for position, node in enumerate(layer):
+            height[node] = floor + 0.8 * (position % rows)
+        floor += 0.8 * (rows - 1) + 1.0
     return place, height

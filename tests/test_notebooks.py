@@ -139,14 +139,12 @@ def test_third_party_models(
     assert helpers.third_party("hi") == tmp_path / "hi.vm"
 
 
-def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("IPython")
-    from IPython.utils.capture import capture_output
-
-    with capture_output() as captured:
-        helpers.table(("name", "a|b"), [("x", 12345), ("y|z", 0.123456)])
-    (shown,) = captured.outputs
-    assert shown.data["text/markdown"].splitlines() == [
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    helpers.table(("name", "a|b"), [("x", 12345), ("y|z", 0.123456)])
+    assert shown[0].data.splitlines() == [
         "| name | a\\|b |", "| :-- | --: |", "| x | 12,345 |", "| y\\|z | 0.1235 |"
     ]  # fmt: skip
 

@@ -184,3 +184,65 @@ def test_terms_of_constants_and_of_unbounded_programs() -> None:
 def test_terms_need_a_pipeline_that_lowers() -> None:
     with pytest.raises(UsageError, match="predicates"):
         study.terms("gear", passes="fold")
+
+
+SIGN = "fold,simplify,cse,signdemand,minmax,dce"
+
+
+@pytest.mark.parametrize("passes", ["fold,simplify,cse,minmax,dce", SIGN])
+def test_a_quadtree_leaves_undecided_what_tiles_do(passes: str) -> None:
+    """Its last level is the flat grid of tiles, and what is left there is no more."""
+    levels = 4
+    rows = study.quadtree("gear", levels, passes=passes)
+    assert [row["tiles"] for row in rows] == [1, *(4 * row["undecided"] for row in rows[:-1])]
+    found = study.tiles("gear", 2 ** (levels - 1))
+    # what the passes made of a tile may be decided where its source was not, never the other way round
+    assert 0 < rows[-1]["undecided"] <= found["undecided"].sum()
+    left = found["for_sign" if passes == SIGN else "operations"].sum()
+    assert 0 < rows[-1]["operations"] <= left
+    assert any(rule.startswith("max") for row in rows for rule in row["rewrites"])
+
+
+def test_a_quadtree_of_a_disc() -> None:
+    """Counted by hand: all four quarters of the square meet the disc, and 12 of the 16 next ones."""
+    disc = sqrt(X * X + Y * Y) - 0.95
+    rows = study.quadtree(disc, 3, passes="", region=Box.of(x=(-1.0, 1.0), y=(-1.0, 1.0)))
+    assert [(row["tiles"], row["undecided"]) for row in rows] == [(1, 1), (4, 4), (16, 12)]
+    assert [row["operations"] for row in rows] == [5, 20, 60]
+
+
+def test_what_has_no_quarters() -> None:
+    with pytest.raises(UsageError, match="expected bounds of x and y to quarter"):
+        study.quadtree("gear", 2, region=Box({"x": (0.0, 1.0)}))
+    with pytest.raises(UsageError, match="does not lower"):
+        study.quadtree("gear", 2, passes="predicates")
+
+
+def test_memory_counts_arrays() -> None:
+    found = study.memory(sqrt(X * X + Y * Y) - 0.5, 1000, precision="f64")
+    assert (found["values"], found["naive_bytes"]) == (5, 5 * 8000)
+    assert found["slots"] <= found["peak_live"] < found["values"]
+    assert found["live_bytes"] == found["peak_live"] * 8000
+
+
+@pytest.mark.parametrize("backend", ["reference", "numba"])
+@pytest.mark.parametrize("passes", [None, "", SIGN])
+def test_an_executable_draws_the_picture(backend: str, passes: str | None) -> None:
+    view = View(48, 40, center=(0.1, 0.2), scale=0.7)
+    drawn = study.executable("gear", view, backend, passes=passes)
+    assert np.array_equal(drawn.image(view), render("gear", view))
+
+
+def test_times_are_medians_of_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = [0.0], list[str]()
+    monkeypatch.setattr(study.time, "perf_counter", lambda: clock[0])
+    lasts = {"slow": [9.0, 2.0, 8.0, 3.0], "quick": itertools.repeat(study.TURN / 2.5)}
+    left = {name: iter(seconds) for name, seconds in lasts.items()}
+
+    def call(name: str) -> None:
+        calls.append(name)
+        clock[0] += next(left[name])
+
+    found = study.times({"slow": lambda: call("slow"), "quick": lambda: call("quick")}, 3)
+    assert calls == ["slow", "quick", *["slow", "quick", "quick", "quick"] * 3]  # a first call, then turns
+    assert found == {"slow": pytest.approx(3.0), "quick": pytest.approx(study.TURN / 2.5)}

@@ -1,0 +1,120 @@
+"""Classes without a file are found once they are registered, in this process only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+from absint import optimize, registry
+from absint.analysis import Analyses, make_domain
+from absint.domains.interval import IntervalDomain
+from absint.errors import AbsintError, PipelineError, UsageError
+from absint.expr import X
+from absint.fuzz import near
+from absint.fuzz.generator import random_case, random_graph
+from absint.fuzz.oracles import check_safely, select
+from absint.manager import PassResult, parse_pipeline, rule_sets
+from absint.passes.rewriting import rewrite_until_stable
+from absint.precision import Precision
+from absint.program import Program, Promise
+from absint.rules import Mode, Rule, RuleSet
+from absint.vm import write_vm
+
+RULES = RuleSet((Rule("add-self", "add(a, a)", "mul(a, 2.0)", Mode.BITS),))
+
+
+@dataclass(frozen=True)
+class Double:
+    """A whole pass without preconditions."""
+
+    name: ClassVar[str] = "double"
+    promise: ClassVar[Promise] = Promise.BITS
+    rounds: int = 8
+
+    def run(self, program: Program, analyses: Analyses) -> PassResult:
+        return rewrite_until_stable(program, analyses, RULES, self.rounds)
+
+
+class Narrow(IntervalDomain):
+    name = "narrow"
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    registry.register("passes", Double)
+    registry.register("domains", Narrow)
+    yield
+    registry.unregister("passes", "double")
+    registry.unregister("domains", "narrow")
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_registered_pass_runs() -> None:
+    assert "double" in registry.names("passes")
+    assert parse_pipeline("double{rounds=2}") == [Double(rounds=2)]
+    assert "mul" in write_vm(optimize(X + X, passes="double").graph)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_registered_domain_is_used() -> None:
+    assert isinstance(make_domain(("narrow",), Precision.F32), Narrow)
+    assert optimize(abs(X * X) + 1.0, passes="simplify", domains=("narrow",)).graph.operation_count == 2
+
+
+def test_it_is_gone_afterwards(registered: None) -> None:
+    names = {kind: registry.names(kind) for kind in ("passes", "domains")}
+    registry.unregister("passes", "double")
+    assert set(names["passes"]) - set(registry.names("passes")) == {"double"}
+    with pytest.raises(PipelineError, match="unknown pass 'double'"):
+        parse_pipeline("double")
+    with pytest.raises(PipelineError, match="'double' was not registered"):
+        registry.unregister("passes", "double")
+    registry.register("passes", Double)
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_last_of_a_name_counts() -> None:
+    class Other(Double):
+        pass
+
+    assert registry.register("passes", Other) is Other
+    assert registry.find("passes", "double") is Other
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken", "error"),
+    [
+        ("passes", "cse", PipelineError),
+        ("passes", "rewriting", PipelineError),
+        ("domains", "affine", UsageError),
+    ],
+)
+def test_names_of_files_are_taken(kind: str, taken: str, error: type[AbsintError]) -> None:
+    before = registry.names(kind)
+    made = type("Made", (), {"name": taken})
+    with pytest.raises(error, match=f"Made cannot be called '{taken}': there is a file {kind}/{taken}.py"):
+        registry.register(kind, made)
+    assert registry.names(kind) == before
+
+
+def test_a_class_needs_a_name() -> None:
+    with pytest.raises(PipelineError, match="Nameless has no name"):
+        registry.register("passes", type("Nameless", (), {}))
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_fuzzer_knows_a_registered_pass() -> None:
+    """Its rules are among those that near misses are made of, though none of them has a precondition."""
+    assert ("double", RULES) in list(rule_sets())
+    assert RULES.rules in near._rule_sets()
+    for seed in range(200):
+        random_graph(seed, 40, "near").verify()
+    chosen = select([], ["double"], ["narrow"])
+    names = {oracle.name for oracle in chosen.every}
+    assert {"pass:double", "domain:narrow"} <= names
+    for seed in range(30):
+        for oracle in chosen.for_case(random_case(seed)):
+            assert check_safely(oracle, random_case(seed)) is None
