@@ -119,7 +119,7 @@ def _key(source: VmText | Program, precision: Precision | None, box: Box, pipeli
     if (sources := _sources()) is None:
         return None
     content = _text_digest(source) if isinstance(source, VmText) else _program_digest(source)
-    bounds = sorted((name, float(lower).hex(), float(upper).hex()) for name, (lower, upper) in box.bounds.items())
+    bounds = sorted((name, *(float(end).hex() for end in ends)) for name, ends in box.bounds.items())
     width = None if precision is None else precision.value
     return json.dumps([_FORMAT, content, width, bounds, pipeline, sys.byteorder, sources])
 
