@@ -114,7 +114,16 @@ def wrapped(text: str, room: float) -> list[str]:
 # What there is
 
 
-def homes_of(modules: Mapping[str, Module]) -> dict[str, str]:
+Pairs = Sequence[tuple[str, str]]
+
+
+def imported(modules: Mapping[str, Module]) -> Pairs:
+    """Which module imports which. That somebody asks `absint` itself for its version does not count."""
+    found = ((name, one.target) for name in sorted(modules) for one in imports(name, modules))
+    return [pair for pair in found if pair[1] != FACE]
+
+
+def homes_of(modules: Mapping[str, Module], pairs: Pairs) -> dict[str, str]:
     """Each module's box: the package right below `absint`, or `floor N` for the core's own modules.
 
     Where a package and the core of its floor need each other, what the package needs of the core is a box of
@@ -125,10 +134,8 @@ def homes_of(modules: Mapping[str, Module]) -> dict[str, str]:
         package = ".".join(name.split(".")[:2])
         core = package == FACE or not modules[package].package
         homes[name] = f"floor {floor_of(name)}" if core else package
-    needs = nx.DiGraph(
-        (name, one.target) for name in modules for one in imports(name, modules) if one.target != FACE
-    )
-    for knot in nx.strongly_connected_components(needs_of(homes, modules)):
+    needs = nx.DiGraph(pairs)
+    for knot in nx.strongly_connected_components(needs_of(homes, pairs)):
         for name in [name for name in needs if homes[name] in knot and not homes[name].startswith("floor")]:
             for other in nx.descendants(needs, name):
                 if homes[other] in knot and homes[other].startswith("floor"):
@@ -136,21 +143,17 @@ def homes_of(modules: Mapping[str, Module]) -> dict[str, str]:
     return homes
 
 
-def needs_of(homes: Mapping[str, str], modules: Mapping[str, Module]) -> nx.DiGraph:
-    """Which box needs which. That somebody asks `absint` itself for its version does not count."""
-    edges = {
-        (homes[name], homes[one.target])
-        for name in modules
-        for one in imports(name, modules)
-        if one.target != FACE
-    }
+def needs_of(homes: Mapping[str, str], pairs: Pairs) -> nx.DiGraph:
+    """Which box needs which."""
+    edges = {(homes[name], homes[target]) for name, target in pairs}
     return nx.DiGraph((a, b) for a, b in sorted(edges) if a != b)
 
 
 def read_boxes(modules: Mapping[str, Module]) -> tuple[dict[str, Box], nx.DiGraph]:
     """The boxes, and which of them needs which: edges that follow from others are left out."""
     boxes: dict[str, Box] = {}
-    homes = homes_of(modules)
+    pairs = imported(modules)
+    homes = homes_of(modules, pairs)
     for name in sorted(modules):
         home, floor = homes[name], floor_of(name)
         assert floor is not None, f"{name} has no floor"
@@ -160,7 +163,7 @@ def read_boxes(modules: Mapping[str, Module]) -> tuple[dict[str, Box], nx.DiGrap
             )
             boxes[home] = Box(home, title, text, floor)
         boxes[home].modules += short_name(name, home, modules)
-    return boxes, nx.transitive_reduction(needs_of(homes, modules))
+    return boxes, nx.transitive_reduction(needs_of(homes, pairs))
 
 
 def of_package(module: Module) -> str:
