@@ -153,7 +153,8 @@ def memory(
     """What it takes to run a model on whole arrays of `pixels` values.
 
     `values` computed, and `naive_bytes` if all are kept; at most `peak_live` at once, and `live_bytes` if
-    each is freed at its last use; `slots` that an evaluator needs.
+    each is freed at its last use; `slots` that an evaluator needs. Raises `PipelineError` for passes that
+    there are none of, `VmError` for malformed text.
     """
     program, _ = run_pipeline(load(model), passes=passes, precision=precision)
     return memory_of(program, Analyses(), pixels)
@@ -181,8 +182,8 @@ TURN = 0.005
 def times(contenders: Mapping[str, Callable[[], object]], runs: int = 9) -> dict[str, float]:
     """The median time of a call of each, in seconds.
 
-    They take turns, `runs` each, so that what disturbs the machine disturbs all of them alike; a first call
-    is not timed.
+    They take turns, `runs` each, at least one, so that what disturbs the machine disturbs all of them alike;
+    a first call is not timed. What a call raises goes through.
     """
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for call in contenders.values():

@@ -87,13 +87,13 @@ def test_all_of_it_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_name_what_they_raise(name: str) -> None:
-    """Whoever takes arguments checks them."""
+    """Whoever takes arguments checks them, or leaves that to the calls that it is given."""
     function = FUNCTIONS[name]
     text = inspect.getdoc(function) or ""
     named = set(re.findall(r"`(\w+Error)`", text))
     assert named <= ERRORS
     assert raised(function) <= named
-    assert named or not inspect.signature(function).parameters
+    assert named or not inspect.signature(function).parameters or "raises goes through" in text
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
