@@ -24,6 +24,7 @@ from absint.lowering_cache import VmText, lowered_plan
 from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
 from absint.precision import Precision, as_precision
 from absint.program import Box, Program, Promise, described_precision
+from absint.registry import find
 from absint.view import View
 from absint.vm import first_comment, read_text
 
@@ -124,8 +125,8 @@ class _Kept(NamedTuple):
     drawing: Drawing
 
 
-_kept: OrderedDict[tuple[Graph | VmText, str, Precision, int | None], _Kept] = OrderedDict()
-"""The last programs rendered, by the text or graph that they were made from."""
+_kept: OrderedDict[tuple[Graph | VmText, str, type, Precision, int | None], _Kept] = OrderedDict()
+"""The last programs rendered, by the text or graph that they were made from, and the backend."""
 
 _MOST_KEPT = 16
 
@@ -165,7 +166,7 @@ def render(
         raise UsageError(f"threads {threads!r}: expected at least 1")
     box = view.box(precision)
     same = source if isinstance(source, VmText) else source.restricted(box, precision, Promise.SIGN).graph
-    key = (same, backend, precision, threads)
+    key = (same, backend, find("backends", backend.partition(":")[0]), precision, threads)
     kept = _kept.pop(key, None)
     if kept is None or not kept.box.contains(box):
         kept = _Kept(box, _drawing(source, box, precision, find_backend(backend), threads))

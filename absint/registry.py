@@ -41,9 +41,11 @@ def kept(function: F) -> F:
 def register(kind: str, made: C) -> C:
     """Add a class of passes, domains or backends that has no file, in this process only; returns the class.
 
-    One that was registered under the same name before is replaced. Raises the kind's error for a class
-    without a name, and for the name of a file.
+    One that was registered under the same name before is replaced. Raises `UsageError` for another kind, and
+    the kind's error for a class without a name, and for the name of a file.
     """
+    if kind not in _ERRORS:
+        raise UsageError(f"{kind!r}: expected one of {', '.join(_ERRORS)}")
     name = getattr(made, "name", None)
     if not isinstance(name, str):
         raise _ERRORS[kind](f"{made.__name__} has no name: give it one, as `name: ClassVar[str] = ...`")

@@ -163,11 +163,13 @@ def _arm(program: Program, facts: BoundFacts, node: int, source_lines: dict[int,
 
 
 def _overlap(facts: BoundFacts, a: int, b: int) -> float:
-    """The overlap of the arms' bounds as a share of their hull: 0 is touching, 1 is equal or unbounded."""
+    """The overlap of the arms' bounds as a share of their hull: 0 touching or apart, 1 equal or unbounded."""
     p, q = facts.bounds[a], facts.bounds[b]
     hull = max(p.upper, q.upper) - min(p.lower, q.lower)
     shared = min(p.upper, q.upper) - max(p.lower, q.lower)
-    return shared / hull if 0 < hull < float("inf") and shared >= 0 else 1.0
+    if shared < 0:
+        return 0.0  # apart, and kept because one of them may be NaN
+    return shared / hull if 0 < hull < float("inf") else 1.0
 
 
 def _why(left: Bounds, right: Bounds) -> str:

@@ -144,7 +144,7 @@ def scale(most: int) -> Markup:
         element("span", element("span", class_="open"), "decided", class_="key"),
         element(
             "div",
-            element("img", src=data_uri(strip), alt="Colours from", width=255, height=1),
+            element("img", src=data_uri(strip), alt="Few operations left to many", width=255, height=1),
             element("div", *(_span(f"{count:,}") for count in _ticks(most)), class_="across"),
             class_="scale",
         ),
@@ -174,6 +174,8 @@ def boxes(
     across, up = 1000 / (right - left), 1000 / (top - bottom)
     outlines = []
     for (x0, x1, y0, y1), text in drawn:
+        if x1 < left or x0 > right or y1 < bottom or y0 > top:
+            continue  # the window may be a part of the region
         x0, x1 = ((min(max(x, left), right) - left) * across for x in (x0, x1))
         y0, y1 = ((top - min(max(y, bottom), top)) * up for y in (y1, y0))
         outlines.append(rectangle(x0, y0, x1 - x0, y1 - y0, "box", element("title", text)))

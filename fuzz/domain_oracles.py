@@ -49,7 +49,7 @@ class _Nodes:
         return found
 
     def ends(self, node: int) -> NDArray[Any]:
-        """Values that a node's element contains: its ends, and what is special; NaN if it has no other."""
+        """Values that a node's element contains: its ends, and those special ones that it has."""
         element = self.elements[node]
         lower, upper, _ = self.domain.to_interval(element)
         values = np.array([lower, upper, 0.0, -0.0, 1.0, np.nan], self.case.precision.dtype)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 from absint.imageio import write_whole
@@ -20,7 +22,7 @@ from absint.imageio import write_whole
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-LONGEST = 300
+LONGEST = 600
 """Seconds that one cell may take."""
 
 
@@ -42,9 +44,17 @@ def run(notebook: Any, scale: str) -> None:
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # ipykernel's debugger would warn of Python's frozen modules
     }
     client = NotebookClient(
-        notebook, timeout=LONGEST, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
-    )
+        notebook, kernel_name="python3", kernel_manager_class=_Kernels, timeout=LONGEST,
+        startup_timeout=LONGEST, resources={"metadata": {"path": str(FOLDER)}},
+    )  # fmt: skip
     client.execute(env=environment)
+
+
+class _Kernels(AsyncKernelManager):
+    """Kernels of this interpreter. A user's own kernel of the name `python3` may be another one's."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
 
 
 def normalise(notebook: Any) -> None:

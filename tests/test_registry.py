@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import pytest
 
-from absint import optimize, registry
+from absint import optimize, registry, render
 from absint.analysis import Analyses, make_domain
+from absint.backend import Availability
 from absint.domains.interval import IntervalDomain
-from absint.errors import AbsintError, PipelineError, UsageError
+from absint.errors import AbsintError, BackendError, PipelineError, UsageError
 from absint.expr import X
 from absint.fuzz import near
 from absint.fuzz.generator import random_case, random_graph
@@ -27,10 +28,10 @@ RULES = RuleSet((Rule("add-self", "add(a, a)", "mul(a, 2.0)", Mode.BITS),))
 
 
 @dataclass(frozen=True)
-class Double:
+class Twofold:
     """A whole pass without preconditions."""
 
-    name: ClassVar[str] = "double"
+    name: ClassVar[str] = "twofold"
     promise: ClassVar[Promise] = Promise.BITS
     rounds: int = 8
 
@@ -44,18 +45,18 @@ class Narrow(IntervalDomain):
 
 @pytest.fixture
 def registered() -> Iterator[None]:
-    registry.register("passes", Double)
+    registry.register("passes", Twofold)
     registry.register("domains", Narrow)
     yield
-    registry.unregister("passes", "double")
+    registry.unregister("passes", "twofold")
     registry.unregister("domains", "narrow")
 
 
 @pytest.mark.usefixtures("registered")
 def test_a_registered_pass_runs() -> None:
-    assert "double" in registry.names("passes")
-    assert parse_pipeline("double{rounds=2}") == [Double(rounds=2)]
-    assert "mul" in write_vm(optimize(X + X, passes="double").graph)
+    assert "twofold" in registry.names("passes")
+    assert parse_pipeline("twofold{rounds=2}") == [Twofold(rounds=2)]
+    assert "mul" in write_vm(optimize(X + X, passes="twofold").graph)
 
 
 @pytest.mark.usefixtures("registered")
@@ -66,22 +67,22 @@ def test_a_registered_domain_is_used() -> None:
 
 def test_it_is_gone_afterwards(registered: None) -> None:
     names = {kind: registry.names(kind) for kind in ("passes", "domains")}
-    registry.unregister("passes", "double")
-    assert set(names["passes"]) - set(registry.names("passes")) == {"double"}
-    with pytest.raises(PipelineError, match="unknown pass 'double'"):
-        parse_pipeline("double")
-    with pytest.raises(PipelineError, match="'double' was not registered"):
-        registry.unregister("passes", "double")
-    registry.register("passes", Double)
+    registry.unregister("passes", "twofold")
+    assert set(names["passes"]) - set(registry.names("passes")) == {"twofold"}
+    with pytest.raises(PipelineError, match="unknown pass 'twofold'"):
+        parse_pipeline("twofold")
+    with pytest.raises(PipelineError, match="'twofold' was not registered"):
+        registry.unregister("passes", "twofold")
+    registry.register("passes", Twofold)
 
 
 @pytest.mark.usefixtures("registered")
 def test_the_last_of_a_name_counts() -> None:
-    class Other(Double):
+    class Other(Twofold):
         pass
 
     assert registry.register("passes", Other) is Other
-    assert registry.find("passes", "double") is Other
+    assert registry.find("passes", "twofold") is Other
 
 
 @pytest.mark.parametrize(
@@ -108,13 +109,43 @@ def test_a_class_needs_a_name() -> None:
 @pytest.mark.usefixtures("registered")
 def test_the_fuzzer_knows_a_registered_pass() -> None:
     """Its rules are among those that near misses are made of, though none of them has a precondition."""
-    assert ("double", RULES) in list(rule_sets())
+    assert ("twofold", RULES) in list(rule_sets())
     assert RULES.rules in near._rule_sets()
     for seed in range(200):
         random_graph(seed, 40, "near").verify()
-    chosen = select([], ["double"], ["narrow"])
+    chosen = select([], ["twofold"], ["narrow"])
     names = {oracle.name for oracle in chosen.every}
-    assert {"pass:double", "domain:narrow"} <= names
+    assert {"pass:twofold", "domain:narrow"} <= names
     for seed in range(30):
         for oracle in chosen.for_case(random_case(seed)):
             assert check_safely(oracle, random_case(seed)) is None
+
+
+def test_a_backend_that_takes_another_ones_place_draws_from_then_on() -> None:
+    """What was kept of the one before is not shown for it."""
+    from absint.backends.reference import Reference
+
+    class White(Reference):
+        name = "white"
+
+    class Other(Reference):
+        name = "white"
+
+        def probe(self) -> Availability:
+            return Availability(False, "it never is")
+
+    registry.register("backends", White)
+    try:
+        assert render(X, 8, backend="white").any()
+        registry.register("backends", Other)
+        with pytest.raises(BackendError, match="it never is"):
+            render(X, 8, backend="white")
+    finally:
+        registry.unregister("backends", "white")
+    with pytest.raises(BackendError, match="white"):
+        render(X, 8, backend="white")
+
+
+def test_there_are_three_kinds() -> None:
+    with pytest.raises(UsageError, match="'pass': expected one of passes, "):
+        registry.register("pass", Twofold)

@@ -179,10 +179,13 @@ def test_a_port_in_use(disc: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.parametrize("from_input", [False, True])
-def test_control_c_ends_it_with_nothing_left(from_input: bool, disc: Path) -> None:
+def test_control_c_ends_it_with_nothing_left(
+    from_input: bool, disc: Path, request: pytest.FixtureRequest
+) -> None:
     words_ = [sys.executable, "-m", "absint", "view", "-" if from_input else str(disc), "--no-browser"]
     pipe = subprocess.PIPE
     process = subprocess.Popen(words_, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT)
+    request.addfinalizer(process.kill)  # where something fails before the signal
     assert process.stdin is not None
     assert process.stdout is not None
     if from_input:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ParamSpec
 
+from absint.errors import UsageError
 from absint.ops import basic, demand, extensions, intervals, libm, libm_intervals
 from absint.ops.record import Op as Op
 from absint.ops.record import binary, leaf, unary
@@ -33,9 +34,12 @@ REFUSED = {
 def _add(record: Op) -> Op:
     """The record under its number, in the table."""
     op = replace(record, code=len(OPS))
-    assert op.code < FIRST_PREDICATE, "codes are bytes, and there is none left"
-    assert op.name not in BY_NAME, f"two operations are called {op.name}"
-    assert op.name not in REFUSED, f"{op.name} is refused: {REFUSED.get(op.name)}"
+    if op.code >= FIRST_PREDICATE:
+        raise UsageError(f"operation {op.name!r}: codes are bytes, and there is none left")
+    if op.name in BY_NAME:
+        raise UsageError(f"two operations are called {op.name!r}")
+    if op.name in REFUSED:
+        raise UsageError(f"operation {op.name!r} is refused: {REFUSED[op.name]}")
     OPS.append(op)
     BY_NAME[op.name] = op
     return op

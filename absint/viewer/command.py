@@ -30,6 +30,7 @@ def view(arguments: argparse.Namespace) -> int:
         source = ModelSource(arguments.model)
         session = Session(source, pipeline=pipeline, precision=arguments.precision, start=start)
         server = Server(session, arguments.port)
+    usual = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         session.start_watching()
@@ -42,6 +43,7 @@ def view(arguments: argparse.Namespace) -> int:
         pass  # how it is meant to end
     finally:
         server.close()
+        sys.setswitchinterval(usual)
     return DONE
 
 

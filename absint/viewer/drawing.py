@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.api import run_pipeline
-from absint.backend import Executable, find_backend
+from absint.backend import DrawsPlans, Executable, find_backend
 from absint.graph import AXES
 from absint.precision import Precision
 from absint.program import Box, Program
@@ -120,6 +120,8 @@ class Drawer:
             check()
             if (kept := self._find(key)) is not None:
                 return kept
+            if isinstance(self._backend, DrawsPlans):
+                self._backend.prepare(self.precision)
             optimised, _ = run_pipeline(
                 self.program, passes=pipeline, region=self._box(reach), precision=self.precision
             )

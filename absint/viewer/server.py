@@ -57,6 +57,9 @@ _SAFETY = {
 HEARTBEAT = 10.0
 """Seconds after which a page that waits is told that there is no news: so one that has left is noticed."""
 
+GONE = (ConnectionError, TimeoutError)
+"""What a client's leaving is told by."""
+
 IDLE = 120
 """Seconds after which a connection that nobody uses is closed."""
 
@@ -115,7 +118,7 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that leaves is no error; all else is a bug."""
-        if not isinstance(sys.exception(), OSError):
+        if not isinstance(sys.exception(), GONE):
             note(traceback.format_exc().rstrip())
 
     def close(self) -> None:
@@ -162,7 +165,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send_error(HTTPStatus.BAD_REQUEST, str(error))
         except MemoryError:
             self._send_error(HTTPStatus.SERVICE_UNAVAILABLE, "out of memory; a smaller size takes less")
-        except OSError:
+        except GONE:
             raise
         except Exception:
             note(traceback.format_exc().rstrip())
@@ -255,7 +258,7 @@ class Handler(BaseHTTPRequestHandler):
         if picture.defined != (0, 0, view.width, view.height):
             box = shown.program.box
             raise UsageError(f"the program holds for {box} only, and the picture reaches beyond that")
-        name = quote(f"{os.path.splitext(session.source.name)[0]}.png")
+        name = quote(os.fsencode(f"{os.path.splitext(session.source.name)[0]}.png"))
         self._send("image/png", png(picture.image), headers={
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}"
         })  # fmt: skip

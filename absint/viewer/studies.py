@@ -10,6 +10,8 @@ import math
 import threading
 from typing import Any
 
+import numpy as np
+
 from absint import study
 from absint.api import run_pipeline
 from absint.errors import DomainError
@@ -47,8 +49,8 @@ def region(shown: Shown, view: View) -> Box:
 def heat(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
     """Operations left for `f < 0` on tiles of a view, after the passes that are on and do not lower.
 
-    `columns` and `rows` of tiles, `left` row by row from the top, `box` as x0, x1, y0, y1: the part of the
-    view on which the program holds.
+    `columns` and `rows` of tiles, `left` row by row from the top, -1 where a tile is decided, `box` as x0,
+    x1, y0, y1: the part of the view on which the program holds.
     """
     box = region(shown, view)
     real = format_pipeline(pass_ for pass_ in parse_pipeline(pipeline) if not takes_lowered(pass_))
@@ -59,7 +61,7 @@ def heat(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
     return {
         "columns": columns,
         "rows": rows,
-        "left": found.operations_for_sign[0, ::-1].ravel().tolist(),
+        "left": np.where(found.undecided, found.operations_for_sign, -1)[0, ::-1].ravel().tolist(),
         "undecided": round(found.undecided_share, 4),
         "mean": round(found.mean_left(found.operations_for_sign), 1),
         "operations": program.graph.operation_count,

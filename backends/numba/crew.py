@@ -82,7 +82,7 @@ class Crew:
         no helper is.
         """
         self._over.add(frame)
-        for other in [address for address in self._over if not self.is_in(address, kernels)]:
+        for other in [address for address in list(self._over) if not self.is_in(address, kernels)]:
             self._over.discard(other)
             self._kept.pop(other, None)
 

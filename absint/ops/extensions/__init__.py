@@ -11,6 +11,8 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
+from absint.errors import UsageError
+
 if TYPE_CHECKING:
     from absint.ops.record import Op
 
@@ -22,7 +24,13 @@ def names() -> tuple[str, ...]:
 
 
 def record(name: str) -> Op:
-    """The record in a file. File, opcode and Python function have one name."""
-    op: Op = importlib.import_module(f"{__name__}.{name}").OP
-    assert name == op.name == op.function, f"absint/ops/extensions/{name}.py holds {op.name}"
+    """The record in a file. File, opcode and Python function have one name.
+
+    Raises `UsageError` for a file without a record, or one of another name.
+    """
+    op: Op | None = getattr(importlib.import_module(f"{__name__}.{name}"), "OP", None)
+    if op is None:
+        raise UsageError(f"absint/ops/extensions/{name}.py holds no record called OP")
+    if not name == op.name == op.function:
+        raise UsageError(f"absint/ops/extensions/{name}.py holds {op.name}, called {op.function}")
     return op

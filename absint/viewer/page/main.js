@@ -50,6 +50,8 @@ class Page {
   /** Ask for studies when nothing has moved for a while. */
   soon(delay = SETTLED_AFTER) {
     clearTimeout(this.settling);
+    this.pending = true;
+    this.showBusy();
     this.settling = setTimeout(() => this.settle(), delay);
   }
 
@@ -57,12 +59,16 @@ class Page {
     const { view } = this;
     history.replaceState(null, "", `#${new URLSearchParams(place(view))}`);
     const given = { ...words(view), passes: this.switches };
+    this.pending = false;
     this.busy += 1;
-    byId("panel").setAttribute("aria-busy", "true");
+    this.showBusy();
     await Promise.all([this.askStages(given), this.askTerms(given), this.askHeat(given), this.askPixel()]);
     this.busy -= 1;
-    byId("panel").setAttribute("aria-busy", String(this.busy > 0));
+    this.showBusy();
   }
+
+  /** Studies are under way, or will be asked for in a moment. */
+  showBusy() { byId("panel").setAttribute("aria-busy", String(this.pending || this.busy > 0)); }
 
   /** A study's answer; null where it is not wanted, was superseded or failed. */
   async answer(kind, given) {

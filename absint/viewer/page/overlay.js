@@ -42,7 +42,7 @@ export class Overlay {
     for (let row = 0; row < rows; row += 1) {
       for (let column = 0; column < columns; column += 1) {
         const count = left[row * columns + column];
-        if (count === 0) continue;
+        if (count < 0) continue;
         this.context.fillStyle = colour(count / most);
         const px = Math.round(corner.px + column * wide), py = Math.round(corner.py + row * high);
         const right = Math.round(corner.px + (column + 1) * wide), low = Math.round(corner.py + (row + 1) * high);

@@ -95,7 +95,7 @@ export function showFailure(message) { byId("drawn").textContent = message; }
 
 export function showWhere(point, left) {
   const parts = [`x ${shown(point.x, 8)}`, `y ${shown(point.y, 8)}`];
-  if (left !== null) parts.push(left === 0 ? "tile decided" : `${counted(left, "operation")} left on the tile`);
+  if (left !== null) parts.push(left < 0 ? "tile decided" : `${counted(left, "operation")} left on the tile`);
   byId("where").textContent = parts.join("   ");
 }
 
