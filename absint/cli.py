@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from absint import argument_types as kinds
 from absint.errors import AbsintError, UsageError, VerificationError, VmError
 from absint.terminal import BAD_INPUT, DONE, FOUND, INTERRUPTED, discard_output, note, write_out
 
@@ -157,7 +158,7 @@ def _optimize_arguments(parser: Parser) -> None:
         help="where the result shall hold; 'all': everywhere (default: -1:1 on each axis)",
     )  # fmt: skip
     parser.add_argument(
-        "--domains", metavar="NAME,…", type=_words, default=["interval"],
+        "--domains", metavar="NAME,…", type=kinds.words, default=["interval"],
         help="abstract domains to prove with (default: interval; see `absint list domains`)",
     )  # fmt: skip
     _precision_argument(parser)
@@ -185,7 +186,7 @@ def _optimize_arguments(parser: Parser) -> None:
         help="print the program after a pass; 'all', or 'changed' for those that did",
     )
     watch.add_argument(
-        "--bisect-limit", type=_whole, metavar="N",
+        "--bisect-limit", type=kinds.whole, metavar="N",
         help="stop after N rewrites, and say which was the last: to find the first that does harm",
     )  # fmt: skip
     watch.add_argument(
@@ -205,16 +206,23 @@ def _render_arguments(parser: Parser) -> None:
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
-        "-n", dest="size", type=_square, metavar="N", default=(512, 512), help="N by N pixels (default: 512)"
+        "-n",
+        dest="size",
+        type=kinds.square,
+        metavar="N",
+        default=(512, 512),
+        help="N by N pixels (default: 512)",
     )
-    size.add_argument("--size", dest="size", type=_size, metavar="WxH", help="width and height in pixels")
+    size.add_argument(
+        "--size", dest="size", type=kinds.size, metavar="WxH", help="width and height in pixels"
+    )
     parser.add_argument(
-        "--center", type=_pair, metavar="x,y", default=(0.0, 0.0), help="of the picture (default: 0,0)"
+        "--center", type=kinds.pair, metavar="x,y", default=(0.0, 0.0), help="of the picture (default: 0,0)"
     )
     parser.add_argument(
-        "--scale", type=_real, default=1.0, help="half the shorter side, in model units (default: 1)"
+        "--scale", type=kinds.real, default=1.0, help="half the shorter side, in model units (default: 1)"
     )
-    parser.add_argument("--z", type=_real, default=0.0, help="height of the slice (default: 0)")
+    parser.add_argument("--z", type=kinds.real, default=0.0, help="height of the slice (default: 0)")
     parser.add_argument(
         "--grid", choices=GRIDS, default=GRIDS[0],
         help="samples from edge to edge, or at the centres of pixels (default: linspace)",
@@ -230,7 +238,7 @@ def _render_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--threads",
-        type=_count,
+        type=kinds.count,
         metavar="N",
         help="how many may draw, for a backend that uses several (default: all cores)",
     )
@@ -240,21 +248,25 @@ def _render_arguments(parser: Parser) -> None:
 def _bench_arguments(parser: Parser) -> None:
     parser.add_argument("models", metavar="MODEL", nargs="+", help=_MODEL)
     parser.add_argument(
-        "--backends", type=_words, metavar="NAME,…", help="default: all that are available here"
+        "--backends", type=kinds.words, metavar="NAME,…", help="default: all that are available here"
     )
     parser.add_argument(
-        "--method", dest="methods", type=_words, metavar="NAME,…", default=[],
+        "--method", dest="methods", type=kinds.words, metavar="NAME,…", default=[],
         help="ways of drawing to compare, for backends that have several",
     )  # fmt: skip
     parser.add_argument(
-        "--sizes", type=_sizes, metavar="N,…", default=[512], help="pixels along each side (default: 512)"
+        "--sizes",
+        type=kinds.sizes,
+        metavar="N,…",
+        default=[512],
+        help="pixels along each side (default: 512)",
     )
     _precision_argument(parser)
     parser.add_argument(
-        "--runs", type=_count, metavar="N", default=5, help="timed frames of each (default: 5)"
+        "--runs", type=kinds.count, metavar="N", default=5, help="timed frames of each (default: 5)"
     )
     parser.add_argument(
-        "--threads", type=_sizes, metavar="N,…", default=[],
+        "--threads", type=kinds.sizes, metavar="N,…", default=[],
         help="numbers of threads, for backends that use several (default: all cores)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print all samples as JSON")
@@ -262,23 +274,29 @@ def _bench_arguments(parser: Parser) -> None:
 
 def _fuzz_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "--backends", type=_words, metavar="NAME,…", help="to compare (default: all that are available here)"
+        "--backends",
+        type=kinds.words,
+        metavar="NAME,…",
+        help="to compare (default: all that are available here)",
     )
-    parser.add_argument("--passes", type=_words, metavar="NAME,…", help="default: all")
-    parser.add_argument("--domains", type=_words, metavar="NAME,…", help="default: all")
+    parser.add_argument("--passes", type=kinds.words, metavar="NAME,…", help="default: all")
+    parser.add_argument("--domains", type=kinds.words, metavar="NAME,…", help="default: all")
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument(
-        "--programs", type=_count, metavar="N", help="how many programs (default: 1000 if no time is given)"
+        "--programs",
+        type=kinds.count,
+        metavar="N",
+        help="how many programs (default: 1000 if no time is given)",
     )
-    amount.add_argument("--time", type=_duration, metavar="T", help="how long: 90s, 10m, 2h")
+    amount.add_argument("--time", type=kinds.duration, metavar="T", help="how long: 90s, 10m, 2h")
     parser.add_argument(
-        "--seed", type=_whole, metavar="N", default=0, help="of the first program (default: 0)"
+        "--seed", type=kinds.whole, metavar="N", default=0, help="of the first program (default: 0)"
     )
     parser.add_argument(
-        "--jobs", type=_count, metavar="N", default=1, help="processes to work in (default: 1)"
+        "--jobs", type=kinds.count, metavar="N", default=1, help="processes to work in (default: 1)"
     )
     parser.add_argument(
-        "--size", type=_count, metavar="N", default=FUZZ_SIZE,
+        "--size", type=kinds.count, metavar="N", default=FUZZ_SIZE,
         help=f"how large programs are, two thirds of it in operations on average (default: {FUZZ_SIZE})",
     )  # fmt: skip
     parser.add_argument(
@@ -290,7 +308,7 @@ def _fuzz_arguments(parser: Parser) -> None:
         "--replay", metavar="FILE|DIR", help="put finds to all oracles again instead of a campaign"
     )
     instead.add_argument(
-        "--self-test", type=_words, nargs="?", const=[], metavar="BUG,…",
+        "--self-test", type=kinds.words, nargs="?", const=[], metavar="BUG,…",
         help="plant known bugs one by one instead, all or these, and say which are found",
     )  # fmt: skip
 
@@ -298,7 +316,7 @@ def _fuzz_arguments(parser: Parser) -> None:
 def _view_arguments(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help=_MODEL)
     parser.add_argument(
-        "--port", type=_port, metavar="N", default=0, help="on 127.0.0.1 (default: any that is free)"
+        "--port", type=kinds.port, metavar="N", default=0, help="on 127.0.0.1 (default: any that is free)"
     )
     parser.add_argument(
         "--no-browser", dest="browser", action="store_false", help="print the address and open nothing"
@@ -309,11 +327,15 @@ def _view_arguments(parser: Parser) -> None:
         help="the level whose passes can be switched (default: 3)",
     )  # fmt: skip
     what.add_argument("--passes", metavar="TEXT", help="the passes that can be switched instead")
-    parser.add_argument("--center", type=_pair, metavar="x,y", help="of the first picture (default: 0,0)")
     parser.add_argument(
-        "--scale", type=_real, help="half the shorter side of the first picture, in model units (default: 1)"
+        "--center", type=kinds.pair, metavar="x,y", help="of the first picture (default: 0,0)"
     )
-    parser.add_argument("--z", type=_real, help="height of the first slice (default: 0)")
+    parser.add_argument(
+        "--scale",
+        type=kinds.real,
+        help="half the shorter side of the first picture, in model units (default: 1)",
+    )
+    parser.add_argument("--z", type=kinds.real, help="height of the first slice (default: 0)")
     _precision_argument(parser)
 
 
@@ -383,76 +405,3 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
         _list_arguments,
     ),
 }
-
-
-# Types of arguments. argparse prints the message of an ArgumentTypeError after the option's name.
-
-
-def _real(text: str) -> float:
-    try:
-        if "_" in text:  # Python's digit groups are no notation for users
-            raise ValueError
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a number") from None
-
-
-def _pair(text: str) -> tuple[float, float]:
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is not of the form x,y")
-    return _real(parts[0]), _real(parts[1])
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII) or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a whole number from 1")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a whole number")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if _whole(text) >= 1 << 16:
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a port, 0 to 65535")
-    return int(text)
-
-
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-
-
-def _duration(text: str) -> float:
-    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh]?)", text, re.ASCII)
-    if not match or float(match[1]) == 0:
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is no time such as 90s, 10m or 2h")
-    return float(match[1]) * _UNITS[match[2] or "s"]
-
-
-def _square(text: str) -> tuple[int, int]:
-    return _count(text), _count(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, x, height = text.partition("x")
-    if not (width and x and height):
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is not of the form WxH, as 800x600")
-    return _count(width), _count(height)
-
-
-def _sizes(text: str) -> list[int]:
-    return [_count(part) for part in text.split(",")]
-
-
-def _words(text: str) -> list[str]:
-    words = [word.strip() for word in text.split(",")]
-    if not all(words):
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a list of names separated by commas")
-    return words
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:40] + "…")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.command import DISC
+
 GOLDEN = Path(__file__).parent / "golden"
 
 # No deadline: how long an example takes says more about the machine than about the code.
@@ -18,6 +20,14 @@ settings.load_profile("absint")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files, compare nothing")
+
+
+@pytest.fixture
+def disc(tmp_path: Path) -> Path:
+    """The file of a small model, where a test does not have its own."""
+    path = tmp_path / "disc.vm"
+    path.write_text(DISC)
+    return path
 
 
 def folder_named_by(variable: str, how: str) -> Path:

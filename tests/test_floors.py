@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 # A package's entry holds for all its modules; a new module takes its place here.
 FLOORS: dict[int, tuple[str, ...]] = {
     1: (
+        "absint.argument_types",
         "absint.array_file",
         "absint.errors",
         "absint.imageio",

@@ -17,7 +17,6 @@ from absint.manager import LEVELS
 from absint.view import View
 from absint.viewer.drawing import REACHES
 from absint.viewer.session import Superseded
-from tests.command import DISC
 from tests.viewing import Client, serving, words
 
 
@@ -25,13 +24,6 @@ from tests.viewing import Client, serving, words
 def gear() -> Iterator[Client]:
     with serving("gear") as client:
         yield client
-
-
-@pytest.fixture
-def disc(tmp_path: Path) -> Path:
-    path = tmp_path / "disc.vm"
-    path.write_text(DISC)
-    return path
 
 
 # Pictures

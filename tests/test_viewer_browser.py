@@ -75,13 +75,6 @@ def tempest() -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture
-def disc(tmp_path: Path) -> Path:
-    path = tmp_path / "disc.vm"
-    path.write_text(DISC)
-    return path
-
-
 def test_it_loads_pans_and_zooms_two_hundred_times(tempest: Client, opened: Open) -> None:
     window = opened(tempest)
     first = window.check("tempest")

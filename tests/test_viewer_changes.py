@@ -27,13 +27,6 @@ from tests.command import DISC, ROOT, entry_point, one_line
 from tests.viewing import Client, serving, words
 
 
-@pytest.fixture
-def disc(tmp_path: Path) -> Path:
-    path = tmp_path / "disc.vm"
-    path.write_text(DISC)
-    return path
-
-
 def wait_for(client: Client, version: int) -> dict[str, Any]:
     """The state, once there is that much news."""
     assert client.session.wait_for_news(version - 1, 30)
