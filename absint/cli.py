@@ -24,7 +24,7 @@ OPTIMIZE_LEVEL = 2
 """The highest level whose result can be written."""
 SECTIONS = ("models", "passes", "backends", "domains", "ops", "rules")
 REPORT_FORMATS = ("table", "json", "html")
-FUZZ_SIZE = 56
+FUZZ_SIZE = 54
 
 _MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
 

@@ -18,6 +18,10 @@ from absint.ops.table import BAND, SPICY
 from absint.precision import Precision
 from absint.program import Box, Program, Promise
 
+_SPECIAL = np.array([0.0, -0.0, *SPICY])
+_SMALLEST = 140
+"""By how many powers of two ordinary points are made smaller, at most."""
+
 Points = Mapping[str, NDArray[Any]]
 """float[m] of a program's precision for each of its variables."""
 
@@ -67,31 +71,29 @@ def sample_points(
     rng = np.random.default_rng(seed)
     names = sorted(set(variables))
     shape = len(names), count
-    ranges = [box.of_variable(name) for name in names]
-    ordinary = np.array([_ordinary(*bounds) for bounds in ranges]).reshape(-1, 2)
+    bounds = [box.of_variable(name) for name in names]
+    ranges = np.array([(*one[:2], *_ordinary(*one)) for one in bounds]).reshape(-1, 4)
+    lower, upper, low, high = ranges.T[:, :, None]
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        low, high = ordinary[:, :1], ordinary[:, 1:]
-        uniform = low + (high - low) * rng.random(shape)
-        crowded = uniform * np.exp2(-rng.integers(0, 140, shape).astype(float))
-        ends = np.array([bounds[:2] for bounds in ranges]).reshape(-1, 2)
-        zeros_and_more = np.broadcast_to([0.0, -0.0, *SPICY], (len(names), 2 + len(SPICY)))
-        nasty = np.concatenate([ends, low / 2 + high / 2, zeros_and_more], axis=1)
-        picked = np.take_along_axis(nasty, rng.integers(0, nasty.shape[1], shape), axis=1)
-        kind = rng.integers(0, 4, shape)
-        values = np.where(kind == 0, picked, np.where(kind == 3, crowded, uniform)).astype(precision.dtype)
-    points = {}
-    for i, (name, (lower, upper, unbounded)) in enumerate(zip(names, ranges, strict=True)):
-        column = values[i]
+        nasty = np.empty((len(names), 3 + len(_SPECIAL)))
+        nasty[:, :2], nasty[:, 2:3], nasty[:, 3:] = ranges[:, :2], low / 2 + high / 2, _SPECIAL
+        kind = rng.integers(0, 4 * _SMALLEST, shape)
+        crowded, is_nasty = kind < _SMALLEST, kind >= 3 * _SMALLEST
+        values = np.ldexp(low + (high - low) * rng.random(shape), -kind * crowded)
+        picked = rng.integers(0, nasty.shape[1], shape)
+        values = np.where(is_nasty, nasty[np.arange(len(names))[:, None], picked], values)
+        bounded = np.array([not one.may_nan for one in bounds], bool)[:, None]
+        values = np.where(bounded & np.isnan(values), lower, values)  # also where both ends are infinite
+        values = np.clip(values, lower, upper).astype(precision.dtype)  # keeps -0.0, which 0 bounds as well
+    points = dict(zip(names, values, strict=True))
+    for name, nasty_here, ends in zip(names, is_nasty, ranges, strict=True):
         if special is not None and special.get(name):
             edges = rng.choice(np.array(special[name], precision.dtype), count)
             with np.errstate(over="ignore", under="ignore"):
                 beside = np.nextafter(edges, rng.choice(np.array([-np.inf, np.inf], edges.dtype), count))
             near = np.where(rng.random(count) < 0.5, edges, beside)
-            column = np.where((kind[i] == 0) & (rng.random(count) < 0.5), near, column)
-        if not unbounded:
-            column = np.where(np.isnan(column), low[i], column)
-            column = np.clip(column, lower, upper).astype(precision.dtype)
-        points[name] = column
+            column = np.where(nasty_here & (rng.random(count) < 0.5), near, points[name])
+            points[name] = np.clip(column, *ends[:2]).astype(precision.dtype)
     return points
 
 

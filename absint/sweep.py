@@ -6,6 +6,7 @@ which `absint.kernels` compiles over sixteen lanes.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -22,6 +23,9 @@ from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
 from absint.precision import Precision
 
 LANES = 16
+_LANE_BITS = 1 << np.arange(LANES)
+_ALL_LANES = int(_LANE_BITS.sum())
+_ANYTHING = Interval(-math.inf, math.inf, True)
 
 OP_SOURCES = ("absint.ops", "absint.precision")
 EXTENSIONS = "absint.ops.extensions"
@@ -29,6 +33,7 @@ KERNEL_SOURCES = ("absint.kernels", *OP_SOURCES)
 """What every kernel may be made of, those of extensions aside: only they know that there are any."""
 
 
+@functools.cache
 def operation_kernels(name: str, precision: Precision) -> native.Unit:
     """The kernels of an operation on rows and intervals of sixteen lanes."""
     sources = (*OP_SOURCES, EXTENSIONS) if name in extensions.names() else OP_SOURCES
@@ -49,6 +54,7 @@ def lowering_units(precision: Precision) -> list[native.Named]:
     ]
 
 
+@functools.cache
 def record_dtype(precision: Precision) -> np.dtype[Any]:
     """A record of sixteen intervals, as kernels lay it out."""
     real, lanes = precision.dtype, LANES
@@ -78,33 +84,33 @@ class IntervalSweep:
 
     def __init__(self, graph: Graph, precision: Precision) -> None:
         self.graph = graph
-        self._dtype = record_dtype(precision)
         self._a, self._b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
         self._kernel = _interval_kernels(graph, precision)
         self._sweep = lowering_kernels()["sweep"]
-        self._constants = graph.op == CONST.code
+        self._leaves = np.zeros(len(graph), record_dtype(precision))
+        constants = graph.op == CONST.code
         with np.errstate(over="ignore"):
-            self._values = graph.constants[self._constants].astype(precision.dtype)[:, None]
+            values = graph.constants[constants].astype(precision.dtype)[:, None]
+        nan = np.isnan(values)
+        self._leaves["lower"][constants] = np.where(nan, math.inf, values)
+        self._leaves["upper"][constants] = np.where(nan, -math.inf, values)
+        self._leaves["may_nan"][constants] = nan[:, 0] * _ALL_LANES
 
     def run(self, variables: Mapping[str, Interval]) -> Bounds:
         """Bounds of every node. `variables`: sixteen intervals each, or one for all lanes; others may be
         anything.
         """
-        n = len(self.graph)
-        records = np.zeros(n, self._dtype)
-        nan = np.isnan(self._values)
-        records["lower"][self._constants] = np.where(nan, math.inf, self._values)
-        records["upper"][self._constants] = np.where(nan, -math.inf, self._values)
-        records["may_nan"][self._constants] = np.where(nan[:, 0], 0xFFFF, 0)
+        records = self._leaves.copy()
+        bounds = Bounds(records["lower"], records["upper"], records["may_nan"])
         for node, name in self.graph.variables.items():
-            interval = variables.get(name, Interval(-math.inf, math.inf, True))
-            records["lower"][node], records["upper"][node] = interval.lower, interval.upper
-            lanes = np.broadcast_to(np.asarray(interval.may_nan), (LANES,))
-            records["may_nan"][node] = (lanes.astype(np.int64) << np.arange(LANES)).sum()
+            interval = variables.get(name, _ANYTHING)
+            bounds.lower[node], bounds.upper[node] = interval.lower, interval.upper
+            bounds.may_nan[node] = (np.asarray(interval.may_nan) * _LANE_BITS).sum()
         self._sweep(
-            0, n, *(address_of(x) for x in (self._kernel, self._a, self._b, records)), self._dtype.itemsize
-        )
-        return Bounds(records["lower"], records["upper"], records["may_nan"])
+            0, len(records), *(address_of(x) for x in (self._kernel, self._a, self._b, records)),
+            records.itemsize,
+        )  # fmt: skip
+        return bounds
 
 
 def _interval_kernels(graph: Graph, precision: Precision) -> NDArray[np.int64]:
@@ -118,7 +124,7 @@ def _interval_kernels(graph: Graph, precision: Precision) -> NDArray[np.int64]:
             squares[node] |= a in variable_names and variable_names[a] == variable_names.get(b)
     op[squares] = SQUARE.code
     kernels = np.zeros(256, np.int64)
-    for code in np.unique(op).tolist():
+    for code in set(op.tolist()):
         if code < FIRST_PREDICATE and code not in (CONST.code, VAR.code):
             kernels[code] = operation_kernels(OPS[code].name, precision).address("interval")
     return kernels[op]

@@ -66,9 +66,7 @@ def last_uses(graph: Graph) -> NDArray[np.int64]:
     live = reachable(graph)
     last = np.full(len(graph), -1, np.int64)
     users = np.flatnonzero(live)
-    for column in (0, 1):
-        operands = graph.args[users, column]
-        np.maximum.at(last, operands[operands >= 0], users[operands >= 0])
+    last[graph.args[users]] = users[:, None]  # of several readers the last one stays; -1 writes to the root
     last[graph.root] = len(graph)
     return last
 

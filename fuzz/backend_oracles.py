@@ -26,10 +26,10 @@ class Values:
         self._eager = backend.eager() if isinstance(backend, TakesShortCuts) else backend
 
     def check(self, case: Case) -> Finding | None:
-        """At points of the box; every third time by ways that would not pay here."""
+        """At points of the box; every fifth time by ways that would not pay here."""
         points = case.sample
         expected = compiled(reference(), case).values(**points)
-        backend = self._backend if case.seed % 3 else self._eager
+        backend = self._backend if case.seed % 5 else self._eager
         got = host(compiled(backend, case, 1 + case.seed % 2).values(**points))
         return differ(self.name, "values", case, points, expected, got)
 
@@ -51,8 +51,10 @@ class BoundsAgree:
                 boxes[name] = (ends[0], ends[1])
         expected = compiled(reference(), case).bounds(boxes)
         got = compiled(self._backend, case, 1 + case.seed % 2).bounds(boxes)
-        for part, mine, theirs in zip(("lower", "upper", "may_nan"), got, expected, strict=True):
-            a, b = (np.broadcast_to(host(column), (_BOXES,)) for column in (mine, theirs))
+        for part, mine, theirs in zip(("lower", "upper", "may_nan"), map(host, got), expected, strict=True):
+            if mine.shape == theirs.shape and mine.tobytes() == theirs.tobytes():
+                continue
+            a, b = (np.broadcast_to(column, (_BOXES,)) for column in (mine, theirs))
             wrong = np.flatnonzero(~((a == b) | ((a != a) & (b != b))))
             if len(wrong):
                 i = int(wrong[0])

@@ -49,7 +49,7 @@ _REWRITTEN = tuple(BY_NAME[name] for name in _NAMES.split())
 MODES = ("dag", "shapes", "near", "spicy", "mutated")
 _DRAWN = (*MODES, "near", "near", "shapes")
 
-SIZE = 56
+SIZE = 54
 """The `size` if nothing else is asked for; programs then have about 40 operations on average."""
 
 
@@ -153,6 +153,7 @@ class Generator:
     def _anything(self, spicy: bool) -> int:
         choices = self._choices
         nodes = list(self._axes)
+        made: list[tuple[Op, list[int]]] = []
         operations = pick(choices, (_REWRITTEN, OPERATIONS, OPERATIONS))
         for _ in range(1 + choices.below(2 * self._size)):
             if chance(choices, 40 if spicy else 20):
@@ -164,11 +165,13 @@ class Generator:
                 operands[-1] = self._shared(pick(choices, op.spicy))
             if chance(choices, 20):
                 operands = self._touching(*operands) if op.arity == 2 else [self._ending(operands[0])]
-            # a node of its own, now and then, that computes what another does
-            if chance(choices, 5):
+            if made and chance(choices, 5):  # what an earlier node computes, perhaps the other way round
+                op, operands = pick(choices, made)
+                operands = operands[::-1] if chance(choices, 50) else operands
                 nodes.append(self._builder.append(op.code, operands[0], (*operands, -1)[1]))
             else:
                 nodes.append(self._apply(op, *operands))
+                made.append((op, operands))
         return nodes[-1]
 
     def _touching(self, a: int, b: int) -> list[int]:

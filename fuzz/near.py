@@ -81,7 +81,7 @@ class NearMisses:
         """
         choices = self._choices
         rules = _rule_sets()[self._home]
-        signs = chance(choices, 75 if any(rule.mode is Mode.SIGN for rule in rules) else 25)
+        signs = chance(choices, 90 if any(rule.mode is Mode.SIGN for rule in rules) else 25)
         most = max(1, self._size // (10 if signs else 6))
         nodes = [self._shown(signs) for _ in range(1 + choices.below(most))]
         while len(nodes) > 1:
@@ -99,7 +99,7 @@ class NearMisses:
         """
         choices = self._choices
         if chance(choices, 15):
-            return self._touching(self._shared(self._meeting()))
+            return self._touching(self._meeting())
         home = self._home if chance(choices, 70) else -1
         rule = pick(choices, _rules(chance(choices, 50), home))
         node = self._near_rule(rule)
@@ -117,17 +117,32 @@ class NearMisses:
             node = self._apply(op, *operands)
         return node
 
-    def _touching(self, place: int) -> int:
-        """An operation of what ends at a place and of what starts there."""
-        below, above = self._apply(MIN, self._axis(), place), self._apply(MAX, self._axis(), place)
-        operands = (below, above) if chance(self._choices, 50) else (above, below)
-        return self._apply(pick(self._choices, _BINARY), *operands)
+    def _touching(self, place: float) -> int:
+        """An operation of what ends at a place and of what starts there, perhaps both ways round. Of zeros
+        the one may have another sign.
+        """
+        choices = self._choices
+        other = -place if place == 0 and chance(choices, 50) else place
+        below = self._apply(MIN, self._axis(), self._shared(place))
+        above = self._apply(MAX, self._axis(), self._shared(other))
+        op = pick(choices, _BINARY)
+        ways = [(below, above), (above, below)]
+        first, *more = [self._apply(op, *way) for way in pick(choices, (ways[:1], ways[1:], ways))]
+        return self._side_by_side(first, more[0], signs=False) if more else first
 
     def _side_by_side(self, a: int, b: int, signs: bool) -> int:
-        """`a` on one side of a place, `b` on the other: their signs, or all bits: -0 + a is a."""
-        name = pick(self._choices, tuple(self._axes))
-        low, high = (min(max(end, -4.0), 4.0) for end in self._box.bounds.get(name, (-1.0, 1.0)))
-        place = self._apply(SUB, self._axes[name], self._shared(self._choices.real(low, high)))
+        """`a` in every other stripe of an axis, `b` between: their signs, or all bits: -0 + a is a.
+
+        Stripes are thin, for what either may show is somewhere, and another pattern's stripes lie across.
+        """
+        choices = self._choices
+        ends = {name: self._box.bounds.get(name, (-4.0, 4.0)) for name in self._axes}
+        wide = tuple(name for name, (lower, upper) in ends.items() if lower < upper)
+        name = pick(choices, wide or tuple(self._axes))
+        low, high = (min(max(end, -4.0), 4.0) for end in ends[name])
+        stripes = max(high - low, 0.01) / choices.real(3.0, 30.0)
+        place = self._apply(BY_NAME["mod"], self._axes[name], self._shared(stripes))
+        place = self._apply(SUB, place, self._shared(stripes / 2))
         sides = place, self._apply(NEG, place)
         if signs:
             return self._apply(MIN, *(self._apply(MAX, *both) for both in zip(sides, (a, b), strict=True)))
@@ -170,6 +185,8 @@ class NearMisses:
                 first, symbol, second = match.groups()
                 least, most = (first, second) if "<" in symbol else (second, first)
                 place = (1.0 if "0" in when else meeting) if second.isalpha() else float(second)
+                if exact:
+                    place *= pick(choices, (1.0, 1.0, 0.5, 2.0))
                 apart = 0.25 if symbol in "<>" and second.isalpha() and not exact else 0.0
                 upper[least], lower[most] = self._beside(place - apart), self._beside(place + apart)
             elif match := _ASKED.fullmatch(part):
@@ -246,12 +263,16 @@ class NearMisses:
             return float(np.nextafter(real(value), real(towards)))
 
     def _near_range(self, meeting: float) -> int:
-        """A node whose bounds end at a point or beside it: below it, above it, or both."""
+        """A node whose bounds end at a point or beside it: below it, above it, or both. Or the smallest
+        numbers of both signs, whose products underflow.
+        """
         choices = self._choices
         axis = self._axis()
-        kind = choices.below(6)
+        kind = choices.below(7)
         if kind == 0:
             return axis
+        if kind == 6:
+            return self._apply(MUL, axis, self._shared(4 * self._precision.tiny))
         edge = self._shared(self._beside(meeting))
         if kind == 1:
             return self._apply(MIN, axis, edge)

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from absint.backend import Backend
 from absint.interpret import interpret_concrete
-from absint.manager import rule_sets, takes_lowered
-from absint.registry import find
+from absint.manager import rule_sets
 from absint.vm import parse_vm, write_vm
 
 from .backend_oracles import BoundsAgree, Images, Values
@@ -96,7 +95,7 @@ def _walked(case: Case, points: Any) -> NDArray[Any]:
     return np.asarray(np.broadcast_to(values, np.broadcast_shapes(*(np.shape(p) for p in points.values()))))
 
 
-TURNS = 1.4
+TURNS = 1.35
 """How many of the oracles that take turns see a program, on average."""
 
 
@@ -136,8 +135,5 @@ def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence
     if passes:
         in_turn += [Pipelines(), Specialised(), Facts()]
     in_turn += [Holds(name) for name in domains]
-    at_home = {
-        "near": tuple(alone[name] for name, _ in rule_sets() if name in alone),
-        "shapes": tuple(alone[name] for name in passes if takes_lowered(find("passes", name))),
-    }
+    at_home = {"near": tuple(alone[name] for name, _ in rule_sets() if name in alone)}
     return Selection(tuple(always), tuple(in_turn), at_home)

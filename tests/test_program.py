@@ -197,3 +197,23 @@ def test_a_pass_result_is_never_an_origin() -> None:
         made.restricted(Box.default(), F32)
     assert made.with_graph(other) is made
     assert made.with_graph(SOURCE.graph).origin is built
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize(
+    "ends", [(-1.0, 1.0), (2.0, 3.0), (0.0, 0.0), (-INF, -INF), (INF, INF), (-INF, -1e30), (-3e38, 3e38)]
+)
+def test_samples_lie_in_the_box(ends: tuple[float, float], precision: Precision) -> None:
+    """Its ends, both zeros where it holds them, and beyond it nothing; NaN only where it has no bounds."""
+    points = sample_points("xy", Box({"x": ends}), precision, 5000, special={"x": [*ends, 7.0]})
+    x, y = points["x"], points["y"]
+    assert x.dtype == y.dtype == precision.dtype
+    assert ((x >= ends[0]) & (x <= ends[1])).all()
+    assert {*map(precision.round, ends)} <= {*x.tolist()}
+    signs = set(np.signbit(x[x == 0]).tolist())
+    assert signs == ({False, True} if ends[0] <= 0 <= ends[1] else set())
+    assert np.isnan(y).any() and {-INF, INF} <= {*y.tolist()}
+
+
+def test_samples_of_no_variables() -> None:
+    assert sample_points((), Box(), F32, 10) == {}

@@ -28,6 +28,11 @@ ZEROS = MINUS_ZERO | PLUS_ZERO
 _POINTS = {MINUS_INF: -math.inf, MINUS_ZERO: -0.0, PLUS_ZERO: 0.0, PLUS_INF: math.inf, NAN: math.nan}
 """Classes of one value."""
 
+_CLASSES = np.array(
+    [POSITIVE, NEGATIVE, PLUS_ZERO, MINUS_ZERO, PLUS_INF, MINUS_INF, NAN, NAN], np.uint8
+)  # fmt: skip
+"""Classes of ordinary numbers, zeros, infinities and NaN, each without and with the sign bit."""
+
 
 class SignDomain:
     """Sets of sign classes. Batched elements are arrays of uint8."""
@@ -109,13 +114,8 @@ class SignDomain:
 
 def classify(value: Any) -> Any:
     """The class of a float, or an array of the classes of an array."""
-    sign = np.signbit(value)
-    magnitude = np.where(
-        np.equal(value, 0),
-        np.where(sign, MINUS_ZERO, PLUS_ZERO),
-        np.where(np.isinf(value), np.where(sign, MINUS_INF, PLUS_INF), np.where(sign, NEGATIVE, POSITIVE)),
-    )
-    return np.where(np.isnan(value), NAN, magnitude)[()]
+    kind = (value == 0) + 2 * np.isinf(value) + 3 * np.isnan(value)
+    return _CLASSES[2 * kind + np.signbit(value)]
 
 
 @cache

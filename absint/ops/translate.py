@@ -55,6 +55,7 @@ _NAMES = ("where_each", "least", "greatest", "float32", "float64", "int64", "inf
 """What else printed text refers to."""
 
 
+@functools.cache
 def array_form(function: Body, precision: Precision, xp: ModuleType = np) -> Body:
     """The function on arrays of `xp`, which is NumPy or CuPy. Cached."""
     return _array_callable(analyse(function, precision), precision, xp)
@@ -255,10 +256,12 @@ def _where_each(
     The rare arm can be dear: the reduction of huge arguments is two thirds of a sine. NumPy leaves an arm out
     that no element needs; CuPy cannot tell without waiting for the device.
     """
-    if xp is np and not np.any(test):
-        return orelse()
-    if xp is np and np.all(test):
-        return body()
+    if xp is np:
+        count = np.count_nonzero(test)
+        if count == 0:
+            return orelse()
+        if count == np.size(test):
+            return body()
     return tuple(xp.where(test, a, b)[()] for a, b in zip(body(), orelse(), strict=True))
 
 

@@ -116,9 +116,10 @@ def make_code(graph: Graph, varying: Iterable[str], compute_once: bool = True) -
     for node in live:
         if node in names:
             register[node] = place[names[node]]
+    instructions = _instructions(graph, once + body, register, shared)
     return Code(
-        once=_instructions(graph, once, register, shared),
-        body=_instructions(graph, body, register, shared),
+        once=instructions[: len(once)],
+        body=instructions[len(once) :],
         root=int(register[graph.root]),
         constants=graph.constants[constants],
         scalars=tuple(scalars),
@@ -133,9 +134,10 @@ def _instructions(
     word, (a, b) = graph.op[nodes].astype(np.int32), register[graph.args[nodes].T]
     squares = (word == MUL.code) & (a == b)
     word[squares], b[squares] = SQUARE.code, -1
-    first, second = (a < shared) & (b >= shared), (a >= shared) & (b >= 0) & (b < shared)
-    shape = np.select([first, second], [SHARED_FIRST, SHARED_SECOND], BOTH_ROWS)
-    return np.stack([word * WORDS_PER_OP + shape, register[nodes], a, b], axis=1).astype(np.int32)
+    shape = np.full(len(nodes), BOTH_ROWS, np.int32)
+    shape[(a < shared) & (b >= shared)] = SHARED_FIRST
+    shape[(a >= shared) & (b >= 0) & (b < shared)] = SHARED_SECOND
+    return np.ascontiguousarray(np.array([word * WORDS_PER_OP + shape, register[nodes], a, b], np.int32).T)
 
 
 @cache
