@@ -297,7 +297,7 @@ def _fuzz_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--size", type=kinds.count, metavar="N", default=FUZZ_SIZE,
-        help=f"how large programs are, two thirds of it in operations on average (default: {FUZZ_SIZE})",
+        help=f"how large programs are, three quarters of it in operations on average (default: {FUZZ_SIZE})",
     )  # fmt: skip
     parser.add_argument(
         "--corpus", metavar="DIR", default="finds", help="where finds are written (default: finds)"

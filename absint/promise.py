@@ -19,8 +19,9 @@ from absint.precision import Precision
 from absint.program import Box, Program, Promise
 
 _SPECIAL = np.array([0.0, -0.0, *SPICY])
-_SMALLEST = 140
-"""By how many powers of two ordinary points are made smaller, at most."""
+"""Values that points of any box are clamped from."""
+_SMALLER = 140
+"""Powers of two from which ordinary points take one to be made smaller by."""
 
 Points = Mapping[str, NDArray[Any]]
 """float[m] of a program's precision for each of its variables."""
@@ -66,7 +67,8 @@ def sample_points(
 
     A quarter are corners, centres and special values (NaN and infinities where the box has no bounds),
     clamped into the box; half are uniform; the rest have random exponents, so that they crowd around zero.
-    `special`: numbers by variable; they and their neighbours are as frequent as the other special values.
+    `special`: numbers by variable, none of them NaN; they and their neighbours are as frequent as the other
+    special values.
     """
     rng = np.random.default_rng(seed)
     names = sorted(set(variables))
@@ -77,23 +79,22 @@ def sample_points(
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         nasty = np.empty((len(names), 3 + len(_SPECIAL)))
         nasty[:, :2], nasty[:, 2:3], nasty[:, 3:] = ranges[:, :2], low / 2 + high / 2, _SPECIAL
-        kind = rng.integers(0, 4 * _SMALLEST, shape)
-        crowded, is_nasty = kind < _SMALLEST, kind >= 3 * _SMALLEST
+        kind = rng.integers(0, 4 * _SMALLER, shape)  # where a point is crowded, the power of two as well
+        crowded, is_nasty = kind < _SMALLER, kind >= 3 * _SMALLER
         values = np.ldexp(low + (high - low) * rng.random(shape), -kind * crowded)
         picked = rng.integers(0, nasty.shape[1], shape)
         values = np.where(is_nasty, nasty[np.arange(len(names))[:, None], picked], values)
         bounded = np.array([not one.may_nan for one in bounds], bool)[:, None]
         values = np.where(bounded & np.isnan(values), lower, values)  # also where both ends are infinite
-        values = np.clip(values, lower, upper).astype(precision.dtype)  # keeps -0.0, which 0 bounds as well
-    points = dict(zip(names, values, strict=True))
-    for name, nasty_here, ends in zip(names, is_nasty, ranges, strict=True):
-        if special is not None and special.get(name):
-            edges = rng.choice(np.array(special[name], precision.dtype), count)
-            with np.errstate(over="ignore", under="ignore"):
+        values = np.clip(values, lower, upper).astype(precision.dtype)  # a tie of zeros keeps the first
+        points = dict(zip(names, values, strict=True))
+        for name, nasty_here, one in zip(names, is_nasty, bounds, strict=True):
+            if special is not None and special.get(name):
+                edges = rng.choice(np.array(special[name], precision.dtype), count)
                 beside = np.nextafter(edges, rng.choice(np.array([-np.inf, np.inf], edges.dtype), count))
-            near = np.where(rng.random(count) < 0.5, edges, beside)
-            column = np.where(nasty_here & (rng.random(count) < 0.5), near, points[name])
-            points[name] = np.clip(column, *ends[:2]).astype(precision.dtype)
+                near = np.where(rng.random(count) < 0.5, edges, beside)
+                column = np.where(nasty_here & (rng.random(count) < 0.5), near, points[name])
+                points[name] = np.clip(column, one.lower, one.upper).astype(precision.dtype)
     return points
 
 

@@ -66,7 +66,8 @@ def last_uses(graph: Graph) -> NDArray[np.int64]:
     live = reachable(graph)
     last = np.full(len(graph), -1, np.int64)
     users = np.flatnonzero(live)
-    last[graph.args[users]] = users[:, None]  # of several readers the last one stays; -1 writes to the root
+    # -1, no operand, writes to the root
+    np.maximum.at(last, graph.args[users].ravel(), np.repeat(users, 2))
     last[graph.root] = len(graph)
     return last
 

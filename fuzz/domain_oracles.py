@@ -27,7 +27,7 @@ _COUNT = 60
 _PAIRS = 3
 """Pairs of nodes that a domain's laws are tried on."""
 _EXACTLY = 3
-"""Of so many nodes one is asked in rational numbers whether its affine form holds."""
+"""In one of so many cases, and in kept finds, nodes are asked in rational numbers if affine forms hold."""
 
 
 class _Nodes:
@@ -44,11 +44,13 @@ class _Nodes:
         for column, value in zip(self.columns, values, strict=True):
             column[:] = value
 
-    def inside(self, element: Any, node: int, i: int) -> NDArray[np.bool_]:
-        """bool[_COUNT]: whether an element contains a node's values; an affine form is asked at point i."""
+    def inside(self, element: Any, node: int, i: int, exactly: bool = True) -> NDArray[np.bool_]:
+        """bool[_COUNT]: whether an element contains a node's values; an affine form, if `exactly`, is asked
+        at point i.
+        """
         column = self.columns[node]
         found = np.array(self.domain.contains(element, column))
-        if isinstance(self.domain, AffineDomain) and (node + self.case.seed) % _EXACTLY == 0:
+        if exactly and isinstance(self.domain, AffineDomain):
             found[i] &= contains_at(element, self._symbols(i), float(column[i]))
         return found
 
@@ -101,7 +103,9 @@ class Holds:
         )
 
     def _as_in_passes(self, nodes: _Nodes) -> Finding | None:
-        """Passes are given the bounds of the elements, those of the default by a native sweep."""
+        """Passes are given the bounds of the elements: those of the default by a native sweep, and all of
+        them in the case's box and precision.
+        """
         program = nodes.case.program()
         facts = find("passes", "bounds")((self._domain,)).run(program, Analyses((self._domain,)))
         for node, (element, given) in enumerate(zip(nodes.elements, facts.bounds, strict=True)):
@@ -114,8 +118,9 @@ class Holds:
         """A value that is not in its node's element."""
         for node, i in np.argwhere(nodes.outside())[:1].tolist():
             return nodes.finding(self.name, node, i, "is not in the interval of its element")
+        exactly = nodes.case.seed % _EXACTLY == 0 or not nodes.case.mode
         for node, element in enumerate(nodes.elements):
-            inside = nodes.inside(element, node, node % _COUNT)
+            inside = nodes.inside(element, node, node % _COUNT, exactly)
             if not inside.all():
                 return nodes.finding(self.name, node, int(inside.argmin()), "is not in its element")
         return None

@@ -54,7 +54,7 @@ SIZE = 54
 
 
 def random_case(seed: int, size: int = SIZE) -> Case:
-    """The case of a seed. `size`: how large programs are; two thirds of it in operations, on average."""
+    """The case of a seed. `size`: how large programs are; three quarters of it in operations, on average."""
     return draw_case(Seeded(seed), seed, size)
 
 
@@ -159,19 +159,19 @@ class Generator:
             if chance(choices, 40 if spicy else 20):
                 nodes.append(self._constant(spicy))
                 continue
+            if made and chance(choices, 5):  # what an earlier node computes, perhaps the other way round
+                op, operands = pick(choices, made)
+                operands = operands[::-1] if chance(choices, 50) else operands
+                nodes.append(self._builder.append(op.code, operands[0], (*operands, -1)[1]))
+                continue
             op = pick(choices, operations)
             operands = [self._recent(nodes) for _ in range(op.arity)]
             if op.spicy and chance(choices, 15):
                 operands[-1] = self._shared(pick(choices, op.spicy))
             if chance(choices, 20):
                 operands = self._touching(*operands) if op.arity == 2 else [self._ending(operands[0])]
-            if made and chance(choices, 5):  # what an earlier node computes, perhaps the other way round
-                op, operands = pick(choices, made)
-                operands = operands[::-1] if chance(choices, 50) else operands
-                nodes.append(self._builder.append(op.code, operands[0], (*operands, -1)[1]))
-            else:
-                nodes.append(self._apply(op, *operands))
-                made.append((op, operands))
+            nodes.append(self._apply(op, *operands))
+            made.append((op, operands))
         return nodes[-1]
 
     def _touching(self, a: int, b: int) -> list[int]:

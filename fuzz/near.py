@@ -133,14 +133,14 @@ class NearMisses:
     def _side_by_side(self, a: int, b: int, signs: bool) -> int:
         """`a` in every other stripe of an axis, `b` between: their signs, or all bits: -0 + a is a.
 
-        Stripes are thin, for what either may show is somewhere, and another pattern's stripes lie across.
+        Stripes are thin, and not all of one width or one axis: of other stripes, each is left in part.
         """
         choices = self._choices
         ends = {name: self._box.bounds.get(name, (-4.0, 4.0)) for name in self._axes}
         wide = tuple(name for name, (lower, upper) in ends.items() if lower < upper)
         name = pick(choices, wide or tuple(self._axes))
         low, high = (min(max(end, -4.0), 4.0) for end in ends[name])
-        stripes = max(high - low, 0.01) / choices.real(3.0, 30.0)
+        stripes = (high - low or 1.0) / choices.real(3.0, 30.0)
         place = self._apply(BY_NAME["mod"], self._axes[name], self._shared(stripes))
         place = self._apply(SUB, place, self._shared(stripes / 2))
         sides = place, self._apply(NEG, place)
@@ -263,8 +263,8 @@ class NearMisses:
             return float(np.nextafter(real(value), real(towards)))
 
     def _near_range(self, meeting: float) -> int:
-        """A node whose bounds end at a point or beside it: below it, above it, or both. Or the smallest
-        numbers of both signs, whose products underflow.
+        """A node whose bounds end at a point or beside it: below it, above it, or both. Or an axis as
+        tiny as numbers can be, whose products underflow.
         """
         choices = self._choices
         axis = self._axis()
