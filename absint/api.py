@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import os
 import warnings
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from absint.expr import Expr, to_graph
 from absint.graph import Graph
 from absint.lowering_cache import VmText, lowered_plan
 from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
+from absint.memo import Recent
 from absint.precision import Precision, as_precision
 from absint.program import Box, Program, Promise, described_precision
 from absint.registry import find
@@ -59,9 +59,8 @@ def source_of(model: Model) -> VmText | Program:
     if isinstance(model, Graph):
         return Program(model)
     if isinstance(model, Expr):
-        if model not in _graphs:
-            _graphs[model] = to_graph(model)
-        return Program(_graphs[model])
+        graph = _graphs.get(model)
+        return Program(_graphs.setdefault(model, to_graph(model)) if graph is None else graph)
     if str(model) != "-" and not os.path.exists(str(model)):
         if str(model) in models.names():
             return VmText(models.text(str(model)), f"{model}.vm")
@@ -125,10 +124,8 @@ class _Kept(NamedTuple):
     drawing: Drawing
 
 
-_kept: OrderedDict[tuple[Graph | VmText, str, type, Precision, int | None], _Kept] = OrderedDict()
+_kept: Recent[tuple[Graph | VmText, str, type, Precision, int | None], _Kept] = Recent(16)
 """The last programs rendered, by the text or graph that they were made from, and the backend."""
-
-_MOST_KEPT = 16
 
 
 def render(
@@ -167,12 +164,10 @@ def render(
     box = view.box(precision)
     same = source if isinstance(source, VmText) else source.restricted(box, precision, Promise.SIGN).graph
     key = (same, backend, find("backends", backend.partition(":")[0]), precision, threads)
-    kept = _kept.pop(key, None)
+    kept = _kept.get(key)
     if kept is None or not kept.box.contains(box):
         kept = _Kept(box, _drawing(source, box, precision, find_backend(backend), threads))
-    _kept[key] = kept  # now the youngest
-    while len(_kept) > _MOST_KEPT:
-        _kept.popitem(last=False)
+        _kept.put(key, kept)
     return kept.drawing.image(view)
 
 

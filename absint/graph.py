@@ -23,13 +23,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from absint.errors import GraphError
+from absint.memo import cached_property
 from absint.ops.table import ALL, ANY, BAND, CONST, OPS, RECORDS, VAR, Op, Predicate
 from absint.ops.table import FIRST_PREDICATE as FIRST_PREDICATE
 

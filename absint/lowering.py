@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from absint.graph import FIRST_PREDICATE, Graph, Logic
+from absint.memo import cached_property
 from absint.native_arrays import addresses, call
 from absint.ops.table import FALSE, TRUE
 from absint.sweep import lowering_kernels

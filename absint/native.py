@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from absint import cache, loaded
+from absint.memo import Turn
 
 observers: list[Callable[[str], None]] = []
 """Called with a unit's label, such as "operations sin f32", before it is compiled. Nothing else is said."""
@@ -52,17 +53,43 @@ _CTYPES: dict[str, Any] = {
     "float64": ctypes.c_double,
 }
 _lock = threading.RLock()
+_compiling = Turn("compiling kernels")
 _units: dict[tuple[str, ...], Unit] = {}
 
 
+def _hold_lock() -> None:
+    _lock.acquire()
+
+
+def _release_lock() -> None:
+    _lock.release()
+
+
 def _renew_lock() -> None:
-    """A new lock: a thread that held the old one does not exist in a forked child."""
     global _lock
     _lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+def _delay_forks() -> None:
+    """Let no process fork while kernels are compiled or mapped: in the child, locks of Numba and LLVM would
+    be held for ever by a thread that it does not have.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_hold_lock, after_in_parent=_release_lock, after_in_child=_renew_lock)
+
+
+_delay_forks()
+
+
+@functools.cache
+def _builder() -> Any:
+    """The module that compiles; it imports Numba."""
+    from absint import native_build
+
+    # Numba has imported `logging`, whose hook takes a lock that a compilation may need. What is registered
+    # last is called first: so ours is to be called before that one.
+    _delay_forks()
+    return native_build
 
 
 class Unit:
@@ -99,8 +126,12 @@ def load(module: str, *arguments: str, depends: Sequence[str] = ()) -> Unit:
 
     `depends`: dotted names of the modules whose source the kernels are made of, and of packages, which stand
     for the modules that lie in them; the unit's own module is always among them. Raises
-    `absint.native_build.KernelError` when a kernel breaks the rules.
+    `absint.native_build.KernelError` when a kernel breaks the rules, and `BackendError` in a signal handler
+    that interrupted a compilation.
     """
+    unit = _units.get((module, *arguments))
+    if unit is not None:
+        return unit
     with _lock:
         unit = _units.get((module, *arguments))
         if unit is None:
@@ -164,9 +195,7 @@ def assembly(module: str, *arguments: str, cpu: str | None = None) -> str:
 
     `cpu`: a name of LLVM's, such as "haswell" or "znver4".
     """
-    from absint import native_build
-
-    return native_build.assembly(module, arguments, cpu)
+    return str(_builder().assembly(module, arguments, cpu))
 
 
 def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Unit:
@@ -176,9 +205,8 @@ def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Un
     if payload is None:
         for observer in observers:
             observer(label)
-        from absint import native_build  # imports Numba
-
-        signatures, code = native_build.build(module, arguments)
+        with _compiling:
+            signatures, code = _builder().build(module, arguments)
         payload = json.dumps(signatures).encode() + b"\n" + code
         if key is not None and are_unchanged(sources):  # building has imported some just now
             cache.write(key, payload)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +29,7 @@ from absint.kernels.layout import (
 )  # fmt: skip
 from absint.kernels.limits import MOST_ENTRIES
 from absint.lowering import Predicates, assembled
+from absint.memo import cached_property
 from absint.native_arrays import call
 from absint.ops.table import ANY, BAND, FALSE
 from absint.precision import Precision

@@ -24,13 +24,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cache, cached_property
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from absint.analysis import BoundFacts, RewriteBudget
 from absint.graph import GraphBuilder
+from absint.memo import cached_property
 from absint.ops.demand import Bounds, Demand
 from absint.ops.table import BY_NAME, CONST, OPS, Op
 from absint.program import ANYTHING, Program

@@ -11,7 +11,6 @@ boxes or not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from absint.backend import (
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
 from absint.interpret import last_read, walk_concrete
+from absint.memo import cached_property
 from absint.ops.table import OPS, Op
 from absint.ops.translate import array_form
 from absint.precision import Precision

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from absint.backend import Backend, Executable
 from absint.graph import AXES, Graph
+from absint.memo import cached_property
 from absint.precision import Precision
 from absint.program import Box, Program, Promise
 from absint.promise import sample_points

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backend import Backend
+from absint.backend import Backend, DrawsPlans
 from absint.interpret import interpret_concrete
 from absint.manager import rule_sets
 from absint.vm import parse_vm, write_vm
@@ -24,6 +24,7 @@ from .comparison import REFERENCE, compiled, differ, pictures_differ, reference
 from .domain_oracles import Holds, Walks
 from .findings import Finding
 from .pass_oracles import Facts, KeepsPromise, Pipelines, Specialised
+from .thread_oracles import Threads
 
 
 class Oracle(Protocol):
@@ -130,6 +131,7 @@ def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence
         if backend.name != REFERENCE:
             always += [Values(backend), BoundsAgree(backend), Images(backend)]
     in_turn: list[Oracle] = [Itself(), Text(), Walks()]
+    in_turn += [Threads(backend) for backend in backends if isinstance(backend, DrawsPlans)]
     alone = {name: KeepsPromise(name) for name in passes}
     in_turn += alone.values()
     if passes:

@@ -15,9 +15,11 @@ from absint import graph as graphs
 from absint import tape, vm
 from absint.graph import Graph, GraphBuilder
 from absint.kernels.point_layout import BOTH_ROWS, WORDS_PER_OP
+from absint.memo import Pool
 from absint.ops.primitives import Real, floor, fmod
 from absint.ops.table import COMPARE, MAX, MIN, MOD, ROUND, SUB, Op
 from absint.precision import Precision
+from absint.program import Box
 from absint.rules import Pattern, Rewriter, Rule
 from absint.sweep import LANES
 
@@ -222,13 +224,13 @@ def _last_row(found: Any) -> Any:
 @contextmanager
 def _min_for_max() -> Iterator[None]:
     """The rules of decision change places; tables of them are made anew."""
-    machine._tables.cache_clear()
+    machine._tables_of.clear()
     try:
         with replaced(machine, "_RULES",
                       lambda old: {**old, MIN.code: old[MAX.code], MAX.code: old[MIN.code]}):  # fmt: skip
             yield
     finally:
-        machine._tables.cache_clear()
+        machine._tables_of.clear()
 
 
 VALUES = (
@@ -246,4 +248,12 @@ VALUES = (
         edited(machine.Machine, "bounds", _last_row)),
 )  # fmt: skip
 
-BUGS = (*PASSES, *TAPES_AND_TEXT, *REFERENCE, *VALUES)
+
+DRAWINGS = (
+    Bug("drawings:canvas", "two threads draw on one canvas",
+        planted(Pool, "take", lambda old: lambda self: self._idle[-1] if self._idle else self._make())),
+    Bug("drawings:box", "a drawing that was made for a part of a view draws all of it",
+        planted(Box, "contains", always(True))),
+)  # fmt: skip
+
+BUGS = (*PASSES, *TAPES_AND_TEXT, *REFERENCE, *VALUES, *DRAWINGS)

@@ -13,11 +13,11 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from bitwuzla import Bitwuzla, Kind, Option, Options, Result, RoundingMode, TermManager, version
 
+from absint.memo import cached_property
 from absint.ops.demand import Demand
 from absint.ops.subset import analyse
 from absint.ops.typed_tree import (

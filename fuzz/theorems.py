@@ -19,7 +19,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -27,6 +26,7 @@ import numpy as np
 
 from absint.imageio import write_whole
 from absint.manager import rule_sets
+from absint.memo import cached_property
 from absint.ops.demand import LABELS, Demand
 from absint.ops.subset import printed_name
 from absint.ops.table import OPS, Op

@@ -5,10 +5,8 @@ The plan is the CPU engine's; what is in it as places in scratch memory becomes 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +22,7 @@ from absint.backend import (
 )
 from absint.domains.lattice import Interval
 from absint.errors import BackendError
+from absint.memo import Turn, cached_property
 from absint.plan import make_plan
 from absint.precision import Precision
 from absint.program import Program
@@ -59,7 +58,7 @@ class CudaExecutable:
         self.method = method
         self.driver = driver
         self._checked: View | None = None
-        self._lock = threading.Lock()  # pictures share the memory of a frame
+        self._turn = Turn("drawing this program")  # pictures share the memory of a frame
 
     @cached_property
     def _module(self) -> Module:
@@ -156,7 +155,7 @@ class CudaExecutable:
         if view is not self._checked and view != self._checked:
             check_view(self.program, view)
             self._checked = view
-        with self._lock:
+        with self._turn:
             if out == "device":
                 return self._drawn(view).copy()
             rows = max(1, self.driver.memory() // view.width)

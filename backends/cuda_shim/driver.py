@@ -10,7 +10,6 @@ import platform
 import shutil
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from importlib import resources
@@ -22,13 +21,14 @@ from numpy.typing import NDArray
 
 from absint import cache
 from absint.errors import BackendError
+from absint.memo import Turn
 
 from ..cuda.driver import address
 
 FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fno-fast-math", "-fPIC", "-shared", "-w")
 """What keeps g++ to IEEE arithmetic, and makes a library."""
 
-_lock = threading.Lock()
+_turn = Turn("running kernels through the shim")  # a library has one set of fibers
 
 
 def compiler() -> str | None:
@@ -83,7 +83,7 @@ class ShimModule:
         """See `Module.launch`. Raises `BackendError` for a kernel that no GPU would finish."""
         given = np.array([a if isinstance(a, int) else address(a) for a in arguments], np.int64)
         kernel = ctypes.cast(getattr(self._library, name), ctypes.c_void_p)
-        with _lock:  # the library has one set of fibers
+        with _turn:
             wrong = self._library.shim_launch(
                 kernel, blocks, threads, shared, given.ctypes.data, len(given), self._order
             )

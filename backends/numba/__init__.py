@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from absint import native
 from absint.backend import Availability, Ranges, check_gradual_underflow, check_view
 from absint.domains.lattice import Interval
 from absint.errors import DomainError, UsageError
+from absint.memo import cached_property
 from absint.plan import Plan, make_plan
 from absint.precision import Precision
 from absint.program import Box, Program

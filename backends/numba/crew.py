@@ -7,11 +7,15 @@ giving way to others, and then sleeps.
 
 A helper may be in a frame long after its picture is finished or given up. So whatever a frame refers to is
 kept here from before helpers may join it until it is over and none is in it.
+
+Any number of threads may draw at a time, and a signal handler may draw while it interrupts a picture: no lock
+is waited for.
 """
 
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import threading
 from typing import Any
@@ -42,11 +46,17 @@ class Crew:
         self._words[:] = 0
         self.address = address_of(self._words)
         self._helpers: list[tuple[threading.Thread, threading.Semaphore]] = []
-        self._kept: dict[int, object] = {}
-        self._over: set[int] = set()
+        self._tickets = itertools.count()
+        self._kept: dict[int, tuple[int, object]] = {}
+        """The frames that helpers may be in, each with what it refers to, by tickets. A frame that is drawn
+        again has another ticket.
+        """
+        self._over: list[int] = []
+        """Tickets of frames that no helper will join any more."""
         self._stopping = False
         self._resting_until = 0.0
-        self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._letting_go = threading.Lock()
 
     def wake(self, helpers: int, kernels: Unit, now: float) -> bool:
         """Have so many helpers, at most `MOST`, look for a frame, or as many as the system lets be; false if
@@ -72,28 +82,38 @@ class Crew:
         if lost > 0:
             self._resting_until = now + REST * lost
 
-    def keep(self, frame: int, owners: object) -> None:
-        """Keep all that the frame at an address refers to, until it is `over` and no helper is in it."""
-        self._over.discard(frame)
-        self._kept[frame] = owners
-
-    def over(self, frame: int, kernels: Unit) -> None:
-        """No helper will join the frame from now on. Lets go of all frames of which that is so, and in which
-        no helper is.
+    def keep(self, frame: int, owners: object) -> int:
+        """Keep all that the frame at an address refers to, until the ticket, which is returned, is `over` and
+        no helper is in the frame.
         """
-        self._over.add(frame)
-        for other in [address for address in list(self._over) if not self.is_in(address, kernels)]:
-            self._over.discard(other)
-            self._kept.pop(other, None)
+        ticket = next(self._tickets)
+        self._kept[ticket] = frame, owners
+        return ticket
+
+    def over(self, ticket: int, kernels: Unit) -> None:
+        """No helper will join the ticket's frame from now on. Lets go of all frames of which that is so, and
+        in which no helper is, unless another thread is doing that.
+        """
+        self._over.append(ticket)
+        if self._letting_go.acquire(blocking=False):
+            try:
+                for old in list(self._over):
+                    if not self.is_in(self._kept[old][0], kernels):
+                        self._over.remove(old)
+                        del self._kept[old]
+            finally:
+                self._letting_go.release()
 
     def is_in(self, frame: int, kernels: Unit) -> bool:
         """Whether some helper is in the frame at an address."""
         return bool(kernels["is_joined"](self.address, frame, len(self._helpers)))
 
     def _start(self, helpers: int, kernels: Unit) -> None:
-        """More helpers, up to so many; fewer if the system refuses them."""
+        """More helpers, up to so many; fewer if the system refuses them, or another thread starts some."""
         join = kernels["join_frames"]
-        with self._lock:
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
             while len(self._helpers) < helpers:
                 number, woken = len(self._helpers), threading.Semaphore(0)
                 thread = threading.Thread(
@@ -104,6 +124,8 @@ class Crew:
                 except RuntimeError:
                     return
                 self._helpers.append((thread, woken))
+        finally:
+            self._starting.release()
 
     def _work(self, number: int, woken: threading.Semaphore, join: Any) -> None:
         """What a helper's thread does."""

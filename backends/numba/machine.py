@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -140,9 +139,21 @@ def _instructions(
     return np.ascontiguousarray(np.array([word * WORDS_PER_OP + shape, register[nodes], a, b], np.int32).T)
 
 
-@cache
+_tables_of: dict[Precision, NDArray[np.int64]] = {}
+
+
 def _tables(precision: Precision) -> NDArray[np.int64]:
-    """int64[3, WORDS]: kernels on rows, kernels on intervals, rules of decision; filled by `_add_kernels`."""
+    """int64[3, WORDS]: kernels on rows, kernels on intervals, rules of decision; filled by `_add_kernels`.
+
+    Always the same array, whichever thread asks first.
+    """
+    if precision not in _tables_of:
+        _tables_of.setdefault(precision, _first_tables(precision))
+    return _tables_of[precision]
+
+
+def _first_tables(precision: Precision) -> NDArray[np.int64]:
+    """The tables without operations."""
     tables = np.zeros((3, WORDS), np.int64)
     kernels = native.load("absint.kernels.points", precision.value, depends=KERNEL_SOURCES)
     tables[:2, COPY] = kernels.address("copy"), kernels.address("copy_record")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-import weakref
 from typing import Any
 
 import numpy as np
@@ -26,6 +23,7 @@ from absint.kernels.layout import (
     TILE_ROWS,
     Y_PITCH,
 )  # fmt: skip
+from absint.memo import Pool
 from absint.native_arrays import address_of
 from absint.plan import Plan
 from absint.precision import Precision
@@ -46,6 +44,9 @@ SLICE = 0.05
 
 WORTH_WAKING = 60e-6
 """Seconds that a frame must last to be worth a helper."""
+
+MOST_IDLE = 4
+"""Canvases of a plan that are kept between pictures."""
 
 SLACK = 1.2
 """Helpers have done harm if a frame takes this many times what one thread would need."""
@@ -178,133 +179,131 @@ def drawing_units(precision: Precision) -> list[native.Named]:
     ]
 
 
+class Canvas:
+    """What one picture at a time is drawn with: a frame of the last view, and the memory of the threads.
+
+    The first thread is the one that asked for the picture, the others are helpers.
+    """
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self.threads = [thread_block(renderer.plan, renderer.precision)]
+        self._frame: tuple[View, Frame] | None = None
+
+    def frame_of(self, view: View) -> Frame:
+        """The frame of a view, ready to be drawn. That of the last view is used again, unless a helper is
+        still in it.
+        """
+        known, renderer = self._frame, self._renderer
+        if (
+            known is None
+            or (known[0] is not view and known[0] != view)
+            or (known[1].helpers and crews.crew.is_in(known[1].block.address, renderer.crew_kernels))
+        ):
+            frame = Frame(renderer.plan, renderer.regions, view, renderer.precision)
+            known = self._frame = view, frame
+        frame = known[1]
+        frame.states.fill(0)
+        frame.counter[0] = 0
+        renderer.kernels["prepare"](frame.block.address)
+        return frame
+
+    def admit(self, frame: Frame, helpers: int) -> bool:
+        """Tell a frame with what memory helpers may join it; false if there is none to be had."""
+        if frame.helpers != helpers:
+            renderer = self._renderer
+            try:
+                while len(self.threads) <= helpers:
+                    self.threads.append(thread_block(renderer.plan, renderer.precision))
+            except MemoryError:
+                return False
+            addresses = np.array([thread.address for thread in self.threads[1 : helpers + 1]], np.int64)
+            frame.block.set(helper_threads=addresses, helpers=helpers, draw=renderer.draw_address)
+            frame.helpers = helpers
+        return True
+
+
 class Renderer:
-    """Draws frames of one plan. One picture at a time."""
+    """Draws frames of one plan. Any number of pictures at a time, each on a canvas of its own."""
 
     def __init__(self, plan: Plan, precision: Precision) -> None:
-        self._plan = plan
-        self._precision = precision
+        self.plan = plan
+        self.precision = precision
         # every precision has its own kernels, and helpers run those of the frame that they join
-        self._kernels, self._crew = (
+        self.kernels, self.crew_kernels = (
             native.load(unit.module, *unit.arguments, depends=unit.depends)
             for unit in drawing_units(precision)
         )
-        self._regions = None if plan.regions is None else region_block(plan.regions, precision)
-        self._threads = [thread_block(plan, precision)]
-        self._frame: tuple[View, Frame] | None = None
-        self._draw_address = self._kernels.address("draw")
+        self.regions = None if plan.regions is None else region_block(plan.regions, precision)
+        self.draw_address = self.kernels.address("draw")
+        self._canvases = Pool(lambda: Canvas(self), MOST_IDLE)
         self._seconds_per_tile = 0.0
         """Of one thread that nothing disturbs: the least that was seen lately; 0 at first."""
-        self._lock = threading.Lock()
-        _renderers.add(self)
 
     def image(self, view: View, threads: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """uint8[height, width], drawn by up to `threads` threads."""
         image = aligned((view.height, view.width), np.uint8) if out is None else out
-        with self._lock:
-            frame = self._frame_of(view)
+        canvas = self._canvases.take()
+        try:
+            frame = canvas.frame_of(view)
             frame.block.words[FRAME.image] = address_of(image)
             frame.block.words[FRAME.row_stride] = image.strides[0]
             apart = image.nbytes >= STREAMED and not (address_of(image) | image.strides[0]) % LINE
             frame.block.words[FRAME.streaming] = apart
-            self._draw(frame, image, threads)
+            self._draw(canvas, frame, image, threads)
+        finally:
+            self._canvases.give_back(canvas)
         return image
 
-    def after_fork(self) -> None:
-        """In a child process: forget what threads of the parent were doing."""
-        self._lock = threading.Lock()
-        self._frame = None
-
-    def _frame_of(self, view: View) -> Frame:
-        """The frame of a view, ready to be drawn. That of the last view is used again, unless a helper is
-        still in it.
-        """
-        known = self._frame
-        if (
-            known is None
-            or (known[0] is not view and known[0] != view)
-            or (known[1].helpers and crews.crew.is_in(known[1].block.address, self._crew))
-        ):
-            known = self._frame = view, Frame(self._plan, self._regions, view, self._precision)
-        frame = known[1]
-        frame.states.fill(0)
-        frame.counter[0] = 0
-        self._kernels["prepare"](frame.block.address)
-        return frame
-
-    def _draw(self, frame: Frame, image: NDArray[np.uint8], threads: int) -> None:
-        tiles, address = frame.tiles, frame.block.address
+    def _draw(self, canvas: Canvas, frame: Frame, image: NDArray[np.uint8], threads: int) -> None:
+        tiles, address, crew = frame.tiles, frame.block.address, crews.crew
         helpers = min(threads, tiles, crews.MOST + 1) - 1
         alone = self._seconds_per_tile * tiles
         start = time.perf_counter()
         together = (
             helpers > 0
             and alone > WORTH_WAKING
-            and self._admitted(frame, helpers)
-            and crews.crew.wake(helpers, self._crew, start)
+            and canvas.admit(frame, helpers)
+            and crew.wake(helpers, self.crew_kernels, start)
         )
+        ticket = crew.keep(address, (self, canvas, frame, image)) if together else None
         try:
-            if together:
-                crews.crew.keep(address, (self, frame, image))
             begun = time.perf_counter()
-            made = self._take(frame, together)
+            made = self._take(frame, canvas.threads[0].address, crew if together else None)
             end = time.perf_counter()
             if made:
                 self._note_pace((end - begun) / made)
         except BaseException:  # Ctrl-C: the caller may change the image as soon as this is left
-            self._crew["abandon"](address)
+            self.crew_kernels["abandon"](address)
             raise
         finally:
-            if together:
-                crews.crew.over(address, self._crew)
+            if ticket is not None:
+                crew.over(ticket, self.crew_kernels)
         if together:
-            crews.crew.rest(end, end - start - SLACK * alone)
-
-    def _admitted(self, frame: Frame, helpers: int) -> bool:
-        """Tell a frame with what memory helpers may join it; false if there is none to be had."""
-        if frame.helpers != helpers:
-            try:
-                while len(self._threads) <= helpers:
-                    self._threads.append(thread_block(self._plan, self._precision))
-            except MemoryError:
-                return False
-            addresses = np.array([thread.address for thread in self._threads[1 : helpers + 1]], np.int64)
-            frame.block.set(helper_threads=addresses, helpers=helpers, draw=self._draw_address)
-            frame.helpers = helpers
-        return True
+            crew.rest(end, end - start - SLACK * alone)
 
     def _note_pace(self, seconds: float) -> None:
         """Believe a faster pace at once and a slower one in time: most slow frames were disturbed ones."""
         known = self._seconds_per_tile
         self._seconds_per_tile = min(seconds, 1.05 * known) if known else seconds
 
-    def _take(self, frame: Frame, together: bool) -> int:
-        """Make tiles until none is left; how many this thread made."""
-        address, mine = frame.block.address, self._threads[0].address
-        draw, alone = self._crew["draw_together"], self._kernels["draw"]
+    def _take(self, frame: Frame, thread: int, crew: crews.Crew | None) -> int:
+        """Make tiles with a thread's memory until none is left, with a crew if there is one; how many this
+        thread made.
+        """
+        address = frame.block.address
+        together, alone = self.crew_kernels["draw_together"], self.kernels["draw"]
         known = self._seconds_per_tile
         most = max(1, int(SLICE / known)) if known else 4
         made = 0
         while True:
             start = time.perf_counter()
-            if together:
-                taken = int(draw(crews.crew.address, address, mine, most))
+            if crew is not None:
+                taken = int(together(crew.address, address, thread, most))
             else:
-                taken = int(alone(address, mine, most))
+                taken = int(alone(address, thread, most))
             made += taken
             if taken < most:
                 return made
             rate = most / max(time.perf_counter() - start, 1e-6)
             most = max(1, min(8 * most, int(SLICE * rate)))
-
-
-_renderers: weakref.WeakSet[Renderer] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for renderer in list(_renderers):
-        renderer.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,18 @@ from numpy.typing import NDArray
 from absint.backend import Ranges, boxes_given, check_gradual_underflow, check_values_promised, points_given
 from absint.domains.lattice import Interval
 from absint.kernels.point_layout import ALWAYS, BY_COST, NEVER
+from absint.memo import Pool, cached_property
 from absint.program import Program
 from absint.sweep import LANES
 
-from .machine import Cells, Code, Columns, Machine, half_widths, make_code, variables_of, whole_rows
+from .machine import Cells, Columns, Machine, half_widths, make_code, variables_of, whole_rows
 
 _PART = 1 << 20
 """Points that are gathered in cells together. That takes 30 MB in binary32, if two variables vary."""
 _LEAST_PART = 1 << 16
 """Points that are worth a thread."""
+_MOST_IDLE = 4
+"""Machines of a program that are kept between calls, at least."""
 _WORTH_CELLS = 1 << 10
 _WORTH_RISK = 1 << 15
 """Points that are worth a thought about cells, and an attempt that nothing is known of."""
@@ -48,9 +50,8 @@ class Values:
         self.program = program
         self.threads = threads
         self._splitting = BY_COST if cells is None else ALWAYS if cells else NEVER
-        self._codes: dict[tuple[str, ...] | None, Code] = {}
         self._expected: dict[tuple[str, ...], int] = {}
-        self._idle: dict[tuple[str, ...] | None, list[Machine]] = {}
+        self._machines: dict[tuple[str, ...] | None, Pool[Machine]] = {}
 
     def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
         """See `Executable.values`."""
@@ -173,23 +174,24 @@ class Values:
     @contextmanager
     def _machine(self, varying: tuple[str, ...] | None) -> Iterator[Machine]:
         """A machine for some varying variables, nobody else's meanwhile. None: for bounds."""
-        idle = self._idle.setdefault(varying, [])
-        machine = _taken(idle)
-        if machine is None:
-            if varying not in self._codes:
-                graph = self.program.graph
-                self._codes[varying] = (
-                    make_code(graph, self._needed, compute_once=False)
-                    if varying is None
-                    else make_code(graph, varying)
-                )
-            splitting = NEVER if varying is None else self._splitting
-            machine = Machine(self._codes[varying], self.program.precision, splitting)
+        pool = self._machines.get(varying)
+        if pool is None:
+            pool = self._machines.setdefault(varying, self._pool(varying))
+        machine = pool.take()
         try:
             yield machine
         finally:
             machine.release()
-            idle.append(machine)
+            pool.give_back(machine)
+
+    def _pool(self, varying: tuple[str, ...] | None) -> Pool[Machine]:
+        """Machines that run the same code."""
+        graph, precision = self.program.graph, self.program.precision
+        if varying is None:
+            code, splitting = make_code(graph, self._needed, compute_once=False), NEVER
+        else:
+            code, splitting = make_code(graph, varying), self._splitting
+        return Pool(lambda: Machine(code, precision, splitting), max(self.threads, _MOST_IDLE))
 
 
 def _taken(items: list[Any]) -> Any:
