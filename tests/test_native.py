@@ -308,19 +308,23 @@ def test_numba_s_settings_in_the_working_directory_count(
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 def test_a_child_forked_while_a_thread_loads_can_load(built: Path) -> None:
     code = f"""
-import json, os, signal, threading, warnings
+import json, os, signal, threading, time, warnings
 from absint import native
 warnings.simplefilter("ignore")  # newer Pythons warn of just this
-inside, leave = threading.Event(), threading.Event()
-native._llvm = lambda original=native._llvm: (inside.set(), leave.wait(), original())[2]
+inside, mapped = threading.Event(), []
+def slow(*arguments, original=native._map):
+    inside.set()
+    time.sleep(0.3)
+    mapped.append(original(*arguments))
+    return mapped[-1]
+native._map = slow
 thread = threading.Thread(target=native.load, args=("{SAMPLE}", "plain"))
 thread.start()
 inside.wait()
-child = os.fork()
-leave.set()
+child = os.fork()  # waits for the thread
 if child == 0:
     signal.alarm(30)
-    os._exit(native.load("{SAMPLE}", "plain")["ints"](5, -2))
+    os._exit(native.load("{SAMPLE}", "plain")["ints"](5, -2) if mapped else 1)
 thread.join()
 print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
 """
