@@ -23,10 +23,10 @@ from absint.graph import Graph
 from absint.lowering_cache import VmText, lowered_plan
 from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
 from absint.precision import Precision, as_precision
-from absint.program import Box, Program, Promise, described_precision
+from absint.program import Box, Program, Promise
 from absint.registry import find
 from absint.view import View
-from absint.vm import first_comment, read_text
+from absint.vm import read_text
 
 Model = str | Path | Graph | Expr | Program
 """A bundled model's name, a path (`-`: standard input), a graph, an expression or a program."""
@@ -153,7 +153,8 @@ def render(
     if precision is not None:
         precision = as_precision(precision)
     elif isinstance(source, VmText):
-        precision = described_precision(first_comment(source.text))
+        guard = source.guard()
+        precision = Precision.F32 if guard is None else guard.precision
     else:
         precision = source.precision
     if repeated := view.duplicate_samples(precision):
