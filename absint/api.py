@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from absint import models
 from absint.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget
 from absint.backend import Backend, Drawing, DrawsPlans, find_backend, hull
-from absint.errors import UsageError
+from absint.errors import UsageError, shown_path
 from absint.expr import Expr, to_graph
 from absint.graph import Graph
 from absint.lowering_cache import VmText, lowered_plan
@@ -67,7 +67,7 @@ def source_of(model: Model) -> VmText | Program:
             return VmText(models.text(str(model)), f"{model}.vm")
         if Path(model).suffix == "" and isinstance(model, str) and "/" not in model:
             raise UsageError(
-                f"{model}: no such file, and no bundled model of that name ({', '.join(models.names())})"
+                f"{shown_path(model)}: no such file, and no bundled model of that name{models.nearest(model)}"
             )
     return VmText(*read_text(model))
 

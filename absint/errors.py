@@ -22,10 +22,14 @@ _LINE = 1000
 
 def shown(value: object) -> str:
     """A value as a message quotes it: its `repr` in printable characters, cut to some sixty with `…`."""
-    if not isinstance(value, str):
-        return _cut(escaped(repr(value)))
-    quoted = repr(_cut(value))
-    return quoted if len(quoted) <= 2 * _SHOWN else f"{quoted[:_SHOWN]}…{quoted[-1]}"
+    if isinstance(value, str):
+        quoted = repr(_cut(value))
+        return quoted if len(quoted) <= 2 * _SHOWN else f"{quoted[:_SHOWN]}…{quoted[-1]}"
+    try:
+        text = repr(value)
+    except Exception:  # a value that cannot say what it is must not hide what is wrong with it
+        text = f"<{type(value).__name__}>"
+    return _cut(escaped(text))
 
 
 def shown_path(path: object) -> str:

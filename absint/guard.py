@@ -10,7 +10,8 @@ the punctuation, it
 
 - begins with one of the three parts: `precision` and a width such as f32, 64 or float16; `box` and `all` or
   numbers with a colon in between; `promise` and `bits` or `sign`;
-- or has two of them, where a width such as f32 and a range with its name, `x=-1:0`, count by themselves;
+- or has one of them and the word of another;
+- or has two of a width such as f32, a range with its name such as `x=-1:0`, and a promise;
 - or has all three words, whatever follows them.
 
 So "precision matters here" and "a box, 3 by 4" are comments like others.
@@ -87,10 +88,12 @@ def read_guard(text: str, path: str = "<text>") -> Guard | None:
 def resembles_guard(comment: str) -> bool:
     """Whether a comment, without its `#`, seems to say what a program holds for; see the module's text."""
     said = unicodedata.normalize("NFKC", _QUOTED.sub(" ", comment)).casefold()
+    words = sum(word.search(said) is not None for word in _WORDS)
     return (
         _BEGINNING.match(said) is not None
+        or (words >= 2 and any(part.search(said) for part in _PARTS))
         or sum(part.search(said) is not None for part in _ANYWHERE) >= 2
-        or all(word.search(said) for word in _WORDS)
+        or words == len(_WORDS)
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from absint import registry
 from absint.backend import find_backend, usual_backends
-from absint.errors import UsageError
+from absint.errors import UsageError, did_you_mean, shown, shown_path
 from absint.manager import pass_names
 from absint.ops.table import OPS
 from absint.terminal import DONE, FOUND, INTERRUPTED, is_terminal, note, plain_table, table_text, write_out
@@ -39,7 +39,7 @@ def fuzz(arguments: argparse.Namespace) -> int:
         return _replay(Path(arguments.replay), options)
     corpus = Path(arguments.corpus)
     if corpus.exists() and not corpus.is_dir():
-        raise UsageError(f"--corpus {corpus}: not a folder")
+        raise UsageError(f"--corpus {shown_path(corpus)}: not a folder")
     with _Display(options) as display:
         summary = run(options, display.show, corpus)
     _report(arguments.json, options, summary, corpus)
@@ -56,7 +56,8 @@ def _options(arguments: argparse.Namespace) -> Options:
     passes = pass_names() if arguments.passes is None else arguments.passes
     for name in passes:
         if name not in pass_names():
-            raise UsageError(f"--passes: {name!r} is none of {', '.join(pass_names())}")
+            hint = did_you_mean(name, pass_names()) or f": expected some of {', '.join(pass_names())}"
+            raise UsageError(f"--passes: unknown pass {shown(name)}{hint}")
     domains = registry.names("domains") if arguments.domains is None else arguments.domains
     for name in domains:
         registry.find("domains", name)
@@ -71,17 +72,17 @@ def _options(arguments: argparse.Namespace) -> Options:
 def _replay(path: Path, options: Options) -> int:
     """Put finds to all oracles again."""
     if not path.exists():
-        raise UsageError(f"--replay {path}: no such file or folder")
+        raise UsageError(f"--replay {shown_path(path)}: no such file or folder")
     files = reproducers(path)
     if not files:
-        raise UsageError(f"--replay {path}: there is no .vm file in the folder")
+        raise UsageError(f"--replay {shown_path(path)}: there is no .vm file in the folder")
     oracles = _oracles(options)
     wrong = 0
     for file in files:
         reproducer = read_reproducer(file)
         findings = [found for one in oracles.every if (found := check_safely(one, reproducer.case))]
         wrong += bool(findings)
-        write_out(f"{file}: {'still wrong' if findings else 'holds'}\n")
+        write_out(f"{shown_path(file)}: {'still wrong' if findings else 'holds'}\n")
         for finding in findings:
             write_out(f"{finding.account()}\n")
     write_out(f"{len(files)} replayed, {wrong} still wrong\n")
@@ -133,7 +134,8 @@ def _report(as_json: bool, options: Options, summary: Summary, corpus: Path) -> 
         if find.blame:
             write_out(f"  to blame: {find.blame}\n")
     if summary.finds:
-        write_out(f"\nwritten to {corpus}; see them again by: absint fuzz --replay {corpus}\n")
+        where = shown_path(corpus)
+        write_out(f"\nwritten to {where}; see them again by: absint fuzz --replay {where}\n")
 
 
 def _as_json(options: Options, summary: Summary) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 @njit(error_model="numpy")
 def tokenize(text, position, length, line):
-    """Find a line's tokens; returns how many they are, -1 for odd or too many ones, and where the line ends."""
+    """Find a line's tokens; returns how many they are, -1 for odd or too many ones, and where it ends."""
     count = 0
     inside = False
     while position < length and text[position] != _NEWLINE:
