@@ -9,7 +9,7 @@ import argparse
 import re
 from pathlib import PurePath
 
-from absint.errors import shown
+from absint.errors import shown, shown_path
 
 
 def real(text: str) -> float:
@@ -89,7 +89,7 @@ REPORT_SUFFIXES = ", ".join(filter(None, REPORTS))
 def report_file(text: str) -> str:
     """The name of a report's file, whose end says what the report is."""
     if PurePath(text).suffix.lower() not in REPORTS:
-        raise argparse.ArgumentTypeError(f"{shown(text)}: a report's name ends in {REPORT_SUFFIXES}")
+        raise argparse.ArgumentTypeError(f"{shown_path(text)}: a report's name ends in {REPORT_SUFFIXES}")
     return text
 
 

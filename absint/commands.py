@@ -16,7 +16,7 @@ from absint import __version__, api
 from absint.analysis import RewriteBudget
 from absint.argument_types import REPORTS
 from absint.backend import HasMethods, find_backend, usual_backends
-from absint.errors import UsageError, one_line, shown, shown_path
+from absint.errors import UsageError, one_line, shown_path
 from absint.imageio import ENCODERS, pgm, write_whole
 from absint.instruments import PrintAfter, VerifyEach
 from absint.manager import LEVELS, Instrument, Step, format_pass, format_pipeline, lowers, parse_pipeline
@@ -55,7 +55,7 @@ def optimize(arguments: argparse.Namespace) -> int:
         raise UsageError("--format is of a report: add --report or --report-file PATH")
     _check_targets([target for target in (output, report_to) if target is not None])
     if output is not None and Path(output).suffix.lower() in ENCODERS:
-        raise UsageError(f"-o {shown(output)}: the program is text; a picture is drawn by absint render")
+        raise UsageError(f"-o {shown_path(output)}: the program is text; a picture is drawn by absint render")
     region = Box.parse(arguments.region)
     for domain in arguments.domains:
         find("domains", domain)
@@ -164,7 +164,7 @@ def render(arguments: argparse.Namespace) -> int:
     suffix = Path(output).suffix.lower()
     if output != STDOUT and suffix not in ENCODERS:
         known = " or ".join(ENCODERS)
-        raise UsageError(f"-o {shown(output)}: a picture's name ends in {known}; '-' is standard output")
+        raise UsageError(f"-o {shown_path(output)}: a picture's name ends in {known}; '-' is standard output")
     _check_targets([output])
     backend = f"{arguments.backend}:{arguments.method}" if arguments.method else arguments.backend
     find_backend(backend)
@@ -204,6 +204,8 @@ def bench(arguments: argparse.Namespace) -> int:
         for name in arguments.backends or usual_backends()
         for method in _methods_of(name, arguments.methods)
     ]
+    if arguments.methods and not any(":" in backend for backend in backends):
+        raise UsageError(f"--method: none of {', '.join(backends)} has several ways of drawing")
     for backend in backends:
         find_backend(backend)
     sources = [(_short_name(model), api.load(model)) for model in arguments.models]
@@ -272,9 +274,6 @@ def _write(target: str, data: str | bytes) -> None:
 
 def _check_targets(targets: Sequence[str]) -> None:
     """Raise `UsageError`, before any work, for what surely cannot be written."""
-    if len({target if target == STDOUT else os.path.realpath(target) for target in targets}) < len(targets):
-        where = "standard output" if targets[0] == STDOUT else shown_path(targets[0])
-        raise UsageError(f"the program and the report would both go to {where}; give them different places")
     for target in targets:
         folder = os.path.dirname(target) or "."
         if target == STDOUT:
@@ -282,6 +281,8 @@ def _check_targets(targets: Sequence[str]) -> None:
         reason = ""
         if not target:
             reason = "the name is empty"
+        elif "\0" in target:
+            reason = "the name holds a NUL"
         elif os.path.isdir(target):
             reason = "Is a directory"
         elif not os.path.isdir(folder):
@@ -289,7 +290,10 @@ def _check_targets(targets: Sequence[str]) -> None:
         elif not os.access(target if os.path.exists(target) else folder, os.W_OK):
             reason = "Permission denied"
         if reason:
-            raise UsageError(f"{shown_path(target) or shown(target)}: cannot be written: {reason}")
+            raise UsageError(f"{shown_path(target)}: cannot be written: {reason}")
+    if len({target if target == STDOUT else os.path.realpath(target) for target in targets}) < len(targets):
+        where = "standard output" if targets[0] == STDOUT else shown_path(targets[0])
+        raise UsageError(f"the program and the report would both go to {where}; give them different places")
 
 
 BY_NAME: dict[str, Callable[[argparse.Namespace], int]] = {

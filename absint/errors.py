@@ -33,8 +33,8 @@ def shown(value: object) -> str:
 
 
 def shown_path(path: object) -> str:
-    """A file's name as it begins a message: not quoted, in printable characters, at most 240 of them."""
-    text = escaped(str(path)[-2 * _PATH_SHOWN :])
+    """A file's name as it begins a message: not quoted unless empty, in at most 240 printable characters."""
+    text = escaped(str(path)[-2 * _PATH_SHOWN :]) or "''"
     return text if len(text) <= _PATH_SHOWN else f"…{text[1 - _PATH_SHOWN :]}"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from absint.errors import DomainError, ViewError, shown
+from absint.errors import DomainError, ViewError, one_line, shown
 from absint.graph import AXES, Graph
 from absint.ops.demand import Bounds, Demand
 from absint.precision import Precision
@@ -34,6 +34,9 @@ class Promise(Enum):
 
 ANYTHING = Bounds(-math.inf, math.inf, True)
 """What is known of a variable that a box does not bound."""
+
+_DESCRIBED = 240
+"""Characters of what a program holds for, in a message: a box may name many variables."""
 
 _RANGE = re.compile(r"([^:_]+):([^:_]+)")  # Python's digit groups are no notation for users
 
@@ -194,10 +197,14 @@ class Program:
         for base in (self, self.origin):
             if base.holds(box, precision, promise):
                 return Program(base.graph, precision, box, base.promise, source=base)
-        raise DomainError(
-            f"the program holds for {describe(self.origin)}, not for precision {precision.value}, box {box}, "
-            f"promise {promise.value}: optimise its source for that"
+        holds, asked = (
+            one_line(text, _DESCRIBED)
+            for text in (
+                describe(self.origin),
+                f"precision {precision.value}, box {box}, promise {promise.value}",
+            )
         )
+        raise DomainError(f"the program holds for {holds}, not for {asked}: optimise its source for that")
 
 
 def describe(program: Program) -> str:

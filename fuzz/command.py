@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import stat
 import sys
 import time
 from pathlib import Path
@@ -38,14 +40,28 @@ def fuzz(arguments: argparse.Namespace) -> int:
     if arguments.replay is not None:
         return _replay(Path(arguments.replay), options)
     corpus = Path(arguments.corpus)
-    if corpus.exists() and not corpus.is_dir():
-        raise UsageError(f"--corpus {shown_path(corpus)}: not a folder")
+    _check_corpus(corpus)
     with _Display(options) as display:
         summary = run(options, display.show, corpus)
     _report(arguments.json, options, summary, corpus)
     if summary.finds:
         return FOUND
     return INTERRUPTED if summary.interrupted else DONE
+
+
+def _check_corpus(corpus: Path) -> None:
+    """Raise `UsageError`, before any work, where finds cannot be written."""
+    try:
+        reason = "" if stat.S_ISDIR(os.stat(corpus).st_mode) else "not a folder"
+    except FileNotFoundError:
+        reason = ""  # it is made with the first find
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = str(getattr(error, "strerror", None) or error)
+    if not reason:
+        nearest = next(folder for folder in (corpus, *corpus.absolute().parents) if folder.exists())
+        reason = "" if os.access(nearest, os.W_OK) else "Permission denied"
+    if reason:
+        raise UsageError(f"--corpus {shown_path(corpus)}: {reason}")
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -71,7 +87,7 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 def _replay(path: Path, options: Options) -> int:
     """Put finds to all oracles again."""
-    if not path.exists():
+    if not os.path.exists(path):  # unlike the method, it takes any name
         raise UsageError(f"--replay {shown_path(path)}: no such file or folder")
     files = reproducers(path)
     if not files:

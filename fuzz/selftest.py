@@ -109,7 +109,7 @@ def _chosen(names: Sequence[str]) -> list[str]:
     known = [bug.name for bug in BUGS]
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known) or f": known are {', '.join(known)}"
+            hint = did_you_mean(name, known) or f": there are {len(known)}, such as {known[0]}"
             raise UsageError(f"--self-test: unknown bug {shown(name)}{hint}")
     return [name for name in known if not names or name in names]
 
