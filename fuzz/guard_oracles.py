@@ -34,14 +34,14 @@ Change = Callable[[str, np.random.Generator], str]
 
 
 def _pick(options: Sequence[T], rng: np.random.Generator) -> T:
-    return options[rng.integers(len(options))]
+    return options[int(rng.integers(len(options)))]
 
 
 def _misspelt(guard: str, rng: np.random.Generator) -> str:
     """One letter of one word is missing, doubled, in the wrong case, or has changed places with the next."""
     word = _pick(("precision", "box", "promise", "f32", "f64", "bits", "sign"), rng)
     i = int(rng.integers(len(word) - 1))
-    a, b = word[i : i + 2]
+    a, b = word[i], word[i + 1]
     return guard.replace(word, word[:i] + _pick((b, a + a + b, a.upper() + b, b + a), rng) + word[i + 2 :])
 
 

@@ -17,6 +17,7 @@ from absint.backend import Backend
 from absint.interpret import interpret_concrete
 from absint.manager import rule_sets
 from absint.vm import parse_vm, write_vm
+from absint.vm_scan import scan_vm
 
 from .backend_oracles import BoundsAgree, Images, Values
 from .cases import Case
@@ -66,7 +67,7 @@ class Itself:
 
 
 class Text:
-    """The text of a program is the program."""
+    """The text of a program is the program, with comments too."""
 
     name = "text"
 
@@ -83,6 +84,12 @@ class Text:
             return Finding(self.name, "the text does not read back as the program that was written")
         if write_vm(again, []) != text:
             return Finding(self.name, "writing what was read gives another text")
+        commented = (
+            text.replace("\n", "\t#\n  # note #\n") if case.seed % 2 else text.replace("\n", " # é #\n")
+        )
+        for read in (parse_vm, scan_vm):
+            if write_vm(read(commented, "commented.vm"), []) != text:
+                return Finding(self.name, "with comments the text is another program")
         return None
 
 
