@@ -67,6 +67,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        self._excluded: list[tuple[str, tuple[str, ...]]] = []
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`."""
@@ -74,6 +75,17 @@ class Parser(argparse.ArgumentParser):
         option = words.split("=")[0].split(" ")[0]
         hint = did_you_mean(option, self._option_string_actions) if unknown and option.startswith("-") else ""
         raise UsageError(f"{one_line(message, _MESSAGE)}{hint} (see {self.prog} --help)")
+
+    def excludes(self, option: str, *others: str) -> None:
+        """Refuse others beside an option, which would do nothing there, also where they say their default."""
+        self._excluded.append((option, others))
+
+    def check_excluded(self, words: Sequence[str]) -> None:
+        """Raise `UsageError` for options that would do nothing."""
+        given = {word.partition("=")[0] for word in words}
+        for option, others in self._excluded:
+            if option in given and (useless := sorted(given.intersection(others))):
+                self.error(f"argument {useless[0]}: not allowed with argument {option}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """As argparse does, with the nearest of the choices."""
@@ -125,6 +137,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     words = join_negative_values(command, argv[1:])
     # intermixed: options may stand between models; in Python 3.11 it loses what follows a '--'
     arguments = command.parse_args(words) if "--" in words else command.parse_intermixed_args(words)
+    command.check_excluded(words)
     arguments.command = argv[0]
     return arguments
 
@@ -333,6 +346,8 @@ def _fuzz_arguments(parser: Parser) -> None:
         "--self-test", type=kinds.words, nargs="?", const=[], metavar="BUG,…",
         help="plant known bugs one by one instead, all or these, and say which are found",
     )  # fmt: skip
+    parser.excludes("--replay", "--programs", "--time", "--seed", "--jobs", "--size", "--corpus", "--json")
+    parser.excludes("--self-test", "--time", "--backends", "--passes", "--domains", "--corpus")
 
 
 def _view_arguments(parser: Parser) -> None:

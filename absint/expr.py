@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar, NoReturn
 
-from absint.errors import ExpressionError, shown
+from absint.errors import ExpressionError
 from absint.graph import Graph, GraphBuilder
 from absint.ops import table
 from absint.ops.table import CONST, OPS, VAR, Op
@@ -130,7 +130,7 @@ def var(name: str) -> Expr:
     Raises `ExpressionError` unless `name` is a word without blanks.
     """
     if not isinstance(name, str) or name.split() != [name]:
-        raise ExpressionError(f"var: a name is a word without blanks, not {shown(name)}")
+        raise ExpressionError(f"var: a name is a word without blanks, not {name!r}")
     return Expr(VAR, name=name)
 
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.errors import GraphError, shown
+from absint.errors import GraphError
 from absint.ops.table import ALL, ANY, BAND, CONST, OPS, RECORDS, VAR, Op, Predicate
 from absint.ops.table import FIRST_PREDICATE as FIRST_PREDICATE
 
@@ -224,12 +224,12 @@ class Graph:
             raise GraphError("two nodes have the same name")
         for name in given:
             if not _is_token(name) or name[0] in NO_NAME_BEGINS_WITH:
-                raise GraphError(f"{shown(name)} cannot name a node: it is not a word, or begins a comment")
+                raise GraphError(f"{name!r} cannot name a node: it is not a word, or begins a comment")
         for node, variable in self.variables.items():
             if not 0 <= node < len(self):
-                raise GraphError(f"variable {shown(variable)} belongs to node {node}, which does not exist")
+                raise GraphError(f"variable {variable!r} belongs to node {node}, which does not exist")
             if not _is_token(variable):
-                raise GraphError(f"{shown(variable)} cannot name a variable: it is not a word")
+                raise GraphError(f"{variable!r} cannot name a variable: it is not a word")
 
     def depth(self) -> int:
         """Operations on the longest path from a leaf to the root."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from absint.errors import UsageError, shown
+from absint.errors import UsageError
 
 
 class Precision(Enum):
@@ -46,4 +46,4 @@ def as_precision(precision: Precision | str) -> Precision:
     for known in Precision:
         if precision == known.value:
             return known
-    raise UsageError(f"precision {shown(precision)}: expected f32 or f64")
+    raise UsageError(f"precision {precision!r}: expected f32 or f64")

@@ -15,7 +15,7 @@ import numpy as np
 
 from absint import registry
 from absint.backend import find_backend, usual_backends
-from absint.errors import UsageError, did_you_mean, shown, shown_path
+from absint.errors import UsageError, did_you_mean, escaped, shown, shown_path
 from absint.manager import pass_names
 from absint.ops.table import OPS
 from absint.terminal import DONE, FOUND, INTERRUPTED, is_terminal, note, plain_table, table_text, write_out
@@ -72,8 +72,9 @@ def _options(arguments: argparse.Namespace) -> Options:
     passes = pass_names() if arguments.passes is None else arguments.passes
     for name in passes:
         if name not in pass_names():
-            hint = did_you_mean(name, pass_names()) or f": expected some of {', '.join(pass_names())}"
-            raise UsageError(f"--passes: unknown pass {shown(name)}{hint}")
+            known = ", ".join(pass_names())
+            hint = did_you_mean(name, pass_names())
+            raise UsageError(f"--passes: {shown(name)} is none of {known}{hint}")
     domains = registry.names("domains") if arguments.domains is None else arguments.domains
     for name in domains:
         registry.find("domains", name)
@@ -100,7 +101,7 @@ def _replay(path: Path, options: Options) -> int:
         wrong += bool(findings)
         write_out(f"{shown_path(file)}: {'still wrong' if findings else 'holds'}\n")
         for finding in findings:
-            write_out(f"{finding.account()}\n")
+            write_out(escaped(f"{finding.account()}\n", keep="\n"))
     write_out(f"{len(files)} replayed, {wrong} still wrong\n")
     return FOUND if wrong else DONE
 
@@ -146,7 +147,7 @@ def _report(as_json: bool, options: Options, summary: Summary, corpus: Path) -> 
     write_out(table_text(_table(options, summary), sys.stdout))
     for find in summary.finds:
         write_out(f"\nseed {find.seed}, {find.case.graph.operation_count} operations\n")
-        write_out(f"{find.finding.account()}\n")
+        write_out(escaped(f"{find.finding.account()}\n", keep="\n"))
         if find.blame:
             write_out(f"  to blame: {find.blame}\n")
     if summary.finds:
