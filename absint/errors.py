@@ -29,16 +29,16 @@ def shown(value: object) -> str:
         text = repr(value)
     except Exception:  # a value that cannot say what it is must not hide what is wrong with it
         text = f"<{type(value).__name__}>"
-    return _cut(escaped(text))
+    return _cut(printable(text))
 
 
 def shown_path(path: object) -> str:
     """A file's name as it begins a message: not quoted unless empty, in at most 240 printable characters."""
-    text = escaped(str(path)[-2 * _PATH_SHOWN :]) or "''"
+    text = printable(str(path)[-2 * _PATH_SHOWN :]) or "''"
     return text if len(text) <= _PATH_SHOWN else f"…{text[1 - _PATH_SHOWN :]}"
 
 
-def escaped(text: str, keep: str = "") -> str:
+def printable(text: str, keep: str = "") -> str:
     """The text with escapes, as `repr` has them, for what is not printable and none of `keep`."""
     if text.isprintable():
         return text
@@ -47,7 +47,7 @@ def escaped(text: str, keep: str = "") -> str:
 
 def one_line(text: str, most: int = _LINE) -> str:
     """The text on one line of printable characters, cut to `most`."""
-    return _cut(escaped(" ".join(text[: 2 * most].splitlines())), most)
+    return _cut(printable(" ".join(text[: 2 * most].splitlines())), most)
 
 
 def _cut(text: str, most: int = _SHOWN) -> str:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from absint import native
-from absint.errors import UsageError, escaped
+from absint.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,7 @@ def write_out(data: bytes | str) -> None:
 
 def note(text: str) -> None:
     """Write lines to standard error, if there is somebody to read them; what is not printable is escaped."""
-    note_drawn(escaped(text, keep="\n\t") + "\n")
+    note_drawn(printable(text, keep="\n\t") + "\n")
 
 
 def note_drawn(text: str) -> None:
@@ -98,7 +98,7 @@ def drawn(draw: Callable[[Console], None], stream: TextIO | None, piped_width: i
         """Names and messages come from models: no markup, no emoji, no escape sequences."""
 
         def render_str(self, text: str, **options: Any) -> Text:
-            return super().render_str(escaped(text, keep="\n"), **options)
+            return super().render_str(printable(text, keep="\n"), **options)
 
     shown = is_terminal(stream)
     width = None if shown else piped_width

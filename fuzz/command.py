@@ -15,7 +15,7 @@ import numpy as np
 
 from absint import registry
 from absint.backend import find_backend, usual_backends
-from absint.errors import UsageError, did_you_mean, escaped, shown, shown_path
+from absint.errors import UsageError, did_you_mean, printable, shown, shown_path
 from absint.manager import pass_names
 from absint.ops.table import OPS
 from absint.terminal import DONE, FOUND, INTERRUPTED, is_terminal, note, plain_table, table_text, write_out
@@ -101,7 +101,7 @@ def _replay(path: Path, options: Options) -> int:
         wrong += bool(findings)
         write_out(f"{shown_path(file)}: {'still wrong' if findings else 'holds'}\n")
         for finding in findings:
-            write_out(escaped(f"{finding.account()}\n", keep="\n"))
+            write_out(printable(f"{finding.account()}\n", keep="\n"))
     write_out(f"{len(files)} replayed, {wrong} still wrong\n")
     return FOUND if wrong else DONE
 
@@ -147,7 +147,7 @@ def _report(as_json: bool, options: Options, summary: Summary, corpus: Path) -> 
     write_out(table_text(_table(options, summary), sys.stdout))
     for find in summary.finds:
         write_out(f"\nseed {find.seed}, {find.case.graph.operation_count} operations\n")
-        write_out(escaped(f"{find.finding.account()}\n", keep="\n"))
+        write_out(printable(f"{find.finding.account()}\n", keep="\n"))
         if find.blame:
             write_out(f"  to blame: {find.blame}\n")
     if summary.finds:

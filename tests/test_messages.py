@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from absint import cli
-from absint.errors import did_you_mean, escaped, one_line, shown, shown_path
+from absint.errors import did_you_mean, one_line, printable, shown, shown_path
 from absint.terminal import PIPED_WIDTH, drawn, note, plain_table, table_text
 from tests.command import DISC
 
@@ -135,7 +135,7 @@ def test_names_of_files_in_tables_and_notes(run: Run) -> None:
     assert (status, err) == (0, "")
     assert "\na\\x1b[31m\\n\\u202eb, 4x4\n" in out
     assert "".join(out.split("\n")).isprintable()
-    assert json.loads(run("bench", *words, "--json")[1])["results"][0]["model"] == escaped(name)
+    assert json.loads(run("bench", *words, "--json")[1])["results"][0]["model"] == printable(name)
     status, out, err = run("render", f"{name}.vm", "-n", "4", "-o", f"{name}.pgm", "--backend", "reference")
     assert (status, out) == (0, "")
     assert_clean_line(err)
