@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from absint import models
 from absint.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget
 from absint.backend import Backend, Drawing, DrawsPlans, find_backend, hull
-from absint.errors import UsageError
+from absint.errors import UsageError, shown_path
 from absint.expr import Expr, to_graph
 from absint.graph import Graph
 from absint.lowering_cache import VmText, lowered_plan
 from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
 from absint.memo import Recent
 from absint.precision import Precision, as_precision
-from absint.program import Box, Program, Promise, described_precision
+from absint.program import Box, Program, Promise
 from absint.registry import find
 from absint.view import View
-from absint.vm import first_comment, read_text
+from absint.vm import read_text
 
 Model = str | Path | Graph | Expr | Program
 """A bundled model's name, a path (`-`: standard input), a graph, an expression or a program."""
@@ -66,7 +66,7 @@ def source_of(model: Model) -> VmText | Program:
             return VmText(models.text(str(model)), f"{model}.vm")
         if Path(model).suffix == "" and isinstance(model, str) and "/" not in model:
             raise UsageError(
-                f"{model}: no such file, and no bundled model of that name ({', '.join(models.names())})"
+                f"{shown_path(model)}: no such file, and no bundled model of that name{models.nearest(model)}"
             )
     return VmText(*read_text(model))
 
@@ -150,7 +150,8 @@ def render(
     if precision is not None:
         precision = as_precision(precision)
     elif isinstance(source, VmText):
-        precision = described_precision(first_comment(source.text))
+        guard = source.guard()
+        precision = Precision.F32 if guard is None else guard.precision
     else:
         precision = source.precision
     if repeated := view.duplicate_samples(precision):

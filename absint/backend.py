@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.domains.lattice import Interval
-from absint.errors import BackendError, DomainError, PromiseError
+from absint.errors import BackendError, DomainError, PromiseError, shown, shown_path
 from absint.graph import AXES
 from absint.plan import Plan
 from absint.precision import Precision
@@ -135,11 +135,11 @@ def find_backend(name: str) -> Backend:
         methods = backend.methods if isinstance(backend, HasMethods) else ()
         if method not in methods or not isinstance(backend, HasMethods):
             known = f"its methods: {', '.join(methods)}" if methods else "it has one way of drawing"
-            raise BackendError(f"backend {name!r} has no method {method!r}; {known}")
+            raise BackendError(f"backend {shown(name)} has no method {shown(method)}; {known}")
         backend = backend.with_method(method)
     availability = backend.probe()
     if not availability.available:
-        raise BackendError(f"backend {name!r} is not available: {availability.reason}")
+        raise BackendError(f"backend {shown(name)} is not available: {availability.reason}")
     return backend
 
 
@@ -195,7 +195,7 @@ def check_view(program: Program, view: View) -> None:
     """Raises `DomainError` unless an image of the program exists for this view."""
     free = sorted(set(program.graph.variables.values()) - set(AXES))
     if free:
-        raise DomainError(f"an image has no position for the variable {free[0]!r}, only for x, y and z")
+        raise DomainError(f"an image has no position for the variable {shown(free[0])}, only for x, y and z")
     if program.box.bounds:
         check_box(program, view.box(program.precision))
 
@@ -209,7 +209,7 @@ def points_given(
     variable that is missing or unknown, and for points outside the program's box.
     """
     if missing := sorted(set(needed) - set(given)):
-        raise DomainError(f"no value given for the variable {missing[0]!r}")
+        raise DomainError(f"no value given for the variable {shown(missing[0])}")
     points = {name: _rounded(program, value, xp) for name, value in _known(program, given).items()}
     shape = np.broadcast_shapes(*(array.shape for array in points.values()))
     if 0 not in shape:
@@ -231,7 +231,9 @@ def boxes_given(
     }
     for name, (lower, upper) in ends.items():
         if bool((~(lower <= upper)).any()):
-            raise DomainError(f"a box holds no {name}: its lower end is above its upper end, or NaN")
+            raise DomainError(
+                f"a box holds no {shown_path(name)}: its lower end is above its upper end, or NaN"
+            )
     shape = np.broadcast_shapes(*(array.shape for pair in ends.values() for array in pair))
     if 0 not in shape:
         both = {name: xp.concatenate([end.ravel() for end in pair]) for name, pair in ends.items()}
@@ -245,7 +247,7 @@ _Value = TypeVar("_Value")
 def _known(program: Program, given: Mapping[str, _Value]) -> Mapping[str, _Value]:
     """What is given. Raises `DomainError` for a variable that the program does not have."""
     if surplus := sorted(set(given) - program.variables - set(AXES)):
-        raise DomainError(f"the program has no variable {surplus[0]!r}")
+        raise DomainError(f"the program has no variable {shown(surplus[0])}")
     return given
 
 

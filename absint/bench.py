@@ -13,6 +13,7 @@ Differences of the baseline are shown; only those of a backend count as somethin
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -280,24 +281,22 @@ def _prepare(
 
 
 def table(results: Sequence[Result], precision: Precision) -> Table:
-    """All results, times in milliseconds."""
-    numbers = ("size", "set-up ms", "first ms", "min ms", "median ms", "speed-up", "differing")
-    made = plain_table(
-        f"Frames in {precision.value}", "model", numbers[0], "evaluator", *numbers[1:], right=numbers
-    )
+    """All results, times in milliseconds; 80 columns are enough."""
+    numbers = ("set-up", "first", "min", "median", "speed-up", "differing")
+    made = plain_table(f"Frames in {precision.value}, times in ms", "evaluator", *numbers, right=numbers)
     for result in results:
+        made.add_row(f"{result.model}, {result.size}x{result.size}")
         for timing in result.timings:
             times = (timing.setup, timing.first, min(timing.samples), statistics.median(timing.samples))
             made.add_row(
-                result.model,
-                str(result.size),
-                timing.label,
-                *(f"{1e3 * seconds:.3f}" for seconds in times),
+                f"  {timing.label}",
+                *(_milliseconds(seconds) for seconds in times),
                 f"{result.speedup(timing):,.2f}×",
                 str(timing.differing),
                 style="bold red" if timing.wrong else None,
             )
-    made.caption = "speed-up: over numpy, minimum by minimum; differing: pixels unlike the reference's at -O0"
+    made.caption = "speed-up: over numpy, minimum by minimum"
+    made.caption += "\ndiffering: pixels unlike the reference's at -O0"
     accounts = {
         f"{result.model}, {timing.label}: {timing.account}": None
         for result in results
@@ -309,8 +308,17 @@ def table(results: Sequence[Result], precision: Precision) -> Table:
     return made
 
 
-def as_json(results: Sequence[Result], precision: Precision) -> dict[str, Any]:
-    """All results with every sample, times in milliseconds, and where they were taken."""
+def _milliseconds(seconds: float) -> str:
+    """Milliseconds with four digits or more, microseconds at most."""
+    digits = max(0, 3 - max(0, math.floor(math.log10(max(1e3 * seconds, 1)))))
+    return f"{1e3 * seconds:,.{digits}f}"
+
+
+def as_json(results: Sequence[Result], precision: Precision, samples: bool = False) -> dict[str, Any]:
+    """All results, times in milliseconds, and where they were taken.
+
+    Of the frames' times their number, the least, and the quartiles; all of them if `samples`.
+    """
     return {
         "absint": __version__,
         "python": platform.python_version(),
@@ -328,9 +336,7 @@ def as_json(results: Sequence[Result], precision: Precision) -> dict[str, Any]:
                 "account": timing.account,
                 "setup_ms": 1e3 * timing.setup,
                 "first_ms": 1e3 * timing.first,
-                "samples_ms": [1e3 * seconds for seconds in timing.samples],
-                "min_ms": 1e3 * min(timing.samples),
-                "median_ms": 1e3 * statistics.median(timing.samples),
+                **_summary([1e3 * seconds for seconds in timing.samples], samples),
                 "speedup": result.speedup(timing),
                 "differing_pixels": timing.differing,
             }
@@ -338,3 +344,15 @@ def as_json(results: Sequence[Result], precision: Precision) -> dict[str, Any]:
             for timing in result.timings
         ],
     }
+
+
+def _summary(samples_ms: list[float], in_full: bool) -> dict[str, Any]:
+    """Of some times, in milliseconds."""
+    lower, median, upper = np.percentile(samples_ms, (25, 50, 75)).tolist()
+    return {
+        "samples": len(samples_ms),
+        "min_ms": min(samples_ms),
+        "lower_quartile_ms": lower,
+        "median_ms": median,
+        "upper_quartile_ms": upper,
+    } | ({"samples_ms": samples_ms} if in_full else {})

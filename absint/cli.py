@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from absint import argument_types as kinds
-from absint.errors import AbsintError, UsageError, VerificationError, VmError
+from absint.errors import AbsintError, UsageError, VerificationError, VmError, did_you_mean, one_line, shown
 from absint.terminal import BAD_INPUT, DONE, FOUND, INTERRUPTED, discard_output, note, write_out
 
 # The names of enums and levels are repeated here, for what defines them imports NumPy; a test compares them.
@@ -25,6 +25,9 @@ OPTIMIZE_LEVEL = 2
 SECTIONS = ("models", "passes", "backends", "domains", "ops", "rules")
 REPORT_FORMATS = ("table", "json", "html")
 FUZZ_SIZE = 54
+
+_MESSAGE = 300
+"""Characters of a message of argparse, which quotes words in full."""
 
 _MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
 
@@ -56,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str) -> None:
-    note(" ".join(message.splitlines()))  # a file's name may hold a line break
+    note(one_line(message))
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,10 +67,32 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        self._excluded: list[tuple[str, tuple[str, ...]]] = []
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`."""
-        raise UsageError(f"{message} (see {self.prog} --help)")
+        _, unknown, words = message.partition("unrecognized arguments: ")
+        option = words.split("=")[0].split(" ")[0]
+        hint = did_you_mean(option, self._option_string_actions) if unknown and option.startswith("-") else ""
+        raise UsageError(f"{one_line(message, _MESSAGE)}{hint} (see {self.prog} --help)")
+
+    def excludes(self, option: str, *others: str) -> None:
+        """Refuse others beside an option, which would do nothing there, also where they say their default."""
+        self._excluded.append((option, others))
+
+    def check_excluded(self, words: Sequence[str]) -> None:
+        """Raise `UsageError` for options that would do nothing."""
+        given = {word.partition("=")[0] for word in words}
+        for option, others in self._excluded:
+            if option in given and (useless := sorted(given.intersection(others))):
+                self.error(f"argument {useless[0]}: not allowed with argument {option}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As argparse does, with the nearest of the choices."""
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            hint = did_you_mean(str(value), known) or f" (choose from {', '.join(known)})"
+            raise argparse.ArgumentError(action, f"invalid choice: {shown(value)}{hint}")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Help and version are data."""
@@ -98,14 +123,21 @@ def join_negative_values(parser: argparse.ArgumentParser, argv: Sequence[str]) -
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments of one command, checked word by word. Raises `UsageError`; `SystemExit` after a help."""
+    """The arguments of one command, checked word by word. Raises `UsageError`; `SystemExit` after a help.
+
+    Without any word the help is an error.
+    """
     parser, commands = make_parser()
+    if not argv:
+        note(parser.format_help().rstrip())
+        raise SystemExit(BAD_INPUT)
     command = commands.get(argv[0]) if argv else None
     if command is None:
         return parser.parse_args(argv)
     words = join_negative_values(command, argv[1:])
     # intermixed: options may stand between models; in Python 3.11 it loses what follows a '--'
     arguments = command.parse_args(words) if "--" in words else command.parse_intermixed_args(words)
+    command.check_excluded(words)
     arguments.command = argv[0]
     return arguments
 
@@ -145,8 +177,9 @@ class _Version(argparse.Action):
 def _optimize_arguments(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help=_MODEL)
     what = parser.add_mutually_exclusive_group()
+    # argparse overlooks a conflict where a value is the default itself: hence that as text, which it converts
     what.add_argument(
-        "-O", dest="level", type=int, choices=LEVELS, default=OPTIMIZE_LEVEL, metavar="N",
+        "-O", dest="level", type=int, choices=LEVELS, default=str(OPTIMIZE_LEVEL), metavar="N",
         help="0: nothing; 1: keeps every bit of f; 2: keeps f < 0 (default); 3: lowers that to "
         "comparisons, to be studied by --report or --print-after",
     )  # fmt: skip
@@ -175,8 +208,9 @@ def _optimize_arguments(parser: Parser) -> None:
         help="of the report; html: one page with pictures (default: as the file's name ends, else table)",
     )  # fmt: skip
     report.add_argument(
-        "--report-file", metavar="PATH", help="write the report there, not to standard output"
-    )
+        "--report-file", type=kinds.report_file, metavar="PATH",
+        help=f"write the report there, not to standard output; a name in {kinds.REPORT_SUFFIXES}, or in none",
+    )  # fmt: skip
     watch = parser.add_argument_group("instruments (they write to standard error)")
     watch.add_argument("--stats", action="store_true", help="how often each pass used each rule")
     watch.add_argument("--time-passes", action="store_true", help="how long each pass took")
@@ -269,7 +303,8 @@ def _bench_arguments(parser: Parser) -> None:
         "--threads", type=kinds.sizes, metavar="N,…", default=[],
         help="numbers of threads, for backends that use several (default: all cores)",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print all samples as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON, times as quartiles")
+    parser.add_argument("--samples", action="store_true", help="every time of a frame too, with --json")
 
 
 def _fuzz_arguments(parser: Parser) -> None:
@@ -311,6 +346,8 @@ def _fuzz_arguments(parser: Parser) -> None:
         "--self-test", type=kinds.words, nargs="?", const=[], metavar="BUG,…",
         help="plant known bugs one by one instead, all or these, and say which are found",
     )  # fmt: skip
+    parser.excludes("--replay", "--programs", "--time", "--seed", "--jobs", "--size", "--corpus", "--json")
+    parser.excludes("--self-test", "--time", "--backends", "--passes", "--domains", "--corpus")
 
 
 def _view_arguments(parser: Parser) -> None:
@@ -323,7 +360,7 @@ def _view_arguments(parser: Parser) -> None:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "-O", dest="level", type=int, choices=LEVELS, default=max(LEVELS), metavar="N",
+        "-O", dest="level", type=int, choices=LEVELS, default=str(max(LEVELS)), metavar="N",
         help="the level whose passes can be switched (default: 3)",
     )  # fmt: skip
     what.add_argument("--passes", metavar="TEXT", help="the passes that can be switched instead")

@@ -14,15 +14,27 @@ from typing import TYPE_CHECKING
 
 from absint import __version__, api
 from absint.analysis import RewriteBudget
+from absint.argument_types import REPORTS
 from absint.backend import HasMethods, find_backend, usual_backends
-from absint.errors import UsageError
+from absint.errors import UsageError, one_line, shown_path
 from absint.imageio import ENCODERS, pgm, write_whole
 from absint.instruments import PrintAfter, VerifyEach
 from absint.manager import LEVELS, Instrument, Step, format_pass, format_pipeline, lowers, parse_pipeline
 from absint.precision import Precision
 from absint.program import Box, Program, describe
 from absint.registry import find
-from absint.terminal import DONE, FOUND, NoteStream, Progress, drawn, note, plain_table, table_text, write_out
+from absint.terminal import (
+    DONE,
+    FOUND,
+    NoteStream,
+    Progress,
+    drawn,
+    note,
+    note_drawn,
+    plain_table,
+    table_text,
+    write_out,
+)
 from absint.view import Grid, View
 from absint.vm import write_vm
 
@@ -42,15 +54,15 @@ def optimize(arguments: argparse.Namespace) -> int:
     if arguments.format and not reporting:
         raise UsageError("--format is of a report: add --report or --report-file PATH")
     _check_targets([target for target in (output, report_to) if target is not None])
-    if output is not None and Path(output).suffix in ENCODERS:
-        raise UsageError(f"-o {output}: the program is text; a picture is drawn by absint render")
+    if output is not None and Path(output).suffix.lower() in ENCODERS:
+        raise UsageError(f"-o {shown_path(output)}: the program is text; a picture is drawn by absint render")
     region = Box.parse(arguments.region)
     for domain in arguments.domains:
         find("domains", domain)
     instruments = _instruments(arguments)
 
     budget = None if arguments.bisect_limit is None else RewriteBudget(arguments.bisect_limit)
-    with Progress(f"optimising {arguments.model}", hidden=arguments.print_after is not None):
+    with Progress(f"optimising {shown_path(arguments.model)}", hidden=arguments.print_after is not None):
         source = api.load(arguments.model)
         result, steps = api.run_pipeline(
             source, passes=pipeline, region=region, precision=arguments.precision, domains=arguments.domains,
@@ -65,9 +77,9 @@ def optimize(arguments: argparse.Namespace) -> int:
     if budget is not None:
         note(f"{budget.made} rewrites" + (f", the last: {budget.last}" if budget.made else ""))
     if arguments.stats:
-        note(table_text(_statistics(steps), sys.stderr))
+        note_drawn(table_text(_statistics(steps), sys.stderr) + "\n")
     if arguments.time_passes:
-        note(table_text(_times(steps), sys.stderr))
+        note_drawn(table_text(_times(steps), sys.stderr) + "\n")
     return DONE
 
 
@@ -119,8 +131,7 @@ def _report_text(
 
 def _report_format(arguments: argparse.Namespace) -> str:
     """As asked for, else as the name of the report's file says."""
-    suffix = Path(arguments.report_file or "").suffix.lower()
-    form: str = arguments.format or {".html": "html", ".htm": "html", ".json": "json"}.get(suffix, "table")
+    form: str = arguments.format or REPORTS[Path(arguments.report_file or "").suffix.lower()]
     return form
 
 
@@ -153,14 +164,14 @@ def render(arguments: argparse.Namespace) -> int:
     suffix = Path(output).suffix.lower()
     if output != STDOUT and suffix not in ENCODERS:
         known = " or ".join(ENCODERS)
-        raise UsageError(f"-o {output!r}: a picture's name ends in {known}; '-' is standard output")
+        raise UsageError(f"-o {shown_path(output)}: a picture's name ends in {known}; '-' is standard output")
     _check_targets([output])
     backend = f"{arguments.backend}:{arguments.method}" if arguments.method else arguments.backend
     find_backend(backend)
     width, height = arguments.size
     view = View(width, height, arguments.center, arguments.scale, arguments.z, Grid(arguments.grid))
     start = time.perf_counter()
-    with Progress(f"rendering {arguments.model}"), warnings.catch_warnings(record=True) as caught:
+    with Progress(f"rendering {shown_path(arguments.model)}"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         image = api.render(
             arguments.model,
@@ -171,9 +182,9 @@ def render(arguments: argparse.Namespace) -> int:
         )
     milliseconds = 1e3 * (time.perf_counter() - start)
     for warning in caught:
-        note(f"absint: warning: {warning.message}")
+        note(one_line(f"absint: warning: {warning.message}"))
     _write(output, (pgm if output == STDOUT else ENCODERS[suffix])(image))
-    name = "standard output" if output == STDOUT else output
+    name = "standard output" if output == STDOUT else shown_path(output)
     white = (image != 0).mean()
     note(f"{name}: {width}x{height} pixels, {white:.2%} white, {milliseconds:.0f} ms")
     return DONE
@@ -183,6 +194,8 @@ def bench(arguments: argparse.Namespace) -> int:
     """`absint bench`: time the backends against NumPy."""
     from absint import bench
 
+    if arguments.samples and not arguments.json:
+        raise UsageError("--samples are of the JSON: add --json")
     precision = Precision(arguments.precision or "f32")
     for size in arguments.sizes:
         View.square(size)  # raises for one that is too large, before the work
@@ -191,6 +204,8 @@ def bench(arguments: argparse.Namespace) -> int:
         for name in arguments.backends or usual_backends()
         for method in _methods_of(name, arguments.methods)
     ]
+    if arguments.methods and not any(":" in backend for backend in backends):
+        raise UsageError(f"--method: none of {', '.join(backends)} has several ways of drawing")
     for backend in backends:
         find_backend(backend)
     sources = [(_short_name(model), api.load(model)) for model in arguments.models]
@@ -204,7 +219,7 @@ def bench(arguments: argparse.Namespace) -> int:
             for size in arguments.sizes
         ]  # fmt: skip
     if arguments.json:
-        write_out(json.dumps(bench.as_json(results, precision)) + "\n")
+        write_out(json.dumps(bench.as_json(results, precision, arguments.samples)) + "\n")
     else:
         write_out(table_text(bench.table(results, precision), sys.stdout))
     wrong = [timing.label for result in results for timing in result.timings if timing.wrong]
@@ -242,11 +257,11 @@ def list_(arguments: argparse.Namespace) -> int:
 
 
 def _short_name(model: str) -> str:
-    return Path(model).stem if model != "-" else "<stdin>"
+    return shown_path(Path(model).stem) if model != "-" else "<stdin>"
 
 
 def _file_name(model: str) -> str:
-    return Path(model).name if model != "-" else "standard input"
+    return shown_path(Path(model).name) if model != "-" else "standard input"
 
 
 def _write(target: str, data: str | bytes) -> None:
@@ -259,9 +274,6 @@ def _write(target: str, data: str | bytes) -> None:
 
 def _check_targets(targets: Sequence[str]) -> None:
     """Raise `UsageError`, before any work, for what surely cannot be written."""
-    if len({target if target == STDOUT else os.path.realpath(target) for target in targets}) < len(targets):
-        where = "standard output" if targets[0] == STDOUT else targets[0]
-        raise UsageError(f"the program and the report would both go to {where}; give them different places")
     for target in targets:
         folder = os.path.dirname(target) or "."
         if target == STDOUT:
@@ -269,14 +281,19 @@ def _check_targets(targets: Sequence[str]) -> None:
         reason = ""
         if not target:
             reason = "the name is empty"
+        elif "\0" in target:
+            reason = "the name holds a NUL"
         elif os.path.isdir(target):
             reason = "Is a directory"
         elif not os.path.isdir(folder):
-            reason = f"there is no folder {folder}"
+            reason = f"there is no folder {shown_path(folder)}"
         elif not os.access(target if os.path.exists(target) else folder, os.W_OK):
             reason = "Permission denied"
         if reason:
-            raise UsageError(f"{target or repr(target)}: cannot be written: {reason}")
+            raise UsageError(f"{shown_path(target)}: cannot be written: {reason}")
+    if len({target if target == STDOUT else os.path.realpath(target) for target in targets}) < len(targets):
+        where = "standard output" if targets[0] == STDOUT else shown_path(targets[0])
+        raise UsageError(f"the program and the report would both go to {where}; give them different places")
 
 
 BY_NAME: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -1,9 +1,65 @@
 """One exception tree: everything a user can cause derives from `AbsintError`.
 
 The command line prints such an error as one line and exits with status 2; any other exception is a bug.
+
+What a user gave is quoted by `shown`, a file's name that begins a message by `shown_path`: then neither an
+escape sequence reaches the terminal nor a line break the line, and a name of megabytes stays a few words.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+_SHOWN = 60
+"""Characters of a quoted value."""
+
+_PATH_SHOWN = 240
+"""Characters of a file's name; of a longer one the end, which says more."""
+
+_LINE = 1000
+"""Characters of a line."""
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: its `repr` in printable characters, cut to some sixty with `…`."""
+    if isinstance(value, str):
+        quoted = repr(_cut(value))
+        return quoted if len(quoted) <= 2 * _SHOWN else f"{quoted[:_SHOWN]}…{quoted[-1]}"
+    try:
+        text = repr(value)
+    except Exception:  # a value that cannot say what it is must not hide what is wrong with it
+        text = f"<{type(value).__name__}>"
+    return _cut(printable(text))
+
+
+def shown_path(path: object) -> str:
+    """A file's name as it begins a message: not quoted unless empty, in at most 240 printable characters."""
+    text = printable(str(path)[-2 * _PATH_SHOWN :]) or "''"
+    return text if len(text) <= _PATH_SHOWN else f"…{text[1 - _PATH_SHOWN :]}"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with escapes, as `repr` has them, for what is not printable and none of `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def one_line(text: str, most: int = _LINE) -> str:
+    """The text on one line of printable characters, cut to `most`."""
+    return _cut(printable(" ".join(text[: 2 * most].splitlines())), most)
+
+
+def _cut(text: str, most: int = _SHOWN) -> str:
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` with the nearest of the known names, nothing if none is near."""
+    import difflib  # only where something is wrong
+
+    near = difflib.get_close_matches(name[:_SHOWN].lower(), known, 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 class AbsintError(Exception):
@@ -13,11 +69,11 @@ class AbsintError(Exception):
 class VmError(AbsintError):
     """A `.vm` text is malformed.
 
-    `path`: the file's name as shown to the user. `line` and `column` count from 1.
+    `path`: the file's name. `line` and `column` count from 1.
     """
 
     def __init__(self, path: str, line: int, column: int, message: str) -> None:
-        super().__init__(f"{path}:{line}:{column}: {message}")
+        super().__init__(f"{shown_path(path)}:{line}:{column}: {message}")
         self.path = path
         self.line = line
         self.column = column

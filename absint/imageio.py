@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.errors import UsageError
+from absint.errors import UsageError, shown_path
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
@@ -42,7 +42,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
             raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{path}: cannot be written: {reason}") from error
+        raise UsageError(f"{shown_path(path)}: cannot be written: {reason}") from error
 
 
 def _mode(path: str | Path) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TextIO
 
-from absint.errors import GraphError, PipelineError, VerificationError
+from absint.errors import GraphError, PipelineError, VerificationError, shown
 from absint.manager import Step, format_pass, pass_names
 from absint.program import Promise, describe
 from absint.promise import band_ends, check_promise, sample_points
@@ -23,9 +23,8 @@ class PrintAfter:
 
     def __post_init__(self) -> None:
         if self.which not in ("all", "changed", *pass_names()):
-            raise PipelineError(
-                f"--print-after {self.which!r}: expected all, changed or one of {', '.join(pass_names())}"
-            )
+            known = ", ".join(pass_names())
+            raise PipelineError(f"--print-after {shown(self.which)}: expected all, changed or one of {known}")
 
     def after_pass(self, step: Step) -> None:
         """Print if this pass is one to print after."""

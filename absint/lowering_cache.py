@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 
 from absint import array_file, cache, native
 from absint.analysis import Analyses
-from absint.errors import DomainError, ViewError, VmError
+from absint.errors import DomainError, shown
 from absint.graph import AXES, Graph
+from absint.guard import Guard, read_guard
 from absint.manager import PassManager, parse_pipeline
 from absint.plan import Plan, make_plan
 from absint.precision import Precision
-from absint.program import Box, Program, Promise, describe, described
+from absint.program import Box, Program, Promise, describe
 from absint.region_plan import RegionProgram
-from absint.vm import first_comment, parse_vm
+from absint.vm import parse_vm
 from absint.vm_scan import scan_vm
 
 _FORMAT = "plan 1"
@@ -39,6 +40,7 @@ SOURCES = (
     "absint.array_file",
     "absint.domains",
     "absint.graph",
+    "absint.guard",
     "absint.interpret",
     "absint.kernels",
     "absint.lowering",
@@ -67,7 +69,7 @@ WORTH_KEEPING = 4e-3
 
 @dataclass(frozen=True)
 class VmText:
-    """The text of a program; `path`: how messages call it."""
+    """The text of a program; `path`: its name in messages."""
 
     text: str
     path: str = "<text>"
@@ -78,11 +80,13 @@ class VmText:
         `read`: `parse_vm`, or `scan_vm` where kernels are loaded anyway; loading them takes longer than
         parsing.
         """
+        guard = self.guard()
         graph = read(self.text, self.path)
-        try:
-            return described(graph, first_comment(self.text))
-        except ViewError as error:
-            raise VmError(self.path, 1, 1, str(error)) from error
+        return Program(graph) if guard is None else Program(graph, *guard, specialised=True)
+
+    def guard(self) -> Guard | None:
+        """What the text says that it holds for, None for a source. Raises `VmError` if that is unreadable."""
+        return read_guard(self.text, self.path)
 
 
 def lowered_plan(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
@@ -110,7 +114,7 @@ def _made(source: VmText | Program, precision: Precision | None, box: Box, pipel
     start = program.restricted(box, program.precision if precision is None else precision, Promise.SIGN)
     lowered, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
     if free := sorted(set(lowered.graph.variables.values()) - set(AXES)):
-        raise DomainError(f"an image has no position for the variable {free[0]!r}, only for x, y and z")
+        raise DomainError(f"an image has no position for the variable {shown(free[0])}, only for x, y and z")
     return make_plan(lowered)
 
 

@@ -19,7 +19,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from absint.analysis import Analyses
-from absint.errors import PipelineError
+from absint.errors import PipelineError, shown
 from absint.program import Program, Promise
 from absint.registry import find, names
 from absint.rules import Rewrite, RuleSet
@@ -138,12 +138,14 @@ def parse_pipeline(text: str) -> list[Pass]:
     while position < len(text.rstrip()):
         match = _PASS.match(text, position)
         if match is None:
-            raise PipelineError(f"pipeline {text!r}: expected a pass at column {position + 1}")
+            raise PipelineError(f"pipeline {shown(text)}: expected a pass at column {position + 1}")
         passes.append(_make_pass(match[1], match[2] or ""))
         position = match.end()
         if position < len(text):
             if text[position] != "," or not text[position + 1 :].strip():
-                raise PipelineError(f"pipeline {text!r}: expected ',' and a pass at column {position + 1}")
+                raise PipelineError(
+                    f"pipeline {shown(text)}: expected ',' and a pass at column {position + 1}"
+                )
             position += 1
     check_order(passes)
     return passes
@@ -178,7 +180,9 @@ def check_order(passes: Sequence[Pass], lowered: bool = False) -> None:
 def _make_pass(name: str, options: str) -> Pass:
     if name not in pass_names():
         find("passes", name)  # raises for a name that nothing has, with the nearest one
-        raise PipelineError(f"{name!r} is an analysis; a pipeline names rewrites: {', '.join(pass_names())}")
+        raise PipelineError(
+            f"{shown(name)} is an analysis; a pipeline names rewrites: {', '.join(pass_names())}"
+        )
     kind = find("passes", name)
     known = {option.name: option for option in fields(kind)}
     given: dict[str, Any] = {}
@@ -186,7 +190,7 @@ def _make_pass(name: str, options: str) -> Pass:
         key, equals, value = (part.strip() for part in assignment.partition("="))
         if key not in known or not equals:
             allowed = ", ".join(known) or "none"
-            raise PipelineError(f"pass {name!r} has no option {assignment!r}; its options: {allowed}")
+            raise PipelineError(f"pass {name!r} has no option {shown(assignment)}; its options: {allowed}")
         if key in given:
             raise PipelineError(f"pass {name!r}: option {key} is given twice")
         kind_of_value = known[key].type  # the type itself, or its name where annotations are kept as text
@@ -200,7 +204,7 @@ def _parse_option(name: str, key: str, type_name: str, text: str) -> object:
         return text == "true"
     if type_name == "int" and re.fullmatch(r"[0-9]{1,9}", text):
         return int(text)
-    raise PipelineError(f"pass {name!r}: option {key} takes {_OPTION_TYPES[type_name]}, not {text!r}")
+    raise PipelineError(f"pass {name!r}: option {key} takes {_OPTION_TYPES[type_name]}, not {shown(text)}")
 
 
 _OPTION_TYPES = {"bool": "true or false", "int": "a whole number"}

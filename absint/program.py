@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from absint.errors import DomainError, ViewError
+from absint.errors import DomainError, ViewError, one_line, shown
 from absint.graph import AXES, Graph
 from absint.ops.demand import Bounds, Demand
 from absint.precision import Precision
@@ -35,6 +35,9 @@ class Promise(Enum):
 ANYTHING = Bounds(-math.inf, math.inf, True)
 """What is known of a variable that a box does not bound."""
 
+_DESCRIBED = 240
+"""Characters of what a program holds for, in a message: a box may name many variables."""
+
 _RANGE = re.compile(r"([^:_]+):([^:_]+)")  # Python's digit groups are no notation for users
 
 
@@ -46,9 +49,9 @@ def _range(text: str, part: str) -> tuple[float, float]:
             raise ValueError
         lower, upper = float(match[1]), float(match[2])
     except ValueError:
-        raise ViewError(f"region {text!r}: {part!r} is not a range such as -1:1") from None
+        raise ViewError(f"region {shown(text)}: {shown(part)} is not a range such as -1:1") from None
     if not lower <= upper:
-        raise ViewError(f"region {text!r}: {part!r} holds nothing")
+        raise ViewError(f"region {shown(text)}: {shown(part)} holds nothing")
     return lower, upper
 
 
@@ -85,10 +88,10 @@ class Box:
             named = [part.rpartition("=") for part in parts]
             bounds = {name.strip(): _range(text, ends) for name, _, ends in named}
             if len(bounds) < len(parts) or "" in bounds:
-                raise ViewError(f"region {text!r}: every range needs a name of its own")
+                raise ViewError(f"region {shown(text)}: every range needs a name of its own")
             return Box(bounds)
         if len(parts) not in (2, 3):
-            raise ViewError(f"region {text!r}: expected x0:x1,y0:y1[,z0:z1] or all")
+            raise ViewError(f"region {shown(text)}: expected x0:x1,y0:y1[,z0:z1] or all")
         ranges = [_range(text, part) for part in parts]
         return Box(dict(zip(AXES, [*ranges, (-1.0, 1.0)], strict=False)))
 
@@ -194,32 +197,16 @@ class Program:
         for base in (self, self.origin):
             if base.holds(box, precision, promise):
                 return Program(base.graph, precision, box, base.promise, source=base)
-        raise DomainError(
-            f"the program holds for {describe(self.origin)}, not for precision {precision.value}, box {box}, "
-            f"promise {promise.value}: optimise its source for that"
+        holds, asked = (
+            one_line(text, _DESCRIBED)
+            for text in (
+                describe(self.origin),
+                f"precision {precision.value}, box {box}, promise {promise.value}",
+            )
         )
+        raise DomainError(f"the program holds for {holds}, not for {asked}: optimise its source for that")
 
 
 def describe(program: Program) -> str:
-    """What a program holds for, as the comment says that heads a written `.vm` file."""
+    """What a program holds for, as the guard says that heads a written `.vm` file (see `absint.guard`)."""
     return f"precision {program.precision.value}, box {program.box}, promise {program.promise.value}"
-
-
-_DESCRIPTION = re.compile(r"precision (f32|f64), box (.+), promise (bits|sign)")
-
-
-def described_precision(comment: str) -> Precision:
-    """The precision of a program whose text begins with this comment; binary32 for a source."""
-    match = _DESCRIPTION.fullmatch(comment.strip())
-    return Precision.F32 if match is None else Precision(match[1])
-
-
-def described(graph: Graph, comment: str) -> Program:
-    """The program of a graph whose text begins with this comment: one that `describe` wrote, or a source.
-
-    Raises `ViewError` when the comment looks like one of `describe`, but its box cannot be read.
-    """
-    match = _DESCRIPTION.fullmatch(comment.strip())
-    if match is None:
-        return Program(graph)
-    return Program(graph, Precision(match[1]), Box.parse(match[2]), Promise(match[3]), specialised=True)

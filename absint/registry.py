@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-from absint.errors import AbsintError, BackendError, PipelineError, UsageError
+from absint.errors import AbsintError, BackendError, PipelineError, UsageError, did_you_mean, shown
 
 _ERRORS: dict[str, type[AbsintError]] = {
     "passes": PipelineError,
@@ -45,7 +45,7 @@ def register(kind: str, made: C) -> C:
     the kind's error for a class without a name, and for the name of a file.
     """
     if kind not in _ERRORS:
-        raise UsageError(f"{kind!r}: expected one of {', '.join(_ERRORS)}")
+        raise UsageError(f"{shown(kind)}: expected one of {', '.join(_ERRORS)}")
     name = getattr(made, "name", None)
     if not isinstance(name, str):
         raise _ERRORS[kind](f"{made.__name__} has no name: give it one, as `name: ClassVar[str] = ...`")
@@ -59,7 +59,7 @@ def register(kind: str, made: C) -> C:
 def unregister(kind: str, name: str) -> None:
     """Take back a `register`. Raises the kind's error if there was none of this name."""
     if name not in _registered[kind]:
-        raise _ERRORS[kind](f"{name!r} was not registered")
+        raise _ERRORS[kind](f"{shown(name)} was not registered")
     del _registered[kind][name]
     _forget()
 
@@ -83,12 +83,9 @@ def find(kind: str, name: str) -> Any:
     if found is None and name in _modules(kind):
         found = _class_in(kind, name)
     if found is None:
-        import difflib
-
-        near = difflib.get_close_matches(name, names(kind), 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else f": known are {', '.join(names(kind))}"
+        hint = did_you_mean(name, names(kind)) or f": known are {', '.join(names(kind))}"
         singular = "pass" if kind == "passes" else kind.removesuffix("s")
-        raise _ERRORS[kind](f"unknown {singular} {name!r}{hint}")
+        raise _ERRORS[kind](f"unknown {singular} {shown(name)}{hint}")
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from absint.errors import one_line
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -46,7 +48,7 @@ def _program_table(report: dict[str, Any]) -> Table:
         table.add_row(key, str(source[key]), str(result[key]))
     for name in sorted({*source["variability"], *result["variability"]}, key=lambda n: (n.count(","), n)):
         table.add_row(
-            f"operations of {name}" if name != "constant" else "constant operations",
+            f"operations of {one_line(name, 60)}" if name != "constant" else "constant operations",
             str(source["variability"].get(name, 0)),
             str(result["variability"].get(name, 0)),
         )

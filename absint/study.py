@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from absint.analysis import DEFAULT_DOMAINS, Analyses
 from absint.api import Model, load, optimize, run_pipeline
 from absint.backend import Executable, find_backend
-from absint.errors import DomainError, UsageError
+from absint.errors import DomainError, UsageError, shown
 from absint.graph import AXES, FIRST_PREDICATE, Graph
 from absint.interpret import interpret_concrete
 from absint.lowering_facts import term_boxes, terms_of
@@ -116,7 +116,7 @@ def quadtree(
                 tile, passes=passes, region=tile.box, precision=tile.precision, domains=domains
             )
             if made.graph.lowered:
-                raise UsageError(f"passes {passes!r}: expected a pipeline that does not lower")
+                raise UsageError(f"passes {shown(passes)}: expected a pipeline that does not lower")
             for step in steps:
                 for rewrite, count in step.rewrites.items():
                     rewrites[rewrite.rule] += count
@@ -223,7 +223,9 @@ def terms(
     program, _ = run_pipeline(load(model), passes=passes, domains=domains, region=region, precision=precision)
     graph = program.graph
     if not graph.lowered:
-        raise UsageError(f"passes {passes!r}: expected a pipeline that lowers, with the pass 'predicates'")
+        raise UsageError(
+            f"passes {shown(passes)}: expected a pipeline that lowers, with the pass 'predicates'"
+        )
     rows = []
     for term, ((left, right), (bottom, top)) in zip(terms_of(graph), term_boxes(program), strict=True):
         if graph.rows[term][0] == FALSE.code:
@@ -319,7 +321,9 @@ def explain(
 def _check_point(program: Program, point: dict[str, float]) -> None:
     """Raises `DomainError` for a point at which the program has no value."""
     if surplus := sorted(set(program.graph.variables.values()) - set(AXES)):
-        raise DomainError(f"a pixel has no position for the variable {surplus[0]!r}, only for x, y and z")
+        raise DomainError(
+            f"a pixel has no position for the variable {shown(surplus[0])}, only for x, y and z"
+        )
     for name, value in point.items():
         lower, upper = program.box.bounds.get(name, (-np.inf, np.inf))
         if not lower <= value <= upper:

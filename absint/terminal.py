@@ -16,11 +16,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from absint import native
-from absint.errors import UsageError
+from absint.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses: all is well, something wrong was found, bad usage or input, Ctrl-C."""
@@ -50,11 +51,16 @@ def write_out(data: bytes | str) -> None:
 
 
 def note(text: str) -> None:
-    """Write a line to standard error, if there is somebody to read it."""
+    """Write lines to standard error, if there is somebody to read them; what is not printable is escaped."""
+    note_drawn(printable(text, keep="\n\t") + "\n")
+
+
+def note_drawn(text: str) -> None:
+    """Write to standard error what `drawn` gave for it, if there is somebody to read it."""
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
         discard_output(sys.stderr)
@@ -88,11 +94,16 @@ def drawn(draw: Callable[[Console], None], stream: TextIO | None, piped_width: i
     """What `draw` prints to a console, as text fit for a stream (None: for a file)."""
     from rich.console import Console
 
+    class Escaping(Console):
+        """Names and messages come from models: no markup, no emoji, no escape sequences."""
+
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(printable(text, keep="\n"), **options)
+
     shown = is_terminal(stream)
     width = None if shown else piped_width
     text = io.StringIO()
-    # no markup, emoji or highlighting: names and messages come from models
-    console = Console(
+    console = Escaping(
         file=text, force_terminal=shown, width=width, markup=False, emoji=False, highlight=False
     )
     draw(console)

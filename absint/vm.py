@@ -1,36 +1,40 @@
 """The `.vm` text format: text to Graph and back.
 
-One instruction a line, `name opcode operands…`; a line that begins with `#` is a comment, blank lines are
-skipped. Operands are defined above, the value of the program is its last line. The parser makes one node
-per line, duplicates included, and keeps names and line numbers; what the writer prints parses back to the
-same graph. Errors carry file, line and column. A lowered program has no such text, only a dump in its manner.
+One instruction a line, `name opcode operands…`; a word that begins with `#` begins a comment, which ends
+with the line; lines without an instruction are skipped. Operands are defined above, the value of the program
+is its last line. The parser makes one node per line, duplicates included, and keeps names and line numbers;
+what the writer prints parses back to the same graph. Errors carry file, line and column. A lowered program
+has no such text, only a dump in its manner.
+
+Other readers know comments in the first column and, as they ignore surplus words, behind an instruction.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
-from absint.errors import UsageError, VmError
+from absint.errors import UsageError, VmError, did_you_mean, shown, shown_path
 from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder
 from absint.ops.table import BAND, BY_NAME, CONST, OPS, REFUSED, VAR
 
 VARIABLE_PREFIX = "var-"
 
-# Possessive, so that a line of a million digits is read once. No underscores; ASCII only, for without that
+# Each character can be read in one way only, so a line of a million digits is read once: no possessive
+# quantifiers, which forget to step back in Python before 3.11.5. No underscores; ASCII only, for without that
 # flag a dotless i passes as an i whose case is ignored.
 _NUMBER = re.compile(
-    r"[+-]?+(?:(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:e[+-]?+[0-9]++)?+|inf(?:inity)?+|nan)",
+    r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?|nan)",
     re.IGNORECASE | re.ASCII,
 )
-_SHOWN = 40  # characters of a token in a message
+_COMMENT = re.compile(r"(?<!\S)#.*", re.DOTALL)
 
 
 def read_vm(path: str | Path) -> Graph:
-    """Parse a file, or standard input for `-`.
+    """Parse a file, or standard input for `-`, as `parse_vm` does; `absint.load` heeds the guard, too.
 
     Raises `VmError` when the text is malformed, `UsageError` when the file cannot be read.
     """
@@ -39,20 +43,44 @@ def read_vm(path: str | Path) -> Graph:
 
 def read_text(path: str | Path) -> tuple[str, str]:
     """The text of a file, or of standard input for `-`, and how messages call it; errors as of `read_vm`."""
-    shown = "<stdin>" if str(path) == "-" else str(path)
+    name = "<stdin>" if str(path) == "-" else str(path)
     if str(path) == "-" and sys.stdin is None:
-        raise UsageError(f"{shown}: cannot be read: it is closed")
+        raise UsageError(f"{name}: cannot be read: it is closed")
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise UsageError(f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return decode(data, shown), shown
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{shown_path(name)}: cannot be read: {reason}") from error
+    return decode(data, name), name
 
 
-def first_comment(text: str) -> str:
-    """The text's first line if that is a comment, without its `#`; else nothing."""
-    line = text.removeprefix(BYTE_ORDER_MARK).partition("\n")[0]
-    return line[1:].strip() if line.startswith("#") else ""
+class Comment(NamedTuple):
+    """A comment's text, without its `#` and blanks around it, and where that `#` is, from 1.
+
+    `heads`: no instruction stands before it.
+    """
+
+    text: str
+    line: int
+    column: int
+    heads: bool
+
+
+def comments(text: str) -> Iterator[Comment]:
+    """All comments of a program's text, from top to bottom; in no time where there are none."""
+    text = text.removeprefix(BYTE_ORDER_MARK)
+    line, start, done, heads = 1, 0, 0, True  # `start`: of that line; `done`: all before it is looked at
+    while (position := text.find("#", done)) >= 0:
+        line += text.count("\n", done, position)
+        start = max(start, text.rfind("\n", done, position) + 1)
+        heads = heads and not text[done:position].strip()
+        done = position + 1
+        if position == start or text[position - 1].isspace():
+            end = text.find("\n", position)
+            done = len(text) if end < 0 else end
+            yield Comment(text[position + 1 : done].strip(), line, position - start + 1, heads)
+        else:
+            heads = False
 
 
 def decode(data: bytes, path: str) -> str:
@@ -73,8 +101,9 @@ def _not_text(path: str, before: str, message: str) -> VmError:
 def parse_vm(text: str, path: str = "<text>") -> Graph:
     """Parse a program's text, with or without a byte order mark; `path` is only shown in messages.
 
-    Returns one node per instruction, in order. Raises `VmError` at the first malformed instruction, among
-    them what lenient readers let pass: a name defined twice, too few or too many operands.
+    Returns one node per instruction, in order. What a written program holds for is no part of a graph, so
+    its guard is not looked at: `absint.load` does that. Raises `VmError` at the first malformed instruction,
+    among them what lenient readers let pass: a name defined twice, too few or too many operands.
     """
     text = text.removeprefix(BYTE_ORDER_MARK)
     _check_encodable(text, path)
@@ -85,8 +114,8 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
     append = builder.append
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
-        tokens = line.split()
-        if not tokens or line[0] == "#":
+        tokens = (_COMMENT.sub("", line) if "#" in line else line).split()
+        if not tokens:
             continue
         name = tokens[0]
         opcode = tokens[1] if len(tokens) > 1 else ""
@@ -122,25 +151,20 @@ def _check_encodable(text: str, path: str) -> None:
 
 def _fail(path: str, lines: list[str], number: int, position: int, message: str) -> NoReturn:
     """Raise at a token: `position` counts tokens, the number of tokens means the end of the line."""
-    starts = [match.start() for match in re.finditer(r"\S+", lines[number - 1])]
-    column = starts[position] if position < len(starts) else len(lines[number - 1].rstrip())
+    line = _COMMENT.sub("", lines[number - 1])
+    starts = [match.start() for match in re.finditer(r"\S+", line)]
+    column = starts[position] if position < len(starts) else len(line.rstrip())
     raise VmError(path, number, column + 1, message)
-
-
-def _quote(token: str) -> str:
-    return repr(token if len(token) <= _SHOWN else token[:_SHOWN] + "…")
 
 
 def _check_shape(path: str, lines: list[str], number: int, tokens: list[str], nodes: dict[str, int]) -> int:
     """Raise what is wrong with the name, the opcode or the count of operands; else return that count."""
     name = tokens[0]
-    if name[0] == "#":
-        _fail(path, lines, number, 0, "a comment begins in the first column; a name cannot begin with '#'")
     if name[0] == BYTE_ORDER_MARK:
         _fail(path, lines, number, 0, "a byte order mark can only begin the file, not a name")
     if name in nodes:
         _fail(
-            path, lines, number, 0, f"{_quote(name)} is already defined on line {_defining_line(lines, name)}"
+            path, lines, number, 0, f"{shown(name)} is already defined on line {_defining_line(lines, name)}"
         )
     if len(tokens) == 1:
         _fail(path, lines, number, 1, "expected an opcode after the name")
@@ -148,7 +172,7 @@ def _check_shape(path: str, lines: list[str], number: int, tokens: list[str], no
     found = len(tokens) - 2
     if found != expected:
         noun = "a number" if tokens[1] == CONST.name else f"{expected} operand{'s' * (expected != 1)}"
-        message = f"{_quote(tokens[1])} takes {noun if expected else 'no operand'}, found {found}"
+        message = f"{shown(tokens[1])} takes {noun if expected else 'no operand'}, found {found}"
         _fail(path, lines, number, 2 + min(found, expected), message)
     return expected
 
@@ -162,21 +186,17 @@ def _expected_operands(path: str, lines: list[str], number: int, opcode: str) ->
     if opcode.startswith(VARIABLE_PREFIX):
         return 0
     if opcode in REFUSED:
-        _fail(path, lines, number, 1, f"opcode {opcode!r} is not supported: it is {REFUSED[opcode]}")
+        _fail(path, lines, number, 1, f"opcode {shown(opcode)} is not supported: it is {REFUSED[opcode]}")
     if opcode in BY_NAME:
         return BY_NAME[opcode].arity
-    import difflib
-
     known = [op.name for op in OPS if op is not VAR] + ["var-x", "var-y", "var-z"]
-    near = difflib.get_close_matches(opcode[:_SHOWN].lower(), known, 1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    _fail(path, lines, number, 1, f"unknown opcode {_quote(opcode)}{hint}")
+    _fail(path, lines, number, 1, f"unknown opcode {shown(opcode)}{did_you_mean(opcode, known)}")
 
 
 def _defining_line(lines: list[str], name: str) -> int:
     """The first line that defines a name, 0 if there is none."""
     for number, line in enumerate(lines, 1):
-        if line[:1] != "#" and line.split(None, 1)[:1] == [name]:
+        if line.split(None, 1)[:1] == [name]:
             return number
     return 0
 
@@ -191,13 +211,13 @@ def _undefined_operand(
         hint = ": an instruction cannot use its own result"
     elif below := _defining_line(lines, token):
         hint = f": it is defined below, on line {below}"
-    _fail(path, lines, number, position, f"operand {_quote(token)} is not defined above{hint}")
+    _fail(path, lines, number, position, f"operand {shown(token)} is not defined above{hint}")
 
 
 def _number(path: str, lines: list[str], number: int, token: str) -> float:
     if not _NUMBER.fullmatch(token):
         _fail(
-            path, lines, number, 2, f"{_quote(token)} is not a number: expected as 1, -2.5, 1e-3, inf or nan"
+            path, lines, number, 2, f"{shown(token)} is not a number: expected as 1, -2.5, 1e-3, inf or nan"
         )
     return float(token)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import stat
 import sys
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ import numpy as np
 
 from absint import registry
 from absint.backend import find_backend, usual_backends
-from absint.errors import UsageError
+from absint.errors import UsageError, did_you_mean, printable, shown, shown_path
 from absint.manager import pass_names
 from absint.ops.table import OPS
 from absint.terminal import DONE, FOUND, INTERRUPTED, is_terminal, note, plain_table, table_text, write_out
@@ -38,14 +40,28 @@ def fuzz(arguments: argparse.Namespace) -> int:
     if arguments.replay is not None:
         return _replay(Path(arguments.replay), options)
     corpus = Path(arguments.corpus)
-    if corpus.exists() and not corpus.is_dir():
-        raise UsageError(f"--corpus {corpus}: not a folder")
+    _check_corpus(corpus)
     with _Display(options) as display:
         summary = run(options, display.show, corpus)
     _report(arguments.json, options, summary, corpus)
     if summary.finds:
         return FOUND
     return INTERRUPTED if summary.interrupted else DONE
+
+
+def _check_corpus(corpus: Path) -> None:
+    """Raise `UsageError`, before any work, where finds cannot be written."""
+    try:
+        reason = "" if stat.S_ISDIR(os.stat(corpus).st_mode) else "not a folder"
+    except FileNotFoundError:
+        reason = ""  # it is made with the first find
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = str(getattr(error, "strerror", None) or error)
+    if not reason:
+        nearest = next(folder for folder in (corpus, *corpus.absolute().parents) if folder.exists())
+        reason = "" if os.access(nearest, os.W_OK) else "Permission denied"
+    if reason:
+        raise UsageError(f"--corpus {shown_path(corpus)}: {reason}")
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -56,7 +72,9 @@ def _options(arguments: argparse.Namespace) -> Options:
     passes = pass_names() if arguments.passes is None else arguments.passes
     for name in passes:
         if name not in pass_names():
-            raise UsageError(f"--passes: {name!r} is none of {', '.join(pass_names())}")
+            known = ", ".join(pass_names())
+            hint = did_you_mean(name, pass_names())
+            raise UsageError(f"--passes: {shown(name)} is none of {known}{hint}")
     domains = registry.names("domains") if arguments.domains is None else arguments.domains
     for name in domains:
         registry.find("domains", name)
@@ -70,20 +88,20 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 def _replay(path: Path, options: Options) -> int:
     """Put finds to all oracles again."""
-    if not path.exists():
-        raise UsageError(f"--replay {path}: no such file or folder")
+    if not os.path.exists(path):  # unlike the method, it takes any name
+        raise UsageError(f"--replay {shown_path(path)}: no such file or folder")
     files = reproducers(path)
     if not files:
-        raise UsageError(f"--replay {path}: there is no .vm file in the folder")
+        raise UsageError(f"--replay {shown_path(path)}: there is no .vm file in the folder")
     oracles = _oracles(options)
     wrong = 0
     for file in files:
         reproducer = read_reproducer(file)
         findings = [found for one in oracles.every if (found := check_safely(one, reproducer.case))]
         wrong += bool(findings)
-        write_out(f"{file}: {'still wrong' if findings else 'holds'}\n")
+        write_out(f"{shown_path(file)}: {'still wrong' if findings else 'holds'}\n")
         for finding in findings:
-            write_out(f"{finding.account()}\n")
+            write_out(printable(f"{finding.account()}\n", keep="\n"))
     write_out(f"{len(files)} replayed, {wrong} still wrong\n")
     return FOUND if wrong else DONE
 
@@ -129,11 +147,12 @@ def _report(as_json: bool, options: Options, summary: Summary, corpus: Path) -> 
     write_out(table_text(_table(options, summary), sys.stdout))
     for find in summary.finds:
         write_out(f"\nseed {find.seed}, {find.case.graph.operation_count} operations\n")
-        write_out(f"{find.finding.account()}\n")
+        write_out(printable(f"{find.finding.account()}\n", keep="\n"))
         if find.blame:
             write_out(f"  to blame: {find.blame}\n")
     if summary.finds:
-        write_out(f"\nwritten to {corpus}; see them again by: absint fuzz --replay {corpus}\n")
+        where = shown_path(corpus)
+        write_out(f"\nwritten to {where}; see them again by: absint fuzz --replay {where}\n")
 
 
 def _as_json(options: Options, summary: Summary) -> dict[str, Any]:

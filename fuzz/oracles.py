@@ -17,12 +17,14 @@ from absint.backend import Backend, DrawsPlans
 from absint.interpret import interpret_concrete
 from absint.manager import rule_sets
 from absint.vm import parse_vm, write_vm
+from absint.vm_scan import scan_vm
 
 from .backend_oracles import BoundsAgree, Images, Values
 from .cases import Case
 from .comparison import REFERENCE, compiled, differ, pictures_differ, reference
 from .domain_oracles import Holds, Walks
 from .findings import Finding
+from .guard_oracles import Guards
 from .pass_oracles import Facts, KeepsPromise, Pipelines, Specialised
 from .thread_oracles import Threads
 
@@ -66,7 +68,7 @@ class Itself:
 
 
 class Text:
-    """The text of a program is the program."""
+    """The text of a program is the program, with comments too."""
 
     name = "text"
 
@@ -83,6 +85,12 @@ class Text:
             return Finding(self.name, "the text does not read back as the program that was written")
         if write_vm(again, []) != text:
             return Finding(self.name, "writing what was read gives another text")
+        commented = (
+            text.replace("\n", "\t#\n  # note #\n") if case.seed % 2 else text.replace("\n", " # é #\n")
+        )
+        for read in (parse_vm, scan_vm):
+            if write_vm(read(commented, "commented.vm"), []) != text:
+                return Finding(self.name, "with comments the text is another program")
         return None
 
 
@@ -130,7 +138,7 @@ def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence
     for backend in backends:
         if backend.name != REFERENCE:
             always += [Values(backend), BoundsAgree(backend), Images(backend)]
-    in_turn: list[Oracle] = [Itself(), Text(), Walks()]
+    in_turn: list[Oracle] = [Itself(), Text(), Walks(), Guards()]
     in_turn += [Threads(backend) for backend in backends if isinstance(backend, DrawsPlans)]
     alone = {name: KeepsPromise(name) for name in passes}
     in_turn += alone.values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -154,6 +155,8 @@ TAPES_AND_TEXT = (
         _text(lambda value: repr(value + 0.0) if isinstance(value, float) else repr(value))),
     Bug("text:nan", "NaN is written as inf",
         _text(lambda value: "inf" if value != value else repr(value))),
+    Bug("text:comment", "a comment behind an instruction is part of it",
+        planted(vm, "_COMMENT", lambda old: re.compile(r"\A\s*#.*", re.DOTALL))),
 )  # fmt: skip
 
 

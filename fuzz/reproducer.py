@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from absint.errors import AbsintError, VmError
+from absint.guard import resembles_guard
 from absint.imageio import write_whole
 from absint.precision import as_precision
 from absint.program import Box
@@ -48,10 +49,15 @@ def write_reproducer(path: Path, case: Case, finding: Finding, blame: str = "") 
         f"a find of absint fuzz: {finding.oracle}",
         f"replay: absint fuzz --replay {path.name}",
         _MARK.removeprefix("# ") + json.dumps(record),
-        *finding.account().splitlines(),
-        *([f"to blame: {blame}"] if blame else []),
+        *map(_said, finding.account().splitlines()),
+        *([_said(f"to blame: {blame}")] if blame else []),
     ]
     write_whole(str(path), write_vm(case.graph, comments).encode())
+
+
+def _said(line: str) -> str:
+    """A comment for people; in quotes if it would be taken for a guard, which a message may quote."""
+    return '"{}"'.format(line.replace('"', "'")) if resembles_guard(line) else line
 
 
 def read_reproducer(path: Path) -> Reproducer:

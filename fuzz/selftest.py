@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from absint import native, registry
 from absint.backend import usual_backends
-from absint.errors import UsageError
+from absint.errors import UsageError, did_you_mean, shown
 from absint.manager import pass_names
 from absint.ops.table import OPS
 from absint.precision import Precision
@@ -109,7 +109,8 @@ def _chosen(names: Sequence[str]) -> list[str]:
     known = [bug.name for bug in BUGS]
     for name in names:
         if name not in known:
-            raise UsageError(f"--self-test: {name!r} is none of {', '.join(known)}")
+            hint = did_you_mean(name, known) or f": there are {len(known)}, such as {known[0]}"
+            raise UsageError(f"--self-test: unknown bug {shown(name)}{hint}")
     return [name for name in known if not names or name in names]
 
 

@@ -15,8 +15,8 @@ from absint import Box, Promise, View, X, Y, sqrt
 from absint.api import run_pipeline
 from absint.backend import find_backend
 from absint.errors import AbsintError, DomainError, PromiseError, UsageError, VmError
-from absint.program import Program, described
-from absint.vm import first_comment, parse_vm, write_vm
+from absint.program import Program
+from absint.vm import parse_vm, write_vm
 
 DISC = sqrt(X * X + Y * Y) - 0.5
 
@@ -85,11 +85,6 @@ def test_a_first_line_that_cannot_be_read_is_an_error_with_a_place(tmp_path: Pat
     with pytest.raises(VmError) as raised:
         absint.load(path)
     assert (raised.value.line, raised.value.column) == (1, 1)
-
-
-def test_other_comments_are_only_comments() -> None:
-    text = "# precision is everything\nx var-x\n"
-    assert not described(parse_vm(text), first_comment(text)).specialised
 
 
 def test_what_render_keeps_never_outranks_what_a_program_holds_for() -> None:

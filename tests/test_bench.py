@@ -19,6 +19,7 @@ from absint.imageio import pgm
 from absint.precision import Precision
 from absint.program import Box, Program
 from absint.registry import find
+from absint.terminal import table_text
 from absint.view import View
 from absint.vm import parse_vm
 from tests.challenge import draw
@@ -85,14 +86,41 @@ def test_the_table_has_a_row_for_each_evaluator(run: Callable[..., tuple[int, st
     words = ("gear", "--sizes", "8,12", "--runs", "1", "--backends", "reference")
     status, out, err = run(*words)
     assert (status, err) == (0, "")
-    rows = [line.split() for line in out.splitlines()[2:] if line]
-    labels = [" ".join(row[2:-6]) for row in rows if row[0] == "gear"]
-    assert labels == ["numpy", "reference -O0", "reference"] * 2
-    assert [row[1] for row in rows if row[0] == "gear"] == ["8"] * 3 + ["12"] * 3
-    assert all(row[-1] == "0" for row in rows if row[0] == "gear"), "no pixel differs"
+    lines = out.splitlines()
+    assert lines[0] == "Frames in f32, times in ms"
+    assert [line for line in lines if line.startswith("gear")] == ["gear, 8x8", "gear, 12x12"]
+    rows = [line.split() for line in lines if line.startswith("  ")]
+    assert [" ".join(row[:-6]) for row in rows] == ["numpy", "reference -O0", "reference"] * 2
+    assert all(row[-1] == "0" for row in rows), "no pixel differs"
 
 
-def test_json_holds_every_sample(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_the_table_fits_into_eighty_columns() -> None:
+    def timing(name: str, threads: int | None) -> bench.Timing:
+        times = {"setup": 27.018, "first": 142.562, "samples": [0.853e-3, 12.0]}
+        return bench.Timing(name, True, threads, lambda: np.zeros((1, 1), np.uint8), "", **times)
+
+    results = [
+        bench.Result("tempest", 1024, [timing(bench.BASELINE, None), timing("reference", None)]),
+        bench.Result("prospero", 4096, [timing(bench.BASELINE, None), timing("numba", 16)]),
+    ]
+    text = table_text(bench.table(results, Precision.F32), None)
+    assert max(map(len, text.splitlines())) <= 80
+    words = text.split()
+    assert {"27,018", "142,562", "0.853", "6,000", "1.00×"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0.000"), (1e-7, "0.000"), (12.3456e-6, "0.012"), (1.23456e-3, "1.235"), (0.0123456, "12.35"),
+     (0.123456, "123.5"), (1.23456, "1,235"), (123.456, "123,456")],
+)  # fmt: skip
+def test_times_have_four_digits(seconds: float, text: str) -> None:
+    assert bench._milliseconds(seconds) == text
+
+
+def test_json_sums_samples_up_or_holds_them_all(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     path = tmp_path / "disc.vm"
     path.write_text(DISC)
     words = ("gear", str(path), "--sizes", "8", "--runs", "3", "--precision", "f64", "--json")
@@ -101,10 +129,13 @@ def test_json_holds_every_sample(run: Callable[..., tuple[int, str, str]], tmp_p
     data = json.loads(out)
     assert (data["precision"], data["numpy"]) == ("f64", np.__version__)
     assert {row["model"] for row in data["results"]} == {"gear", "disc"}
+    assert not any("samples_ms" in row for row in data["results"])
+    data = json.loads(run(*words, "--samples")[1])
     for row in data["results"]:
-        assert len(row["samples_ms"]) >= 3
+        assert len(row["samples_ms"]) == row["samples"] >= 3
         assert row["min_ms"] == min(row["samples_ms"]) > 0
         assert row["median_ms"] == pytest.approx(statistics.median(row["samples_ms"]))
+        assert row["min_ms"] <= row["lower_quartile_ms"] <= row["median_ms"] <= row["upper_quartile_ms"]
         assert row["differing_pixels"] == 0
         same_model = (other for other in data["results"] if other["model"] == row["model"])
         baseline = next(other for other in same_model if other["evaluator"] == "numpy")
@@ -134,7 +165,7 @@ def test_a_backend_that_draws_something_else_is_something_wrong(
     status, out, err = run("gear", "--sizes", "8", "--runs", "1", "--backends", "reference")
     assert status == 1
     assert err == "absint: another picture than the reference's at -O0: reference\n"
-    assert [line.split()[-1] for line in out.splitlines() if line.startswith("gear")] == ["0", "0", "3"]
+    assert [line.split()[-1] for line in out.splitlines() if line.startswith("  ")] == ["0", "0", "3"]
 
 
 def test_a_tie_of_zeros_is_where_the_baseline_may_differ() -> None:

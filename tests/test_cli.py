@@ -225,14 +225,23 @@ def test_every_option_that_takes_a_value_takes_a_negative_one(command: str) -> N
 
 
 USAGE = [
-    ([], "required: COMMAND"),
-    (["paint"], "invalid choice: 'paint'"),
+    (["paint"], "invalid choice: 'paint' (choose from optimize, render,"),
+    (["rendr", "gear"], "did you mean 'render'?"),
     (["optimize"], "required: MODEL"),
     (["optimize", "gear", "gyroid"], "unrecognized arguments: gyroid"),
     (["optimize", "gear", "-O4"], "invalid choice: 4"),
     (["optimize", "gear", "-O3"], "has no .vm form"),
     (["optimize", "gear", "--passes", "predicates,fold"], "put it before 'predicates'"),
     (["optimize", "gear", "-O1", "--passes", "cse"], "not allowed with"),
+    (["optimize", "gear", "--reigon", "all"], "did you mean '--region'?"),
+    (["optimize", "gear", "--reigon=all"], "did you mean '--region'?"),
+    (
+        ["optimize", "gear", "--report-file", "x.pdf"],
+        "x.pdf: a report's name ends in .txt, .json, .html, .htm",
+    ),
+    (["optimize", "gear", "--format", "html", "--report-file", "x.pdf"], "a report's name ends in"),
+    (["optimize", "gaer"], "no bundled model of that name (did you mean 'gear'?)"),
+    (["view", "gaer"], "no bundled model of that name (did you mean 'gear'?)"),
     (["optimize", "gear", "--format", "json"], "--format is of a report"),
     (["optimize", "gear", "--report", "--format", "xml"], "invalid choice: 'xml'"),
     (["optimize", "gear", "--report", "-o", "-"], "both go to standard output"),
@@ -258,6 +267,9 @@ USAGE = [
     (["render", "gear", "-o", "x.pgm", "--size", "10x"], "not of the form WxH"),
     (["render", "gear", "-o", "x.pgm", "--size", "10x0"], "whole number from 1"),
     (["render", "gear", "-o", "x.pgm", "--size", "1x1", "-n", "1"], "not allowed with"),
+    (["render", "gear", "-o", "x.pgm", "--size", "512x512", "-n", "512"], "not allowed with"),
+    (["render", "gear", "-o", "x.pgm", "-n", "512", "--size", "512x512"], "not allowed with"),
+    (["render", "gear", "-o", "x.pgm", "--grid", "pixels"], "did you mean 'pixel'?"),
     (["render", "gear", "-o", "x.pgm", "--center", "1"], "not of the form x,y"),
     (["render", "gear", "-o", "x.pgm", "--center", "1,b"], "'b' is not a number"),
     (["render", "gear", "-o", "x.pgm", "--center", "1e39,0"], "overflow f32"),
@@ -270,6 +282,15 @@ USAGE = [
     (["bench", "gear", "--runs", "0"], "whole number from 1"),
     (["bench", "gear", "--sizes", "8,x"], "'x' is not a whole number"),
     (["bench", "gear", "--backends", "abacus"], "unknown backend 'abacus'"),
+    (["bench", "gear", "--samples"], "--samples are of the JSON: add --json"),
+    (["bench", "gear", "--backends", "reference", "--method", "x"], "none of reference has several ways"),
+    (["fuzz", "--replay", "finds", "--programs", "5"], "--programs: not allowed with argument --replay"),
+    (["fuzz", "--seed=0", "--replay=finds"], "--seed: not allowed with argument --replay"),
+    (["fuzz", "--self-test", "--corpus", "finds"], "--corpus: not allowed with argument --self-test"),
+    (["fuzz", "--passes", "minmx"], "did you mean 'minmax'?"),
+    (["fuzz", "--self-test", "text:digit"], "did you mean 'text:digits'?"),
+    (["fuzz", "--corpus", "gear.vm/finds\0"], "--corpus gear.vm/finds\\x00: embedded null byte"),
+    (["list", "modles"], "did you mean 'models'?"),
     (["list", "models", "ops"], "unrecognized arguments: ops"),
 ]
 
@@ -283,6 +304,22 @@ def test_bad_usage_is_one_line(
     assert (status, out) == (2, "")
     assert message in one_line(err)
     assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+def test_no_word_at_all_is_an_error_with_the_help(run: Run) -> None:
+    status, out, err = run()
+    assert (status, out) == (2, "")
+    assert err == run("--help")[1]
+
+
+@pytest.mark.parametrize("level", cli.LEVELS)
+@pytest.mark.parametrize("command", ["optimize", "view"])
+def test_a_level_excludes_a_pipeline_though_it_is_the_default(run: Run, command: str, level: int) -> None:
+    for words in ([f"-O{level}", "--passes", "fold"], ["--passes", "fold", "-O", str(level)]):
+        status, out, err = run(command, "gear", *words)
+        assert (status, out) == (2, "")
+        assert "not allowed with argument" in one_line(err)
+    assert cli.parse([command, "gear"]).level in cli.LEVELS
 
 
 def test_a_malformed_model_is_named_with_line_and_column(run: Run, tmp_path: Path) -> None:
@@ -339,9 +376,9 @@ def test_the_program_and_the_report_need_two_places(
     run: Run, disc: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    status, _, err = run("optimize", disc, "-o", "a.vm", "--report-file", str(tmp_path / "a.vm"))
+    status, _, err = run("optimize", disc, "-o", "a.txt", "--report-file", str(tmp_path / "a.txt"))
     assert status == 2
-    assert "would both go to a.vm" in one_line(err)
+    assert "would both go to a.txt" in one_line(err)
     assert os.listdir(tmp_path) == ["disc.vm"]
 
 

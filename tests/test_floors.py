@@ -44,6 +44,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     ),
     3: (
         "absint.expr",
+        "absint.guard",
         "absint.kernels",
         "absint.lowering",
         "absint.models",

@@ -30,6 +30,7 @@ from absint.fuzz.oracles import check_safely, select
 from absint.fuzz.pass_oracles import KeepsPromise
 from absint.fuzz.reduction import rebuilt, reduce_case
 from absint.fuzz.reproducer import read_reproducer, reproducers, write_reproducer
+from absint.guard import read_guard
 from absint.manager import pass_names
 from absint.ops.table import MUL, OPS, SIN
 from absint.passes import minmax
@@ -134,6 +135,16 @@ def test_a_reproducer_reads_back(tmp_path: Path) -> None:
         assert (again.case.box, again.case.view) == (case.box, case.view)
         assert (again.case.precision, again.case.seed) == (case.precision, case.seed)
         assert "0x1.999999999999ap-4" in path.read_text()
+
+
+def test_a_reproducer_that_quotes_a_guard_is_no_written_program(tmp_path: Path) -> None:
+    case = random_case(0)
+    what = 'DomainError: "the program" holds for precision f32, box all, promise bits'
+    write_reproducer(tmp_path / "a.vm", case, Finding("guard", what), what)
+    text = (tmp_path / "a.vm").read_text(encoding="utf-8")
+    assert text.count("precision f32, box all, promise bits") == 2
+    assert read_guard(text) is None
+    assert read_reproducer(tmp_path / "a.vm").case.graph.rows == case.graph.rows
 
 
 @pytest.mark.parametrize(

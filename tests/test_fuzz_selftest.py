@@ -18,6 +18,8 @@ from absint.ops.table import OPS
 
 QUICK = (
     "text:digits",
+    "text:comment",
+    "guard:case",
     "frame:columns",
     "values:last-block",
     "liveness:one-less",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from absint import models
@@ -48,7 +48,7 @@ DIAGNOSTICS = {
     "variable": ("_2 varx", "3:4: unknown opcode 'varx' (did you mean 'var-x'?)"),
     "var": ("_2 var", "3:4: expected the variable's name too, as in 'var-x'"),
     "far": ("_2 frobnicate _0", "3:4: unknown opcode 'frobnicate'"),
-    "long": ("_2 " + "q" * 1000, f"3:4: unknown opcode '{'q' * 40}…'"),
+    "long": ("_2 " + "q" * 1000, f"3:4: unknown opcode '{'q' * 60}…'"),
     "rand": ("_2 rand _0", f"3:4: opcode 'rand' is not supported: it is {REFUSED['rand']}"),
     "mix": ("_2 mix _0 _1", f"3:4: opcode 'mix' is not supported: it is {REFUSED['mix']}"),
     "mix, operands missing": ("_2 mix", f"3:4: opcode 'mix' is not supported: it is {REFUSED['mix']}"),
@@ -56,10 +56,8 @@ DIAGNOSTICS = {
     # name
     "redefinition": ("_1 neg _0", "3:1: '_1' is already defined on line 2"),
     "redefinition of what is wrong too": ("_0 foo", "3:1: '_0' is already defined on line 1"),
-    "indented comment": (
-        "  # note",
-        "3:3: a comment begins in the first column; a name cannot begin with '#'",
-    ),
+    "control characters": ("\x1b[31m neg _0 \0", "3:14: 'neg' takes 1 operand, found 2"),
+    "control characters in an opcode": ("_2 \x1b[31m\u202e _0", "3:4: unknown opcode '\\x1b[31m\\u202e'"),
     "second byte order mark": (
         "\ufeff_2 neg _0",
         "3:1: a byte order mark can only begin the file, not a name",
@@ -73,7 +71,12 @@ DIAGNOSTICS = {
     "surplus of a variable": ("_2 var-x _0", "3:10: 'var-x' takes no operand, found 1"),
     "surplus of a constant": ("_2 const 1 2", "3:12: 'const' takes a number, found 2"),
     "no number": ("_2 const", "3:9: 'const' takes a number, found 0"),
-    "trailing comment": ("_2 neg _0 # why", "3:11: 'neg' takes 1 operand, found 3"),
+    "comment for an operand": ("_2 neg # _0", "3:7: 'neg' takes 1 operand, found 0"),
+    "comment for an opcode": ("_2\t#neg _0", "3:3: expected an opcode after the name"),
+    "comment for a number": ("_2 const #1", "3:9: 'const' takes a number, found 0"),
+    "surplus before a comment": ("_2 neg _0 _1 # why", "3:11: 'neg' takes 1 operand, found 2"),
+    "error before a comment": ("_2 neg q # why", "3:8: operand 'q' is not defined above"),
+    "no comment": ("_2 neg _0#why", "3:8: operand '_0#why' is not defined above"),
     "undefined": ("_2 neg q", "3:8: operand 'q' is not defined above"),
     "undefined first": ("_2 add q _0", "3:8: operand 'q' is not defined above"),
     "undefined second": ("_2 add _0 q", "3:11: operand 'q' is not defined above"),
@@ -85,7 +88,7 @@ DIAGNOSTICS = {
         "_2 neg _4\n\n_3 neg _0\n_4 var-z",
         "3:8: operand '_4' is not defined above: it is defined below, on line 6",
     ),
-    "a comment defines nothing": ("_2 neg #4\n#4 var-z", "3:8: operand '#4' is not defined above"),
+    "a comment defines nothing": ("_2 neg q\n#q var-z", "3:8: operand 'q' is not defined above"),
     "a number is no operand": ("_2 add _0 1.5", "3:11: operand '1.5' is not defined above"),
     # numbers
     "number": ("_2 const two", "3:10: 'two' is not a number: expected as 1, -2.5, 1e-3, inf or nan"),
@@ -154,6 +157,7 @@ PLAIN = parse_vm("a var-x\nb const 1\nc add a b\n")
         "\ta  var-x\t\nb\tconst\t\t1  \n \t \nc   add a b   \n\n",
         "\ufeffa var-x\nb const 1\nc add a b\n",
         "# x\na var-x\n#\n#b const 2\nb const 1\nc add a b\n# end",
+        "a var-x # why\nb const 1 #\n  # note\nc add a b\t#why # not\n",
         "a\u2003var-x\nb\xa0const 1\nc add\x1ca\x85b\n",  # what Python's split takes for blanks
         "a var-x\nb const +1.0e0\nc add a b\n",
     ],
@@ -238,6 +242,20 @@ def test_no_numbers(text: str) -> None:
     with pytest.raises(VmError, match="is not a number") as caught:
         constant(text)
     assert (caught.value.line, caught.value.column) == (1, 9)
+
+
+@given(st.text("+-.0123456789eEinfatyINFATY", max_size=8))
+@example("1e")
+@example("1.e")
+@settings(max_examples=2000)
+def test_numbers_are_pythons(text: str) -> None:
+    try:
+        value = float(text)
+    except ValueError:
+        with pytest.raises(VmError):
+            constant(text)
+    else:
+        assert bits(constant(text)) == bits(value)
 
 
 @given(st.floats())

@@ -22,6 +22,7 @@ from absint.api import run_pipeline
 from absint.backends.reference import Reference
 from absint.errors import VmError
 from absint.graph import Graph
+from absint.guard import read_guard
 from absint.ops.table import BY_NAME
 from absint.program import Program
 from absint.tape import lower
@@ -176,14 +177,16 @@ def test_columns_after_any_blank() -> None:
 HUGE: dict[str, tuple[Callable[[], str], str]] = {
     "tokens": (lambda: "a " * N, "1:3: unknown opcode 'a'"),
     "operands": (lambda: "a const 1\nb add" + " a" * N, f"2:11: 'add' takes 2 operands, found {N}"),
-    "opcode": (lambda: "a " + "q" * (10 * N), f"1:3: unknown opcode '{'q' * 40}…'"),
+    "opcode": (lambda: "a " + "q" * (10 * N), f"1:3: unknown opcode '{'q' * 60}…'"),
     "name": (lambda: "q" * (100 * N), f"1:{100 * N + 1}: expected an opcode after the name"),
-    "operand": (lambda: "a neg " + "q" * N, f"1:7: operand '{'q' * 40}…' is not defined above"),
-    "digits": (lambda: "a const " + "1" * N + "x", f"1:9: '{'1' * 40}…' is not a number"),
-    "points": (lambda: "a const " + "1." * N, f"1:9: '{'1.' * 20}…' is not a number"),
-    "exponents": (lambda: "a const " + "1e" * N, f"1:9: '{'1e' * 20}…' is not a number"),
+    "operand": (lambda: "a neg " + "q" * N, f"1:7: operand '{'q' * 60}…' is not defined above"),
+    "digits": (lambda: "a const " + "1" * N + "x", f"1:9: '{'1' * 60}…' is not a number"),
+    "points": (lambda: "a const " + "1." * N, f"1:9: '{'1.' * 30}…' is not a number"),
+    "exponents": (lambda: "a const " + "1e" * N, f"1:9: '{'1e' * 30}…' is not a number"),
     "blanks": (lambda: " " * N, "1:1: no instruction"),
     "comments": (lambda: "#\n" * N, f"{N}:1: no instruction"),
+    "comments behind blanks": (lambda: (" " * 99 + "#\n") * (N // 100), f"{N // 100}:1: no instruction"),
+    "hashes": (lambda: "a" + "#" * N, f"1:{N + 2}: expected an opcode after the name"),
     "NUL": (lambda: "\0" * N, f"1:{N + 1}: expected an opcode after the name"),
     "surrogates": (lambda: "é" * N + "\ud800" * N, f"1:{N + 1}: U+D800 is not a character of a text"),
     "redefinition": (
@@ -206,6 +209,34 @@ def test_huge_and_broken(kind: str) -> None:
     with quick(N), pytest.raises(VmError) as caught:
         parse_vm(text, "m.vm")
     assert str(caught.value).startswith(f"m.vm:{message}")
+
+
+JUNK = (
+    "a=",
+    "a ",
+    '"',
+    "box ",
+    "precision ",
+    "x=a:",
+    "_",
+    "f32 ",
+    "#",
+    "1",
+    "1.",
+    "box+",
+    "# ",
+    "\n#",
+    "\n\n",
+)
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_huge_comments_are_read_once(junk: str) -> None:
+    with quick(len(junk) * N):
+        try:
+            read_guard(f"# {junk * N}\nx var-x\n")
+        except VmError as error:
+            assert len(error.message) < 400
 
 
 def test_bad_byte_at_the_end_of_a_huge_file() -> None:

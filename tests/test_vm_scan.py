@@ -56,6 +56,14 @@ def test_models_are_read_by_the_kernel(name: str) -> None:
     assert_equal(graph, parse_vm(text))
 
 
+def test_comments_are_read_by_the_kernel() -> None:
+    text = "# é\n  x var-x # why é\n\t# note\ny neg x #\n\nz const 2\t# a b c d e f\n"
+    graph = _scanned(text)
+    assert graph is not None
+    assert_equal(graph, parse_vm(text))
+    assert graph.lines.tolist() == [2, 4, 6]
+
+
 def test_third_party_models_too(models_dir: Path) -> None:
     for path in sorted(models_dir.glob("*.vm")):
         text = path.read_text(encoding="utf-8")
@@ -87,6 +95,9 @@ def test_damaged_text_gives_what_the_parser_gives() -> None:
         "x var-x\nx var-y", "a neg a", "a neg b\nb var-x", "#a var-x", " #a var-x", "a const 1 2", "a const",
         "é var-x", "a var-é", "# é\na var-x", "\ud800 var-x", "a\x1fb var-x", "a unknown b", "a squareroot b",
         "x var-x\ns atan2 x x\nt compare s x", "a const 1\r\nb const 2\r", "x var-time_of_day",
+        "x var-x # why", "x var-x#why", "x # var-x", "  # é\nx var-x #é\n", "x var-x\ny neg x # # #\n\t#",
+        "x const 1 #2\n",
+        "x var-x\x1c# why\n", "x var-x #\r\ny neg x\r#\r\n",
     ],
 )  # fmt: skip
 def test_odd_texts(text: str) -> None:

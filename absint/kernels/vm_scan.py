@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 @njit(error_model="numpy")
 def tokenize(text, position, length, line):
-    """Find a line's tokens; returns how many they are, -1 for odd or too many ones, and the line ends."""
+    """Find a line's tokens; returns how many they are, -1 for odd or too many ones, and where it ends."""
     count = 0
     inside = False
     while position < length and text[position] != _NEWLINE:
@@ -51,6 +51,10 @@ def tokenize(text, position, length, line):
             if inside:
                 line.last[count - 1] = position
             inside = False
+        elif byte == _HASH and not inside:
+            while position < length and text[position] != _NEWLINE:
+                position += 1
+            break
         elif byte < _BLANK or byte > _LAST:
             return -1, position  # it may be a blank to Python
         elif not inside:
@@ -170,16 +174,11 @@ def scan(
     line_number = 0
     while position < length:
         line_number += 1
-        if text[position] == _HASH:
-            while position < length and text[position] != _NEWLINE:
-                position += 1
-            position += 1
-            continue
         count, position = tokenize(text, position, length, line)
         position += 1
         if count == 0:
             continue
-        if count < 2 or text[line.first[0]] == _HASH:
+        if count < 2:
             return np.int64(REFUSED)
         place = place_of(text, line.first[0], line.last[0], slots, mask, names_first, names_last)
         if slots[place] >= 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from absint.errors import UsageError
+from absint.errors import UsageError, did_you_mean, shown_path
 
 _SUFFIX = ".vm"
 
@@ -18,8 +18,13 @@ def names() -> list[str]:
 def text(name: str) -> str:
     """A bundled model's program. Raises `UsageError` when there is none of that name."""
     if name not in names():
-        raise UsageError(f"{name}: no bundled model of that name ({', '.join(names())})")
+        raise UsageError(f"{shown_path(name)}: no bundled model of that name{nearest(name)}")
     return resources.files(__package__).joinpath(name + _SUFFIX).read_text(encoding="utf-8")
+
+
+def nearest(name: str) -> str:
+    """The end of a message that there is no bundled model of this name: the nearest one, else all."""
+    return did_you_mean(name, names()) or f" ({', '.join(names())})"
 
 
 def describe(name: str) -> str:
