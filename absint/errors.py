@@ -5,6 +5,10 @@ The command line prints such an error as one line and exits with status 2; any o
 
 from __future__ import annotations
 
+import errno
+
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "bad_alloc", "can't start new thread")
+
 
 class AbsintError(Exception):
     """Base of all errors that a caller's input can cause."""
@@ -58,3 +62,12 @@ class BackendError(AbsintError):
 
 class UsageError(AbsintError):
     """A command or function was asked for something that there is not: an option, a file, a name, a type."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that there is too little memory, in one of the ways that this is said."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return isinstance(error, ImportError | OSError | RuntimeError) and any(
+        words in str(error) for words in _NO_MEMORY
+    )

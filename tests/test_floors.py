@@ -25,6 +25,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     1: (
         "absint.argument_types",
         "absint.array_file",
+        "absint.children",
         "absint.errors",
         "absint.imageio",
         "absint.loaded",
