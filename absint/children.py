@@ -117,6 +117,12 @@ def interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def accept_interrupts() -> None:
+    """In a child: get SIGINT after all, also one that came while it started."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
 def _homes() -> Iterator[str]:
     """Folders from which Python itself, absint and what it needs were imported."""
     yield from {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
