@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import random
 import stat
 import sys
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
 
 _FORMAT = b"absint cache 1".ljust(16, b"\n")
 _SUFFIX = ".absint"
@@ -85,6 +85,8 @@ def obstacle() -> str | None:
         _check_safe(home, os.stat(home))
         if not os.access(home, os.W_OK | os.X_OK):
             return f"{home} cannot be written"
+    except FileExistsError:
+        return f"{home} is no folder"
     except OSError as error:
         return str(error) if error.strerror is None else f"{error.filename}: {error.strerror}"
     except RuntimeError as error:
@@ -92,7 +94,7 @@ def obstacle() -> str | None:
     return None
 
 
-def open_regular(path: str | Path, flags: int = 0) -> BinaryIO:
+def open_regular(path: str | Path, flags: int = 0) -> io.BufferedReader:
     """A file to read. Raises OSError for what is no regular file; a FIFO is not waited for.
 
     `flags`: more flags of `os.open`.
@@ -117,7 +119,7 @@ def _path(name: bytes) -> Path:
     return folder() / f"{name.hex()}{_SUFFIX}"
 
 
-def _open_entry(path: Path) -> BinaryIO:
+def _open_entry(path: Path) -> io.BufferedReader:
     """An entry, to read. Raises OSError if there is none, or none that is safe."""
     _check_safe(path.parent, os.stat(path.parent))
     stream = open_regular(path, getattr(os, "O_NOFOLLOW", 0))

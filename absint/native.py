@@ -58,6 +58,7 @@ _CTYPES: dict[str, Any] = {
 _CHILD = "import json; from absint import native; [m, a, d] = json.loads(sys.argv[1]); "
 _CHILD += "native.load(m, *a, depends=d)"
 """What a process does that compiles a unit for another one."""
+_ANOTHER_FOLDER = "ABSINT_CACHE_DIR names another folder"
 _lock = threading.RLock()
 _units: dict[tuple[str, ...], Unit] = {}
 _has_warned = False
@@ -196,13 +197,16 @@ def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Un
     key = _key(module, arguments, sources)
     payload = None if key is None else cache.read(key)
     if payload is None:
-        if reason := cache.obstacle() if key is not None else _changed_source(sources):
-            _warn(reason)
+        if key is None:
+            _warn(_changed_source(sources) or "sources were changed")
+        elif obstacle := cache.obstacle():
+            _warn(f"{obstacle}; {_ANOTHER_FOLDER}")
         for observer in observers:
             observer(label)
         payload = _build(label, module, arguments)
-        if key is not None and not _changed_source(sources):  # building has imported some just now
-            cache.write(key, payload)
+        # building has imported some sources just now
+        if key is not None and are_unchanged(sources) and not cache.write(key, payload):
+            _warn(f"{cache.folder()}: it does not take them; {_ANOTHER_FOLDER}")
     header, _, code = payload.partition(b"\n")
     return Unit(label, _map(json.loads(header), code))
 
@@ -262,9 +266,11 @@ def _llvm() -> Any:
     try:
         import llvmlite.binding as llvm
     except OSError as error:
-        raise BackendError(
-            f"LLVM cannot be loaded: {error.__context__ or error}; it needs 400 MB of address space"
-        ) from error
+        cause = error.__context__ or error  # llvmlite itself speaks of permissions
+        remedy = (
+            "there is too little address space for it" if is_out_of_memory(cause) else "reinstall llvmlite"
+        )
+        raise BackendError(f"LLVM cannot be loaded: {cause}; {remedy}") from error
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     if not llvm.address_of_symbol("fmodf"):  # an interpreter linked without libm

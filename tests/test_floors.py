@@ -28,6 +28,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "absint.children",
         "absint.errors",
         "absint.imageio",
+        "absint.interrupts",
         "absint.loaded",
         "absint.markup",
         "absint.ops",
