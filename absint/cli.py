@@ -32,7 +32,7 @@ _MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
 
 
 _TAKES_LESS = {
-    "optimize": "a lower level takes less, and so does leaving the report out",
+    "optimize": "a lower level takes less, and so does no report",
     "render": "a smaller size takes less",
     "bench": "smaller --sizes and fewer --backends take less",
     "fuzz": "fewer --jobs and a smaller --size take less",
