@@ -33,20 +33,22 @@ _END_WITH_PARENT = (
 """Waits for the end of standard input: the parent holds it open, however it ends."""
 
 
+def can_start() -> bool:
+    """Whether there is an interpreter to start: a frozen or embedded program has none."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
+
+
+def python(*words: str) -> list[str]:
+    """The command that starts Python with these words; it needs `environment()`."""
+    return [sys.executable, "-P", *(["-s"] if sys.flags.no_user_site else []), *words]
+
+
 def command(code: str, *arguments: str, end_with_parent: bool = False) -> list[str]:
     """The command that runs `code` with `arguments` in `sys.argv[1:]`; it needs `environment()`.
 
     `end_with_parent`: the child ends when its standard input does, which is a pipe that the parent holds.
     """
-    user = ["-s"] if sys.flags.no_user_site else []
-    return [
-        sys.executable,
-        "-P",
-        *user,
-        "-c",
-        (_END_WITH_PARENT if end_with_parent else "") + code,
-        *arguments,
-    ]
+    return python("-c", (_END_WITH_PARENT if end_with_parent else "") + code, *arguments)
 
 
 def environment(**settings: str) -> dict[str, str]:

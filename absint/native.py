@@ -137,7 +137,7 @@ def compile_missing(units: Sequence[Named]) -> None:
     says why.
     """
     missing = [unit for unit in units if (unit.module, *unit.arguments) not in _units and _is_absent(unit)]
-    if len(missing) < 2 or cache.obstacle() or not sys.executable or getattr(sys, "frozen", False):
+    if len(missing) < 2 or cache.obstacle() or not children.can_start():
         return
     for observer in observers:
         observer(", ".join(_label(unit.module, unit.arguments) for unit in missing))

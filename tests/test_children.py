@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +148,17 @@ def test_a_child_ends_with_its_parent_and_not_by_control_c() -> None:
     child.stdin.close()
     assert child.wait(30) == 1
     child.stdout.close()
+
+
+def test_there_is_no_other_way_to_start_python() -> None:
+    """Whoever names the interpreter, or starts processes by `multiprocessing`, does it by `children`."""
+    files = {
+        path: path.read_text(encoding="utf-8")
+        for folder in ("absint", "backends", "fuzz", "passes")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {path.name for path, text in files.items() if "sys.executable" in text} == {"children.py"}
+    for path, text in files.items():
+        if "import multiprocessing\n" in text:
+            starts = len(re.findall(r"\bprocess\.start\(|\bProcessPoolExecutor\(|\bpool\.submit\(", text))
+            assert text.count("with children.starting():") == starts > 0, path
