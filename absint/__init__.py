@@ -11,12 +11,12 @@ Names are imported when they are first used, so that `import absint` is quick.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from absint import loaded  # noqa: F401  # first: it notes the time
 
+TYPE_CHECKING = False  # as typing's, which takes as long to import as all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from absint import shapes, study
     from absint.api import evaluate, load, optimize, render
     from absint.errors import AbsintError
@@ -81,6 +81,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in __all__ and not _is_extension(name):
         raise AttributeError(f"module 'absint' has no attribute {name!r}")
+    import importlib
+
     if name in ("shapes", "study"):
         return importlib.import_module(f"absint.{name}")
     home = next((module for module, held in _HOME.items() if name in held), "expr")

@@ -1,8 +1,8 @@
 """Results worth keeping between runs: bytes under text keys, in files of the user's cache folder.
 
 `write(key, payload)`, then `read(key)` in any later process. A cache may forget and never lies: an entry that
-is damaged, of another format or another user's counts as absent, and what cannot be written is not kept;
-neither is an error. The key names everything that the payload depends on, versions included.
+is damaged, of another format or not safe counts as absent, and what cannot be written is not kept; neither is
+an error, and `obstacle()` says why. The key names everything that the payload depends on, versions included.
 
 An entry is a file `<sha256 of the key>.absint`:
 
@@ -10,15 +10,20 @@ An entry is a file `<sha256 of the key>.absint`:
     bytes 16..47  sha256 of the key's own sha256 and the payload
     bytes 48..    the payload
 
-The digest guards against damage, not against an attacker who writes files in the user's name.
+The digest guards against damage, not against an attacker, who can compute it; and payloads are run as code.
+So an entry is safe only if it is a regular file of the current user's that nobody else may write, in a folder
+that nobody else may write either. That the folder is sticky does not help: it keeps others from removing
+files, not from linking some file of the user's in.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import random
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -47,13 +52,12 @@ def folder() -> Path:
 
 def read(key: str) -> bytes | None:
     """The payload last written under the key, or None."""
-    name = hashlib.sha256(key.encode()).digest()
+    name = _name(key)
     try:
-        path = folder() / f"{name.hex()}{_SUFFIX}"
-        with path.open("rb") as stream:
-            if not _is_ours(os.fstat(stream.fileno())):
-                return None
-            data = stream.read()
+        path = _path(name)
+        with _open_entry(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(size) if size <= _LIMIT else b""
     except (OSError, RuntimeError):
         return None
     payload = data[48:]
@@ -67,43 +71,99 @@ def read(key: str) -> bytes | None:
 def holds(key: str) -> bool:
     """Whether there is an entry under the key; `read` may still find that it is damaged."""
     try:
-        return (folder() / f"{hashlib.sha256(key.encode()).hexdigest()}{_SUFFIX}").exists()
+        _open_entry(_path(_name(key))).close()
     except (OSError, RuntimeError):
         return False
+    return True
 
 
-def is_writable() -> bool:
-    """Whether entries can be written."""
+def obstacle() -> str | None:
+    """Why no entries can be kept, None if they can."""
     try:
         home = folder()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
+        _check_safe(home, os.stat(home))
+        if not os.access(home, os.W_OK | os.X_OK):
+            return f"{home} cannot be written"
+    except FileExistsError:
+        return f"{home} is no folder"
+    except OSError as error:
+        return str(error) if error.strerror is None else f"{error.filename}: {error.strerror}"
+    except RuntimeError as error:
+        return str(error)
+    return None
+
+
+def open_regular(path: str | Path, flags: int = 0) -> io.BufferedReader:
+    """A file to read. Raises OSError for what is no regular file; a FIFO is not waited for.
+
+    `flags`: more flags of `os.open`.
+    """
+    for flag in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NONBLOCK"):  # of some systems
+        flags |= getattr(os, flag, 0)
+    handle = os.open(path, os.O_RDONLY | flags)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(f"{path} is no regular file")
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _name(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+def _path(name: bytes) -> Path:
+    return folder() / f"{name.hex()}{_SUFFIX}"
+
+
+def _open_entry(path: Path) -> io.BufferedReader:
+    """An entry, to read. Raises OSError if there is none, or none that is safe."""
+    _check_safe(path.parent, os.stat(path.parent))
+    stream = open_regular(path, getattr(os, "O_NOFOLLOW", 0))
+    try:
+        status = os.fstat(stream.fileno())
+        if sys.platform != "win32" and status.st_uid != os.geteuid():
+            raise OSError(f"{path} is another user's")
+        _check_safe(path, status)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def _check_safe(path: Path, status: os.stat_result) -> None:
+    """Raises OSError where others than its owner may write a file or folder."""
+    if sys.platform != "win32" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise OSError(f"{path} may be written by other users: chmod go-w {path}")
+
+
+def write(key: str, payload: bytes) -> bool:
+    """Keep the payload under the key, whole or not at all; whoever writes last wins.
+
+    Returns whether it is kept.
+    """
+    if obstacle() is not None:
         return False
-    return os.access(home, os.W_OK | os.X_OK)
-
-
-def write(key: str, payload: bytes) -> None:
-    """Keep the payload under the key, whole or not at all; whoever writes last wins."""
-    name = hashlib.sha256(key.encode()).digest()
-    with contextlib.suppress(OSError, RuntimeError):
-        home = folder()
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=home, prefix="draft-", suffix=_SUFFIX)
+    name = _name(key)
+    path = _path(name)
+    try:
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix="draft-", suffix=_SUFFIX)
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(_FORMAT + hashlib.sha256(name + payload).digest() + payload)
-            os.replace(draft, home / f"{name.hex()}{_SUFFIX}")
+            os.replace(draft, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(draft)
             raise
-        if random.SystemRandom().random() * _SWEEP < len(payload):  # the user's own numbers are left alone
-            _sweep(home)
-
-
-def _is_ours(status: os.stat_result) -> bool:
-    """Whether the current user wrote the file: what another user wrote is not run as code."""
-    return sys.platform == "win32" or status.st_uid == os.geteuid()
+    except OSError:
+        return False
+    if random.SystemRandom().random() * _SWEEP < len(payload):  # the user's own numbers are left alone
+        _sweep(path.parent)
+    return True
 
 
 def _sweep(home: Path) -> None:

@@ -9,11 +9,22 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from absint import argument_types as kinds
-from absint.errors import AbsintError, UsageError, VerificationError, VmError, did_you_mean, one_line, shown
+from absint.errors import (
+    AbsintError,
+    UsageError,
+    VerificationError,
+    VmError,
+    did_you_mean,
+    is_out_of_memory,
+    one_line,
+    shown,
+)
+from absint.native import CacheWarning
 from absint.terminal import BAD_INPUT, DONE, FOUND, INTERRUPTED, discard_output, note, write_out
 
 # The names of enums and levels are repeated here, for what defines them imports NumPy; a test compares them.
@@ -32,13 +43,29 @@ _MESSAGE = 300
 _MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status."""
+_TAKES_LESS = {
+    "optimize": "a lower level takes less, and so does no report",
+    "render": "a smaller size takes less",
+    "bench": "smaller --sizes and fewer --backends take less",
+    "fuzz": "fewer --jobs and a smaller --size take less",
+    "view": "a smaller window and a lower level take less",
+}
+"""What helps a command that runs out of memory."""
+
+
+def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: None) -> int:
+    """Run one command and return its exit status.
+
+    `ready`: called when all is imported and the work begins.
+    """
+    command = ""
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
+        command = arguments.command
         from absint import commands
 
-        return commands.BY_NAME[arguments.command](arguments)
+        ready()
+        return _run(commands.BY_NAME[command], arguments)
     except SystemExit as stop:  # --help and --version
         return int(stop.code or 0)
     except KeyboardInterrupt:
@@ -53,9 +80,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AbsintError as error:
         _complain(f"absint: {error}")
         return FOUND if isinstance(error, VerificationError) else BAD_INPUT
-    except MemoryError:
-        _complain("absint: out of memory; a smaller size takes less")
+    except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        hint = f"; {_TAKES_LESS[command]}" if command in _TAKES_LESS else ""
+        _complain(f"absint: out of memory{hint}")
         return BAD_INPUT
+
+
+def _run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """Run a command; a warning is a line, as an error is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CacheWarning)
+        warnings.showwarning = lambda message, *_: _complain(f"absint: warning: {message}")
+        return command(arguments)
 
 
 def _complain(message: str) -> None:

@@ -8,7 +8,10 @@ escape sequence reaches the terminal nor a line break the line, and a name of me
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "bad_alloc", "can't start new thread")
 
 _SHOWN = 60
 """Characters of a quoted value."""
@@ -114,3 +117,12 @@ class BackendError(AbsintError):
 
 class UsageError(AbsintError):
     """A command or function was asked for something that there is not: an option, a file, a name, a type."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that there is too little memory, in one of the ways that this is said."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    return isinstance(error, ImportError | OSError | RuntimeError) and any(
+        words in str(error) for words in _NO_MEMORY
+    )

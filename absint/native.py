@@ -12,7 +12,8 @@ file, which takes about a millisecond. The cache key covers all that the code de
 versions of Numba and LLVM, Numba's settings, and the source text of the module and of `depends`.
 
 A process runs the sources as they were when it imported them, while the key is of those on disk. So where one
-of them was changed after absint was imported, the cache is neither read nor written.
+of them was changed after absint was imported, the cache is neither read nor written. Where kernels cannot be
+kept, for this or another reason, a `CacheWarning` says so, once.
 """
 
 from __future__ import annotations
@@ -25,19 +26,22 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from absint import cache, loaded
+from absint import cache, children, loaded
+from absint.errors import BackendError, is_out_of_memory
 from absint.memo import Turn
 
 observers: list[Callable[[str], None]] = []
 """Called with a unit's label, such as "operations sin f32", before it is compiled. Nothing else is said."""
 
 _FORMAT = "native 1"
-_UNRELATED = ("NUMBA_CACHE_", "NUMBA_NUM_THREADS", "NUMBA_THREADING_")  # settings that change no code
+_UNRELATED = ("NUMBA_CACHE_", "NUMBA_DISABLE_JIT", "NUMBA_NUM_THREADS", "NUMBA_THREADING_")
+"""Settings that change no code."""
 _SETTINGS_FILE = ".numba_config.yaml"  # Numba reads it from the working directory
 _TOOLS = ("absint.native_build", "llvmlite._version", "numba._version")
 _MARGIN = 50_000_000
@@ -52,9 +56,18 @@ _CTYPES: dict[str, Any] = {
     "float32": ctypes.c_float,
     "float64": ctypes.c_double,
 }
+_CHILD = "import json; from absint import native; [m, a, d] = json.loads(sys.argv[1]); "
+_CHILD += "native.load(m, *a, depends=d)"
+"""What a process does that compiles a unit for another one."""
+_ANOTHER_FOLDER = "ABSINT_CACHE_DIR names another folder"
 _lock = threading.RLock()
 _compiling = Turn("compiling kernels")
 _units: dict[tuple[str, ...], Unit] = {}
+_has_warned = False
+
+
+class CacheWarning(RuntimeWarning):
+    """Kernels cannot be kept: each process compiles them anew."""
 
 
 def _hold_lock() -> None:
@@ -150,29 +163,39 @@ class Named(NamedTuple):
 def compile_missing(units: Sequence[Named]) -> None:
     """Compile those of some units that are not in the cache, at once, each in a process of its own.
 
-    Numba compiles on one core, and a new machine needs several large units. What fails here is left to
-    `load`, which then says why.
+    Numba compiles on one core, and a new machine needs several large units. Raises `BackendError` if a signal
+    ends such a process, as it does where memory runs out. What fails otherwise is left to `load`, which then
+    says why.
     """
     missing = [unit for unit in units if (unit.module, *unit.arguments) not in _units and _is_absent(unit)]
-    if len(missing) < 2 or not cache.is_writable() or not sys.executable or getattr(sys, "frozen", False):
+    if len(missing) < 2 or cache.obstacle() or not children.can_start():
         return
     for observer in observers:
         observer(", ".join(_label(unit.module, unit.arguments) for unit in missing))
-    code = "import json, sys; from absint import native; [m, a, d] = json.loads(sys.argv[1]); "
-    code += "native.load(m, *a, depends=d)"
-    settings = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    processes = []
+    environment, quiet = children.environment(), subprocess.DEVNULL
+    processes: list[subprocess.Popen[bytes]] = []
     try:
-        for unit in missing:
-            command = [sys.executable, "-c", code, json.dumps(unit)]
-            quiet = subprocess.DEVNULL
-            processes.append(subprocess.Popen(command, env=settings, stdout=quiet, stderr=quiet))
-        for process in processes:
-            process.wait()
+        with children.interrupts_blocked():
+            for unit in missing:
+                command = children.command(_CHILD, json.dumps(unit), end_with_parent=True)
+                processes.append(
+                    subprocess.Popen(
+                        command, env=environment, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet
+                    )
+                )
+        statuses = [process.wait() for process in processes]
     finally:
         for process in processes:
             process.kill()
             process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
+    for unit, status in zip(missing, statuses, strict=True):
+        if status < 0:
+            raise BackendError(
+                f"kernels {_label(unit.module, unit.arguments)} cannot be compiled: signal {-status} ended "
+                "the process that compiles them; most likely it needs more memory than there is"
+            )
 
 
 def _is_absent(unit: Named) -> bool:
@@ -203,15 +226,50 @@ def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Un
     key = _key(module, arguments, sources)
     payload = None if key is None else cache.read(key)
     if payload is None:
+        if key is None:
+            _warn(_changed_source(sources) or "sources were changed")
+        elif obstacle := cache.obstacle():
+            _warn(f"{obstacle}; {_ANOTHER_FOLDER}")
         for observer in observers:
             observer(label)
-        with _compiling:
-            signatures, code = _builder().build(module, arguments)
-        payload = json.dumps(signatures).encode() + b"\n" + code
-        if key is not None and are_unchanged(sources):  # building has imported some just now
-            cache.write(key, payload)
+        payload = _build(label, module, arguments)
+        # building has imported some sources just now
+        if key is not None and are_unchanged(sources) and not cache.write(key, payload):
+            _warn(f"{cache.folder()}: it does not take them; {_ANOTHER_FOLDER}")
     header, _, code = payload.partition(b"\n")
     return Unit(label, _map(json.loads(header), code))
+
+
+def _warn(reason: str) -> None:
+    """Say once why kernels cannot be kept."""
+    global _has_warned
+    if not _has_warned:
+        _has_warned = True
+        what = "kernels are compiled anew by each process, which takes up to a minute"
+        warnings.warn(f"{what}: {reason}", CacheWarning, stacklevel=2)
+
+
+def _build(label: str, module: str, arguments: tuple[str, ...]) -> bytes:
+    """Compile a unit: its signatures as a line of JSON, and its object file.
+
+    Raises `BackendError` where Numba has been told not to compile, or to compile in a way that kernels cannot
+    take, and `MemoryError`.
+    """
+    try:
+        with _compiling:
+            signatures, code = _builder().build(module, arguments)
+    except (BackendError, MemoryError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        if (settings := _settings_in_words()) and not isinstance(error, ModuleNotFoundError):
+            reason = " ".join(str(error).split())
+            raise BackendError(
+                f"kernels {label} cannot be compiled with Numba's settings {settings}; undo them ({reason})"
+            ) from error
+        raise
+    return json.dumps(signatures).encode() + b"\n" + code
 
 
 def _map(signatures: dict[str, list[str]], code: bytes) -> dict[str, Any]:
@@ -233,8 +291,14 @@ def _map(signatures: dict[str, list[str]], code: bytes) -> dict[str, Any]:
 @functools.cache
 def _llvm() -> Any:
     """LLVM, ready to place code of this machine's kind; imported late, for it takes 50 ms."""
-    import llvmlite.binding as llvm
-
+    try:
+        import llvmlite.binding as llvm
+    except OSError as error:
+        cause = error.__context__ or error  # llvmlite itself speaks of permissions
+        remedy = (
+            "there is too little address space for it" if is_out_of_memory(cause) else "reinstall llvmlite"
+        )
+        raise BackendError(f"LLVM cannot be loaded: {cause}; {remedy}") from error
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     if not llvm.address_of_symbol("fmodf"):  # an interpreter linked without libm
@@ -255,26 +319,33 @@ def _key(module: str, arguments: tuple[str, ...], sources: Sequence[str]) -> str
 def _environment() -> list[object]:
     """What the code depends on besides sources: CPU and settings, those of the working directory included."""
     llvm = _llvm()
-    settings = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith("NUMBA_") and not name.startswith(_UNRELATED)
-    }
     return [
         llvm.get_process_triple(),
         llvm.get_host_cpu_name(),
         llvm.get_host_cpu_features().flatten(),
-        sorted(settings.items()),
+        sorted(item for item in _settings().items() if not item[0].startswith(_UNRELATED)),
         _settings_file(),
     ]
 
 
+def _settings() -> dict[str, str]:
+    """Numba's settings in the environment."""
+    return {name: value for name, value in os.environ.items() if name.startswith("NUMBA_")}
+
+
 def _settings_file() -> str | None:
-    """Numba's settings in the working directory, if there are any."""
+    """Digest of Numba's settings in the working directory, if there are any."""
     try:
-        return Path(_SETTINGS_FILE).read_bytes().hex()
+        with cache.open_regular(_SETTINGS_FILE) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return None
+
+
+def _settings_in_words() -> str:
+    """Numba's settings as a user knows them, empty if there are none."""
+    words = [f"{name}={value}" for name, value in sorted(_settings().items())]
+    return ", ".join(words + [f"those of ./{_SETTINGS_FILE}"] * (_settings_file() is not None))
 
 
 def source_digest(names: Sequence[str]) -> str | None:
@@ -291,10 +362,20 @@ def source_digest(names: Sequence[str]) -> str | None:
 
 def are_unchanged(names: Sequence[str]) -> bool:
     """Whether sources that were read once are, until now, as they were when absint was imported."""
-    try:
-        return not any(_is_changed(os.stat(path)) for name in names for _, path in _files(name))
-    except OSError:
-        return False
+    return _changed_source(names) is None
+
+
+def _changed_source(names: Sequence[str]) -> str | None:
+    """What is wrong with the first source that was changed since absint was imported, None if none was."""
+    for name in names:
+        for _, path in _files(name):
+            try:
+                status = os.stat(path)
+            except OSError as error:
+                return f"{path}: {error.strerror}"
+            if _is_changed(status):
+                return f"{path} was changed after absint was imported, or the clock is behind: `touch` it"
+    return None
 
 
 @functools.cache

@@ -13,7 +13,6 @@ functions whose results are exact on every platform: `sin` of the C library is n
 from __future__ import annotations
 
 import importlib
-import os
 import re
 import subprocess
 import sys
@@ -22,6 +21,9 @@ from typing import Any
 import llvmlite.binding as llvm
 import numba
 from numba.core.registry import cpu_target
+
+from absint import children
+from absint.errors import BackendError
 
 OPTIONS = {
     "nopython": True,
@@ -64,16 +66,19 @@ def assembly(module: str, arguments: tuple[str, ...], cpu: str | None = None) ->
         return str(machine.emit_assembly(code))
     # Numba reads the CPU's name once, when it is imported: a process of its own.
     script = "import sys; from absint import native; print(native.assembly(*sys.argv[1:]))"
-    command = [sys.executable, "-c", script, module, *arguments]
-    settings = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": "", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=os.environ | settings, check=True, stdout=subprocess.PIPE, text=True)
+    command = children.command(script, module, *arguments)
+    settings = children.environment(NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES="")
+    done = subprocess.run(command, env=settings, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
 
 
 def _compile(module: str, arguments: tuple[str, ...]) -> tuple[dict[str, list[str]], Any, Any]:
     """All kernels of a unit in one LLVM module, with their signatures and the machine to emit it for."""
     if numba.config.DISABLE_JIT:
-        raise KernelError("kernels cannot be compiled while NUMBA_DISABLE_JIT is set")
+        raise BackendError(
+            "kernels cannot be compiled while Numba is told not to: for a first run, unset "
+            "NUMBA_DISABLE_JIT, or disable_jit in ./.numba_config.yaml; later runs need no compiler"
+        )
     kernels = importlib.import_module(module).kernels(*arguments)
     machine = _target_machine()
     signatures, linked = {}, None

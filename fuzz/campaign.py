@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from absint import children
 from absint.backend import find_backend
 from absint.ops.table import OPS
 
@@ -218,7 +219,8 @@ class _Crew:
         process = self._context.Process(
             target=_work, args=(self._options, first, pipe, theirs), name=f"absint-fuzz-{first}", daemon=True
         )
-        process.start()
+        with children.starting():
+            process.start()
         pipe.close()
         self.workers[mine] = process, theirs
 

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from absint import children
+
 from .theorems import (
     FORMATS,
     UNPROVED,
@@ -80,14 +82,18 @@ class Task(NamedTuple):
 def _die_at_once() -> None:
     """Ctrl-C reaches the solver's process too, and a solver does not look for it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    children.accept_interrupts()
 
 
 def prove(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Record]]:
     """Run the tasks in so many processes; results come as they are ready."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, _die_at_once)
+    with children.starting():
+        pool = ProcessPoolExecutor(jobs, context, _die_at_once)
     try:
-        for future in as_completed([pool.submit(Task.run, task) for task in tasks]):
+        with children.starting():  # which submitting does
+            futures = [pool.submit(Task.run, task) for task in tasks]
+        for future in as_completed(futures):
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
-from absint import native, registry
+from absint import children, native, registry
 from absint.backend import usual_backends
 from absint.errors import UsageError, did_you_mean, shown
 from absint.manager import pass_names
@@ -233,7 +233,8 @@ class Crew:
         mine, pipe = self._context.Pipe(duplex=False)
         at = self._context.Array("q", 1, lock=False)
         process = self._context.Process(target=_work, args=(self._options, bug, most, pipe, at), daemon=True)
-        process.start()
+        with children.starting():
+            process.start()
         pipe.close()
         self._running[mine] = _Running(process, bug, at)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,19 @@ def entry_point(*words: str, **options: Any) -> subprocess.CompletedProcess[byte
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
     command = [sys.executable, "-m", "absint", *words]
     return subprocess.run(command, capture_output=True, env=environment, timeout=120, **options)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Processes started inside get SIGINT even where this one ignores it, as one in the background does.
+
+    What a process ignores its children ignore, what it handles they do not.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def one_line(err: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from absint.manager import PassManager, parse_pipeline
 from absint.precision import Precision
 from absint.program import Program, Promise
 from absint.view import View
+from tests.command import ROOT, interruptible
 
 F32, F64 = Precision
 LOWERING = Numba.rendering
@@ -51,10 +51,11 @@ def run_python(text: str, timeout: float = 120) -> tuple[str, str]:
 
 def start_python(text: str) -> subprocess.Popen[str]:
     """A process that runs a program in the project's folder."""
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(text)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[1],
-    )
+    with interruptible():
+        return subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(text)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,19 +68,84 @@ def test_a_damaged_entry_counts_as_absent(home: Path, damage: str) -> None:
     assert cache.read("key") == b"the payload"
 
 
+posix = pytest.mark.skipif(os.name != "posix", reason="files as POSIX has them")
+
+
+@posix
 def test_an_entry_of_another_user_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    if sys.platform == "win32":
-        pytest.skip("files have no numeric owner")
     cache.write("key", b"the payload")
+    assert cache.holds("key")
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert not cache.holds("key")
     assert cache.read("key") is None
+
+
+def put_a_socket(path: Path) -> None:
+    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as one:  # addresses are short
+        one.bind(path.name)
+
+
+def put_a_link(path: Path) -> None:
+    """To an entry that would be good."""
+    path.rename(path.with_suffix(".kept"))
+    path.symlink_to(path.with_suffix(".kept"))
+
+
+def put_much_of_nothing(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(10 << 30)
+
+
+ODD: dict[str, Callable[[Path], None]] = {
+    "FIFO": lambda path: (path.unlink(), os.mkfifo(path))[1],
+    "socket": lambda path: (path.unlink(), put_a_socket(path))[1],
+    "folder": lambda path: (path.unlink(), path.mkdir())[1],
+    "link": put_a_link,
+    "link to a terminal": lambda path: (path.unlink(), path.symlink_to("/dev/tty"))[1],
+    "link to no end": lambda path: (path.unlink(), path.symlink_to("/dev/zero"))[1],
+    "link to itself": lambda path: (path.unlink(), path.symlink_to(path))[1],
+    "10 GB": put_much_of_nothing,
+    "writable by the group": lambda path: path.chmod(0o620),
+    "writable by all": lambda path: path.chmod(0o602),
+}
+
+
+@posix
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_no_safe_file_counts_as_absent(home: Path, odd: str) -> None:
+    """Nor is it waited for, or read to no end; a new entry takes its place unless it is a folder."""
+    cache.write("key", b"the payload")
+    (path,) = home.iterdir()
+    ODD[odd](path)
+    assert cache.holds("key") is (odd == "10 GB"), "its contents are not looked at"
+    assert cache.read("key") is None
+    assert cache.write("key", b"the payload") is (odd != "folder")
+    assert (cache.read("key") == b"the payload") is (odd != "folder")
+    assert not list(home.glob("draft-*"))
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o1777])
+def test_nothing_is_kept_or_found_where_others_may_write(home: Path, mode: int) -> None:
+    cache.write("key", b"the payload")
+    home.chmod(mode)
+    assert cache.obstacle() == f"{home} may be written by other users: chmod go-w {home}"
+    assert cache.read("key") is None
+    assert not cache.holds("key")
+    assert not cache.write("key", b"another payload")
+    home.chmod(0o755)
+    assert cache.obstacle() is None
+    assert cache.read("key") == b"the payload"
 
 
 def test_an_unusable_folder_is_no_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home.parent.mkdir(parents=True)
     home.write_text("a file, not a folder")
-    cache.write("key", b"the payload")
+    assert cache.obstacle() == f"{home} is no folder"
+    assert not cache.write("key", b"the payload")
     assert cache.read("key") is None
+    monkeypatch.setenv("ABSINT_CACHE_DIR", str(home / "below"))
+    assert cache.obstacle() == f"{home / 'below'}: Not a directory"
 
 
 def test_a_failed_write_leaves_no_draft(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

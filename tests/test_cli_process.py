@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -15,8 +16,9 @@ import numpy as np
 import pytest
 
 import absint
+from absint import cli, commands
 from tests.challenge import draw
-from tests.command import DISC, ROOT, entry_point, one_line
+from tests.command import DISC, ROOT, entry_point, interruptible, one_line
 
 PROSPERO_AT_1024 = "961054c84fd919ad"  # SHA-256 of the packed bits begins so
 
@@ -121,7 +123,8 @@ def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(tmp_path: Path
     target.write_bytes(b"old")
     command = [sys.executable, "-m", "absint", "render", "-", "-n", "1000", "-o", str(target)]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT)
+    with interruptible():
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT)
     assert process.stdin is not None
     # more than a pipe holds: once it is written, the command is at work, which will take it minutes, for the
     # sine of a large multiple may be anything, so that no bounds decide a pixel
@@ -137,6 +140,61 @@ def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(tmp_path: Path
     assert (process.returncode, out, err) == (130, b"", b"interrupted\n")
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["x.pgm"]
+
+
+# Too little memory
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("some.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("command", ["bench", "fuzz", "list", "optimize", "render", "view"])
+def test_too_little_memory_says_what_takes_less(
+    command: str, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> int:
+        raise error
+
+    monkeypatch.setitem(commands.BY_NAME, command, fail)
+    words = {"bench": ["gear"], "optimize": ["gear"], "render": ["gear", "-o", "-"], "view": ["gear"]}
+    assert cli.main([command, *words.get(command, [])]) == 2
+    said = one_line(capsys.readouterr().err)
+    assert said.startswith("absint: out of memory")
+    assert ("less" in said) == (command != "list")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="others do not limit the address space")
+@pytest.mark.parametrize("kilobytes", [60_000, 120_000, 200_000, 300_000, 500_000, 1_000_000])
+def test_little_address_space_is_a_picture_or_one_line(kilobytes: int, tmp_path: Path) -> None:
+    target = tmp_path / "x.pgm"
+    shell = f'ulimit -v {kilobytes}; exec "$0" -m absint render gear -o "$1"'
+    command = ["sh", "-c", shell, sys.executable, str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200)
+    if done.returncode == 1 and done.stderr.startswith("OpenBLAS error: Memory allocation still failed"):
+        return  # it ends the process itself
+    assert done.returncode in (0, 2)
+    assert target.exists() == (done.returncode == 0)
+    one_line(done.stderr)
+    assert kilobytes < 500_000 or done.returncode == 0
+
+
+# Kernels that cannot be kept
+
+
+def test_an_unusable_cache_is_one_line() -> None:
+    code = "from absint import cli, commands, native; "
+    code += "commands.BY_NAME['list'] = lambda _: [native._warn('no folder'), native._warn('again'), 0][-1]; "
+    code += "raise SystemExit(cli.main(['list']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.returncode == 0
+    assert one_line(done.stderr).startswith("absint: warning: kernels are compiled anew by each process, ")
 
 
 WORK = """

@@ -25,8 +25,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
     1: (
         "absint.argument_types",
         "absint.array_file",
+        "absint.children",
         "absint.errors",
         "absint.imageio",
+        "absint.interrupts",
         "absint.loaded",
         "absint.markup",
         "absint.memo",

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from absint import lowering_cache, native
+from absint.errors import BackendError
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = "tests.native_sample"
@@ -35,11 +36,21 @@ print(json.dumps([compiled, "numba" in sys.modules, unit["ints"](5, -2)]))
 """
 
 
-def run(code: str, cache: Path, *path: Path, **environment: str) -> Any:
+# Before a process's code where kernels cannot be kept: what `print(json.dumps([warned, …]))` shows of it.
+WARNED = """
+import warnings
+from absint.native import CacheWarning
+warned = []
+warnings.simplefilter("always", CacheWarning)
+warnings.showwarning = lambda message, *_: warned.append(str(message))
+"""
+
+
+def run(code: str, cache: Path, *path: Path, cwd: Path = ROOT, **environment: str) -> Any:
     """What a fresh process prints, as JSON; an empty standard error and status 0 are asserted."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        cwd=ROOT,
+        cwd=cwd,
         env=os.environ
         | {"ABSINT_CACHE_DIR": str(cache), "PYTHONPATH": os.pathsep.join(map(str, (ROOT, *path)))}
         | environment,
@@ -177,10 +188,44 @@ def test_a_changed_byte_of_code_is_rebuilt(cache: Path) -> None:
 
 
 def test_without_a_cache_folder_kernels_are_compiled_in_memory(tmp_path: Path) -> None:
+    """And that is said, once."""
     blocked = tmp_path / "file"
     blocked.touch()
-    assert run(REPORT, blocked / "cache") == [["native_sample plain"], True, 42]
+    more = 'native.load("tests.native_sample", "other"); print(json.dumps([warned, unit["ints"](5, -2)]))'
+    code = WARNED + REPORT.replace("print", "str") + more
+    [warned, answer] = run(code, blocked / "cache")
+    assert warned == [f"{EACH}: {blocked / 'cache'}: Not a directory; ABSINT_CACHE_DIR names another folder"]
+    assert answer == 42
     assert list(tmp_path.iterdir()) == [blocked]
+
+
+EACH = "kernels are compiled anew by each process, which takes up to a minute"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files as POSIX has them")
+def test_an_entry_that_cannot_be_replaced_is_said_too(cache: Path) -> None:
+    (path,) = cache.iterdir()
+    path.unlink()
+    path.mkdir()
+    [warned, answer] = run(
+        WARNED + REPORT.replace("print", "str") + 'print(json.dumps([warned, unit["ints"](5, -2)]))', cache
+    )
+    (said,) = warned
+    assert said.startswith(f"{EACH}: {cache}: ")
+    assert answer == 42
+
+
+def test_a_clock_behind_the_sources_times_is_said_once(cache: Path) -> None:
+    """All sources look newer than the process then; the kernels in the cache may be others."""
+    early = "import time; now = time.time_ns; time.time_ns = lambda: now() - 10**9 * 86400 * 365 * 30\n"
+    early += "import absint; time.time_ns = now\n"
+    [warned, compiled] = run(
+        early + WARNED + REPORT.replace("print", "str") + "print(json.dumps([warned, compiled]))", cache
+    )
+    (said,) = warned
+    assert said.startswith(f"{EACH}: {ROOT / 'tests' / 'native_sample.py'} ")
+    assert "the clock is behind" in said
+    assert compiled == ["native_sample plain"]
 
 
 def test_processes_that_build_at_once_agree(tmp_path: Path) -> None:
@@ -194,6 +239,12 @@ def test_processes_that_build_at_once_agree(tmp_path: Path) -> None:
     assert [json.loads(one.communicate()[0])[2] for one in both] == [42, 42]
     assert len(list(tmp_path.iterdir())) == 1
     assert run(REPORT, tmp_path) == [[], False, 42]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without FIFOs")
+def test_a_fifo_in_place_of_numbas_settings_is_not_waited_for(cache: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".numba_config.yaml")
+    assert run(REPORT, cache, cwd=tmp_path) == [[], False, 42]
 
 
 def test_a_setting_of_numba_that_changes_code_rebuilds(cache: Path) -> None:
@@ -278,8 +329,9 @@ def test_a_process_that_has_seen_other_sources_keeps_nothing(
 ) -> None:
     """Sources are edited after a process has imported them, or between its look at them and their import."""
     cache, start = tmp_path / "cache", USE.index("unit =")
-    assert run(USE[:start] + edit + USE[start:], cache, tmp_path) == [["kernels_of_mine"], answer, True]
-    assert not cache.exists()
+    code = WARNED + USE[:start] + edit + USE[start:]
+    assert run(code, cache, tmp_path) == [["kernels_of_mine"], answer, True]
+    assert not list(cache.glob("*"))
     time.sleep(1.2 * native._MARGIN / 1e9)
     assert run(USE, cache, tmp_path) == [["kernels_of_mine"], 11, True]
     assert run(USE, cache, tmp_path) == [[], 11, False]
@@ -290,7 +342,8 @@ def test_nor_does_it_take_what_others_have_kept(tmp_path: Path, package: Path) -
     write(package / "deep" / "number.py", "NUMBER = 10")
     assert run(USE, cache, tmp_path) == [["kernels_of_mine"], 11, True]
     write(package / "deep" / "number.py", "NUMBER = 1")
-    assert run(USE[:start] + OLD + USE[start:], cache, tmp_path) == [["kernels_of_mine"], 2, True]
+    code = WARNED + USE[:start] + OLD + USE[start:]
+    assert run(code, cache, tmp_path) == [["kernels_of_mine"], 2, True]
 
 
 def test_numba_s_settings_in_the_working_directory_count(
@@ -386,4 +439,63 @@ print(json.dumps([said, found, "numba" in sys.modules]))
     assert run(code, tmp_path) == [[labels], [42, 42], False]
     blocked = tmp_path / "file"
     blocked.touch()
+    code = WARNED + code
     assert run(code, blocked / "cache") == [labels.split(", "), [42, 42], True], "where nothing can be kept"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_a_compiler_that_a_signal_ends_is_named_and_not_tried_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As LLVM does where memory runs out: it would end this process."""
+    monkeypatch.setenv("ABSINT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(native, "_CHILD", "os.abort() if 'other' in sys.argv[1] else None")
+    units = [native.Named(SAMPLE, (argument,), ("tests.command",)) for argument in ("some", "other")]
+    with pytest.raises(BackendError, match="kernels native_sample other cannot be compiled: signal 6 ended"):
+        native.compile_missing(units)
+
+
+@pytest.mark.parametrize("how", ["environment", "file", "program"])
+def test_numba_told_not_to_compile_is_one_error(how: str, cache: Path, tmp_path: Path) -> None:
+    """Kernels in the cache need no compiler; a file of settings asks for others, whatever it says."""
+    if how == "file":
+        pytest.importorskip("yaml")  # by which Numba reads it
+        (tmp_path / ".numba_config.yaml").write_text("disable_jit: 1")
+    setting = {"NUMBA_DISABLE_JIT": "1"} if how == "environment" else {}
+    change = "import numba; numba.config.DISABLE_JIT = 1\n" if how == "program" else ""
+    if how != "file":
+        warm = "from absint import native; print(native.load('tests.native_sample', 'plain')['ints'](5, -2))"
+        assert run(change + warm, cache, cwd=tmp_path, **setting) == 42
+    code = """
+import json
+from absint import native, errors
+try:
+    native.load("tests.native_sample", "other")
+except errors.BackendError as error:
+    print(json.dumps(str(error)))
+"""
+    said = run(change + code, cache, cwd=tmp_path, **setting)
+    assert said.startswith("kernels cannot be compiled while Numba is told not to: ")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["NUMBA_OPT=fast", "NUMBA_OPT=0", "NUMBA_BOUNDSCHECK=1", "NUMBA_DEBUGINFO=1", "NUMBA_ENABLE_CUDASIM=1"],
+)
+def test_a_setting_of_numba_does_no_harm_or_is_one_error(setting: str, cache: Path) -> None:
+    name, _, value = setting.partition("=")
+    code = """
+import json, warnings
+warnings.simplefilter("ignore")
+from absint import native, errors
+try:
+    print(json.dumps(native.load("tests.native_sample", "other")["ints"](5, -2)))
+except errors.BackendError as error:
+    print(json.dumps(str(error)))
+"""
+    said = run(code, cache, **{name: value})
+    if said != 42:
+        assert said.startswith("kernels native_sample other cannot be compiled with Numba's settings ")
+        assert setting in said
+        assert "\n" not in said

@@ -23,7 +23,7 @@ from absint.errors import DomainError, UsageError
 from absint.manager import LEVELS
 from absint.view import View
 from absint.viewer.server import Server
-from tests.command import DISC, ROOT, entry_point, one_line
+from tests.command import DISC, ROOT, entry_point, interruptible, one_line
 from tests.viewing import Client, serving, words
 
 
@@ -177,7 +177,8 @@ def test_control_c_ends_it_with_nothing_left(
 ) -> None:
     words_ = [sys.executable, "-m", "absint", "view", "-" if from_input else str(disc), "--no-browser"]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(words_, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT)
+    with interruptible():
+        process = subprocess.Popen(words_, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT)
     request.addfinalizer(process.kill)  # where something fails before the signal
     assert process.stdin is not None
     assert process.stdout is not None

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from absint import children
 from absint.analysis import Analyses
 from absint.backend import Backend, HasMethods, find_backend
 from absint.graph import AXES, Graph, GraphBuilder
@@ -224,11 +225,11 @@ def check_values(settings: Settings) -> Iterator[Result]:
 
 def check_fuzz(settings: Settings) -> Iterator[Result]:
     """A campaign against the reference."""
-    command = [
-        sys.executable, "-m", "absint", "fuzz", "--backends", f"reference,{settings.backend.name}",
+    command = children.python(
+        "-m", "absint", "fuzz", "--backends", f"reference,{settings.backend.name}",
         "--time", f"{settings.fuzz_seconds}s", "--jobs", str(min(4, os.cpu_count() or 1)), "--json",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    )  # fmt: skip
+    done = subprocess.run(command, env=children.environment(), capture_output=True, text=True, check=False)
     summary = json.loads(done.stdout) if done.stdout else {}
     figure = f"{summary.get('programs', 0)} programs, {len(summary.get('finds', []))} finds"
     yield Result("fuzz", done.returncode == 0, figure, {"summary": summary, "said": done.stderr[-2000:]})
@@ -242,9 +243,11 @@ def check_memory(settings: Settings) -> Iterator[Result]:
         return
     script = "from absint.backends.cuda import check; check.small_run()"
     for kind in ("memcheck", "racecheck"):
-        command = [tool, "--tool", kind, "--error-exitcode", "3", sys.executable, "-c", script]
+        command = [tool, "--tool", kind, "--error-exitcode", "3", *children.command(script)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+            done = subprocess.run(
+                command, env=children.environment(), capture_output=True, text=True, timeout=90, check=False
+            )
         except subprocess.TimeoutExpired:
             yield Result(f"compute-sanitizer {kind}", None, "not done after 90 s")
             continue
