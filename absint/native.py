@@ -269,7 +269,8 @@ def _build(label: str, module: str, arguments: tuple[str, ...]) -> bytes:
                 f"kernels {label} cannot be compiled with Numba's settings {settings}; undo them ({reason})"
             ) from error
         raise
-    return json.dumps(signatures).encode() + b"\n" + code
+    payload: bytes = json.dumps(signatures).encode() + b"\n" + code
+    return payload
 
 
 def _map(signatures: dict[str, list[str]], code: bytes) -> dict[str, Any]:
