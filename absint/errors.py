@@ -5,6 +5,19 @@ The command line prints such an error as one line and exits with status 2; any o
 
 from __future__ import annotations
 
+_LONGEST = 60
+"""Characters of a value in a message."""
+
+
+def shown(value: object) -> str:
+    """A value in a message: its `repr` on one line, cut to 60 characters, control characters escaped."""
+    try:
+        text = repr(value)
+    except Exception:  # a value that cannot say what it is must not hide what is wrong with it
+        text = f"<{type(value).__name__}>"
+    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
+
 
 class AbsintError(Exception):
     """Base of all errors that a caller's input can cause."""

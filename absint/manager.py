@@ -19,6 +19,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from absint.analysis import Analyses
+from absint.arguments import word
 from absint.errors import PipelineError
 from absint.program import Program, Promise
 from absint.registry import find, names
@@ -84,9 +85,12 @@ class PassManager:
     instruments: Sequence[Instrument] = ()
 
     def run(self, program: Program) -> tuple[Program, list[Step]]:
-        """The optimised program and what each pass did. Raises `PipelineError`, before anything runs, when a
-        pass would be given a lowered program that takes none.
+        """The optimised program and what each pass did.
+
+        Raises, before anything runs, `GraphError` for a program whose graph is not sound, and `PipelineError`
+        when a pass would be given a lowered program that takes none.
         """
+        program.verify()
         check_order(self.passes, program.graph.lowered)
         steps = []
         for pass_ in self.passes:
@@ -133,6 +137,7 @@ def parse_pipeline(text: str) -> list[Pass]:
     """Passes of a pipeline's text. Raises `PipelineError` naming the pass or option that does not exist, or
     the pass that stands behind `predicates` and should not.
     """
+    text = word(text, "passes", PipelineError)
     passes: list[Pass] = []
     position = 0
     while position < len(text.rstrip()):

@@ -135,8 +135,10 @@ class _Items(NamedTuple):
 def make_plan(program: Program, terms: bool = True) -> Plan:
     """The plan of a program; of one that is not lowered, that of `f < 0`.
 
-    `terms`: whether there are any; else all is left to the regions.
+    `terms`: whether there are any; else all is left to the regions. Raises `GraphError` for a program whose
+    graph is not sound.
     """
+    program.verify()
     program = as_predicate(program)
     predicates = Predicates.of(program.graph)
     writer = _Writer(program, predicates, terms)

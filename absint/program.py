@@ -11,11 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
+from typing import Any
 
-from absint.errors import DomainError, ViewError
+from absint.arguments import pair, word
+from absint.errors import DomainError, GraphError, UsageError, ViewError, shown
 from absint.graph import AXES, Graph
 from absint.ops.demand import Bounds, Demand
-from absint.precision import Precision
+from absint.precision import Precision, as_precision
 
 
 class Promise(Enum):
@@ -30,6 +33,16 @@ class Promise(Enum):
     def demand(self) -> Demand:
         """What of the root's value the promise lets one see."""
         return Demand.BITS if self is Promise.BITS else Demand.NEGATIVE
+
+
+def as_promise(promise: Promise | str) -> Promise:
+    """A promise from its name, `"bits"` or `"sign"`. Raises `UsageError` for another name."""
+    if isinstance(promise, Promise):
+        return promise
+    for known in Promise:
+        if isinstance(promise, str) and promise == known.value:
+            return known
+    raise UsageError(f"promise {shown(promise)}: expected bits or sign")
 
 
 ANYTHING = Bounds(-math.inf, math.inf, True)
@@ -56,15 +69,25 @@ def _range(text: str, part: str) -> tuple[float, float]:
 class Box:
     """Closed bounds, in model units, of some variables. One without bounds may be anything, NaN included.
 
-    Raises `ViewError` for bounds that hold nothing.
+    `bounds` is copied. Raises `ViewError` for bounds that hold nothing, and what is no mapping of names to
+    pairs of numbers.
     """
 
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, (lower, upper) in self.bounds.items():
+        if not isinstance(self.bounds, Mapping):
+            raise ViewError(f"box {shown(self.bounds)}: expected bounds by name, as {{'x': (-1.0, 1.0)}}")
+        bounds = {}
+        for given, ends in self.bounds.items():
+            name = word(given, "box: name", ViewError)
+            lower, upper = bounds[name] = pair(ends, f"box: {name}:", ViewError)
             if not lower <= upper:
                 raise ViewError(f"box: {name} runs from {lower!r} to {upper!r}, which holds nothing")
+        object.__setattr__(self, "bounds", MappingProxyType(bounds))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Box, (dict(self.bounds),)
 
     @staticmethod
     def of(x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Box:
@@ -78,6 +101,7 @@ class Box:
         That names the variables, as `x=-1:1,t=0:2`, and leaves the others without bounds. Raises `ViewError`
         when the text is none of these or an end point is not a number.
         """
+        text = word(text, "region", ViewError)
         if text.strip() == "all":
             return Box()
         parts = text.split(",")
@@ -138,6 +162,9 @@ EVERYWHERE = Box()
 class Program:
     """A graph, and the precision, box and promise under which it stands for its `source`.
 
+    Precision and promise may be given by name. Raises `GraphError` for what is no graph, and `UsageError` for
+    other fields of wrong types; `verify` looks at the graph.
+
     `source` is the program that it was made from, None for one that was parsed or built. `specialised` says
     of one without a source that absint wrote it, for a source that is not at hand. Compared by identity,
     which is also the key under which analyses are cached.
@@ -150,13 +177,30 @@ class Program:
     source: Program | None = None
     specialised: bool = False
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.graph, Graph):
+            raise GraphError(f"program: expected a graph, not {shown(self.graph)}")
+        object.__setattr__(self, "precision", as_precision(self.precision))
+        object.__setattr__(self, "promise", as_promise(self.promise))
+        if not isinstance(self.box, Box):
+            raise UsageError(f"program: expected a Box, as Box.parse('-1:1,-1:1'), not {shown(self.box)}")
+        if not isinstance(self.source, Program | None):
+            raise UsageError(f"program: expected a program or None as source, not {shown(self.source)}")
+
+    def verify(self) -> None:
+        """Raises `GraphError` unless the graph, and that of the program's origin, is sound. Costs little when
+        both are known to be.
+        """
+        self.graph.verify()
+        self.origin.graph.verify()
+
     def with_graph(self, graph: Graph) -> Program:
         """The same program with a graph that keeps its promise; itself if the graph is the same object."""
         return self if graph is self.graph else replace(self, graph=graph, source=self.source or self)
 
     def with_promise(self, promise: Promise) -> Program:
         """The same graph under another promise; itself if it is the same promise."""
-        if promise is self.promise:
+        if as_promise(promise) is self.promise:
             return self
         return replace(self, promise=promise, source=self.source or self)
 

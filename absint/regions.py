@@ -80,6 +80,7 @@ def measure_regions(
 
     Raises `UsageError` for a lowered program.
     """
+    program.verify()
     graph = program.graph
     if graph.lowered:
         raise UsageError("regions are measured of a real program: give the one that was lowered")

@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
-from absint.errors import UsageError, VmError
-from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder
+from absint.arguments import word, words
+from absint.errors import UsageError, VmError, shown
+from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder, vouch_for
 from absint.ops.table import BAND, BY_NAME, CONST, OPS, REFUSED, VAR
 
 VARIABLE_PREFIX = "var-"
@@ -39,14 +40,16 @@ def read_vm(path: str | Path) -> Graph:
 
 def read_text(path: str | Path) -> tuple[str, str]:
     """The text of a file, or of standard input for `-`, and how messages call it; errors as of `read_vm`."""
-    shown = "<stdin>" if str(path) == "-" else str(path)
+    if not isinstance(path, str | Path):
+        raise UsageError(f"{shown(path)}: expected the path of a file")
+    called = "<stdin>" if str(path) == "-" else str(path)
     if str(path) == "-" and sys.stdin is None:
-        raise UsageError(f"{shown}: cannot be read: it is closed")
+        raise UsageError(f"{called}: cannot be read: it is closed")
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise UsageError(f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return decode(data, shown), shown
+        raise UsageError(f"{called}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return decode(data, called), called
 
 
 def first_comment(text: str) -> str:
@@ -74,9 +77,10 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
     """Parse a program's text, with or without a byte order mark; `path` is only shown in messages.
 
     Returns one node per instruction, in order. Raises `VmError` at the first malformed instruction, among
-    them what lenient readers let pass: a name defined twice, too few or too many operands.
+    them what lenient readers let pass: a name defined twice, too few or too many operands; `UsageError` for
+    what is no text.
     """
-    text = text.removeprefix(BYTE_ORDER_MARK)
+    text = word(text, "parse_vm: text").removeprefix(BYTE_ORDER_MARK)
     _check_encodable(text, path)
     builder = GraphBuilder()
     nodes: dict[str, int] = {}
@@ -106,7 +110,7 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
         nodes[name] = node
     if not nodes:
         raise VmError(path, max(1, len(lines) - (lines[-1] == "")), 1, "no instruction: the program is empty")
-    return builder.build()
+    return vouch_for(builder.build())
 
 
 def _check_encodable(text: str, path: str) -> None:
@@ -218,8 +222,9 @@ def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
 
     `comments`: lines to put first, without their `#`. Raises `GraphError` for a graph that `verify` refuses:
     text made of a name with a blank in it, say, would be another program. Raises `UsageError` for a lowered
-    program, which has no such text.
+    program, which has no such text, and for what is no graph.
     """
+    _check_graph("write_vm", graph)
     if graph.lowered:
         raise UsageError("a lowered program has no .vm form: its predicates are no opcodes (see dump_vm)")
     return dump_vm(graph, comments)
@@ -228,22 +233,33 @@ def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
 def dump_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
     """What `write_vm` gives, of a lowered program too: for people to read, and not to be parsed.
 
-    Predicates are lines such as `_5 band _4 -inf -0.25`, lower and upper end, and `_9 all _5 _7 _8`.
+    Predicates are lines such as `_5 band _4 -inf -0.25`, lower and upper end, and `_9 all _5 _7 _8`. Raises
+    as `write_vm` does.
     """
-    graph.verify()
+    _check_graph("dump_vm", graph)
     names = _complete_names(graph)
-    lines = [f"# {line}".rstrip() for comment in comments for line in comment.split("\n")]
+    texts = words(comments, "comments", UsageError)
+    lines = [f"# {line}".rstrip() for comment in texts for line in comment.split("\n")]
     for node, (code, _, _) in enumerate(graph.rows):
-        words = [names[node], graph.record(node).name, *(names[operand] for operand in graph.operands(node))]
+        tokens = [names[node], graph.record(node).name, *(names[operand] for operand in graph.operands(node))]
         if code == CONST.code:
-            words.append(repr(graph.values[node]))
+            tokens.append(repr(graph.values[node]))
         elif code == VAR.code:
-            words[1] = VARIABLE_PREFIX + graph.variables[node]
+            tokens[1] = VARIABLE_PREFIX + graph.variables[node]
         elif code == BAND.code:
             assert graph.logic is not None
-            words += map(repr, graph.logic.bands[node].tolist())
-        lines.append(" ".join(words))
+            tokens += map(repr, graph.logic.bands[node].tolist())
+        lines.append(" ".join(tokens))
     return "\n".join(lines) + "\n"
+
+
+def _check_graph(function: str, graph: object) -> None:
+    """Raises `UsageError` for what is no graph, `GraphError` for one that is not sound."""
+    if not isinstance(graph, Graph):
+        raise UsageError(
+            f"{function}: expected a graph, not {type(graph).__name__}; load(model).graph is a model's"
+        )
+    graph.verify()
 
 
 def _complete_names(graph: Graph) -> list[str]:
