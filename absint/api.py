@@ -82,6 +82,14 @@ def source_of(model: Model) -> VmText | Program:
     return VmText(*read_text(model))
 
 
+def domain_names(domains: object) -> tuple[str, ...]:
+    """The names of some domains. Raises `UsageError` for what is no sequence of names, or an empty one."""
+    names = words(domains, "domains")
+    if not names:
+        raise UsageError("domains (): expected a sequence of names, as ['interval', 'affine']")
+    return names
+
+
 def run_pipeline(
     program: Program,
     *,
@@ -102,9 +110,9 @@ def run_pipeline(
     """
     if passes is None and whole(level, "level") not in LEVELS:
         raise UsageError(f"level {shown(level)}: expected one of {', '.join(map(str, LEVELS))}")
-    domains = words(domains, "domains")
-    if not domains:
-        raise UsageError("domains (): expected a sequence of names, as ['interval', 'affine']")
+    domains = domain_names(domains)
+    if budget is not None and not isinstance(budget, RewriteBudget):
+        raise UsageError(f"budget {shown(budget)}: expected a RewriteBudget")
     if region is not None and not isinstance(region, Box):
         raise UsageError(f"region {shown(region)}: expected a Box, as Box.parse('-1:1,-1:1')")
     pipeline = parse_pipeline(LEVELS[level] if passes is None else passes)

@@ -54,7 +54,8 @@ _Array = TypeVar("_Array", bound=NDArray[Any])
 
 def frozen(array: _Array) -> _Array:
     """The same numbers, one after the other, in memory that nobody can make writeable; itself if it is so."""
-    if type(array.base) is bytes and array.flags.c_contiguous and array.flags.aligned:
+    base: object = array.base
+    if type(base) is bytes and array.flags.c_contiguous and array.flags.aligned:
         return array
     return np.ndarray(array.shape, array.dtype, array.tobytes())  # type: ignore[return-value]  # the same type
 

@@ -99,7 +99,7 @@ class View:
             step = 2.0 / (shorter - 1) if shorter > 1 else 2.0
         return (np.arange(count, dtype=np.float64) - (count - 1) / 2) * step
 
-    def _samples(self, precision: Precision) -> _Samples:
+    def _samples(self, precision: Precision) -> Samples:
         """Where the samples are; those of small views are kept, for a picture asks often."""
         precision = as_precision(precision)
         small = self.width + self.height <= 1 << 14
@@ -130,7 +130,7 @@ class View:
         return int(np.count_nonzero(xs[1:] == xs[:-1]) + np.count_nonzero(ys[1:] == ys[:-1]))
 
 
-class _Samples(NamedTuple):
+class Samples(NamedTuple):
     """x of the columns, y of the rows, z, and the hull of all."""
 
     xs: NDArray[Any]
@@ -138,17 +138,21 @@ class _Samples(NamedTuple):
     z: NDArray[Any]
     box: Box
 
+    @staticmethod
+    def of(xs: NDArray[Any], ys: NDArray[Any], z: NDArray[Any]) -> Samples:
+        """Samples of which the box is still to be found."""
+        ends = (xs[0], xs[-1]), (ys[-1], ys[0]), (z[0], z[0])
+        return Samples(xs, ys, z, Box.of(*((float(low), float(high)) for low, high in ends)))
 
-def _samples(view: View, precision: Precision) -> _Samples:
+
+def _samples(view: View, precision: Precision) -> Samples:
     """Where the samples of a view are."""
     axes = (
         (view.center[0], view.scale, view._unit(view.width)),
         (view.center[1], -view.scale, view._unit(view.height)),
         (view.z, 0.0, np.zeros(1)),
     )
-    xs, ys, z = (_positions(view, precision, *axis) for axis in axes)
-    box = Box.of((float(xs[0]), float(xs[-1])), (float(ys[-1]), float(ys[0])), (float(z[0]), float(z[0])))
-    return _Samples(xs, ys, z, box)
+    return Samples.of(*(_positions(view, precision, *axis) for axis in axes))
 
 
 _kept_samples = functools.lru_cache(maxsize=8)(_samples)
