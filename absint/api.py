@@ -25,13 +25,13 @@ from absint.backend import (
     hull,
     real_array,
 )
-from absint.errors import BackendError, UsageError, shown
+from absint.errors import BackendError, UsageError, shown, shown_path
 from absint.expr import Expr, to_graph
 from absint.graph import Graph
 from absint.lowering_cache import VmText, lowered_plan
 from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
 from absint.precision import Precision, as_precision
-from absint.program import Box, Program, Promise, described_precision
+from absint.program import Box, Program, Promise, check_program, described_precision
 from absint.registry import find
 from absint.view import View
 from absint.vm import first_comment, read_text
@@ -77,7 +77,8 @@ def source_of(model: Model) -> VmText | Program:
             return VmText(models.text(str(model)), f"{model}.vm")
         if Path(model).suffix == "" and isinstance(model, str) and "/" not in model:
             raise UsageError(
-                f"{model}: no such file, and no bundled model of that name ({', '.join(models.names())})"
+                f"{shown_path(model)}: no such file, and no bundled model of that name "
+                f"({', '.join(models.names())})"
             )
     return VmText(*read_text(model))
 
@@ -108,13 +109,15 @@ def run_pipeline(
     may be made. Raises `PipelineError`, `UsageError` for an unknown level or domain, `DomainError` when the
     program does not hold for all that.
     """
-    if passes is None and whole(level, "level") not in LEVELS:
-        raise UsageError(f"level {shown(level)}: expected one of {', '.join(map(str, LEVELS))}")
+    level = whole(level, "level")
+    if passes is None and level not in LEVELS:
+        raise UsageError(f"level {level}: expected one of {', '.join(map(str, LEVELS))}")
     domains = domain_names(domains)
     if budget is not None and not isinstance(budget, RewriteBudget):
         raise UsageError(f"budget {shown(budget)}: expected a RewriteBudget")
     if region is not None and not isinstance(region, Box):
         raise UsageError(f"region {shown(region)}: expected a Box, as Box.parse('-1:1,-1:1')")
+    check_program(program)
     pipeline = parse_pipeline(LEVELS[level] if passes is None else passes)
     keeps_bits = all(pass_.promise is Promise.BITS for pass_ in pipeline)
     start = program.restricted(

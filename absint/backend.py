@@ -20,6 +20,7 @@ from absint.graph import AXES
 from absint.plan import Plan
 from absint.precision import Precision
 from absint.program import Box, Program, Promise
+from absint.program import check_program as check_program
 from absint.registry import find, names
 from absint.view import View
 
@@ -153,13 +154,6 @@ def usual_backends() -> tuple[str, ...]:
     return tuple(name for name, kind in kinds.items() if not kind.stands_in and kind().probe().available)
 
 
-def check_program(program: object) -> None:
-    """Raises `UsageError` for what is no program, `GraphError` for one whose graph is not sound."""
-    if not isinstance(program, Program):
-        raise UsageError(f"expected a program, as of absint.load or absint.optimize, not {shown(program)}")
-    program.verify()
-
-
 def thread_count(threads: object, all_of_them: int) -> int:
     """How many threads may work: so many, or all if None is given. Raises `UsageError` for less than one."""
     return all_of_them if threads is None else whole(threads, "threads", UsageError, 1)
@@ -214,6 +208,11 @@ def check_view(program: Program, view: View) -> None:
         raise DomainError(f"an image has no position for the variable {free[0]!r}, only for x, y and z")
     if program.box.bounds:
         check_box(program, view.box(program.precision))
+
+
+def is_same_view(view: object, checked: View | None) -> bool:
+    """Whether a view is the one that was checked last, or equal to it."""
+    return checked is not None and (view is checked or (isinstance(view, View) and view == checked))
 
 
 def points_given(

@@ -5,6 +5,8 @@ The command line prints such an error as one line and exits with status 2; any o
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 _LONGEST = 60
 """Characters of a value in a message."""
 
@@ -17,6 +19,12 @@ def shown(value: object) -> str:
         text = f"<{type(value).__name__}>"
     cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
+
+
+def shown_path(path: object) -> str:
+    """A path in a message: as it is, unless it is long or would not print."""
+    text = str(path) if isinstance(path, str | PurePath) else shown(path)
+    return text if len(text) <= 4 * _LONGEST and text.isprintable() else shown(text)
 
 
 class AbsintError(Exception):

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar, NoReturn
 
+import numpy as np
+
 from absint.errors import ExpressionError, GraphError, shown
-from absint.graph import FIRST_PREDICATE, Graph, GraphBuilder, is_token
+from absint.graph import FIRST_PREDICATE, Graph, GraphBuilder, check_graph, is_token
 from absint.ops import table
 from absint.ops.table import CONST, OPS, VAR, Op
 from absint.precision import Precision
@@ -177,15 +179,15 @@ class OperandError(ExpressionError, TypeError):
     """An operator was given a text or sequence; a `TypeError` too, as Python's own operators raise."""
 
 
-_REPEATABLE = (str, bytes, bytearray, list, tuple, range, memoryview)
-"""Types, exactly, whose own `*` would repeat them, and complain of that."""
+_NO_OPERANDS = {str, bytes, bytearray, list, tuple, range, memoryview}
+"""Types, exactly, whose own operators complain of something else."""
 
 
 def _infix(op: Op, a: Operand, b: Operand) -> Expr:
     """An operator's result; `NotImplemented` leaves operands of other types to their own operators."""
     if not (isinstance(a, _OPERANDS) and isinstance(b, _OPERANDS)):
         other = b if isinstance(a, Expr) else a
-        if type(other) in _REPEATABLE:
+        if type(other) in _NO_OPERANDS or isinstance(other, np.ndarray):
             raise OperandError(f"{op.name}: expected an expression or a number, not {_kind(other)}")
         return NotImplemented
     return Expr(op, (as_expr(a, op.name), as_expr(b, op.name)))
@@ -365,9 +367,7 @@ def from_graph(graph: Graph) -> Expr:
 
     Raises `GraphError` for what is no graph of real nodes, or not sound.
     """
-    if not isinstance(graph, Graph):
-        raise GraphError(f"from_graph: expected a graph, not {shown(graph)}")
-    graph.verify()
+    check_graph(graph)
     if (graph.op >= FIRST_PREDICATE).any():
         raise GraphError("from_graph: a lowered program has no expression: its predicates are no operations")
     made: list[Expr] = []

@@ -470,7 +470,7 @@ class GraphBuilder:
             code, value = graph.rows[node][0], graph.values[node]
             name, line = graph.names[node], graph.line_list[node]
             variable = graph.variables[node] if code == VAR.code else None
-        except (AttributeError, LookupError, TypeError):
+        except (AttributeError, LookupError, TypeError, ValueError):
             raise GraphError(f"copy: {shown(graph)} has no node {shown(node)}") from None
         new = self.append(code, a, b, value, name, line)
         key: object = (code, a, b)
@@ -537,6 +537,14 @@ def _column(what: str, code: str, values: list[Any]) -> NDArray[Any]:
         return np.asarray(typed_array(code, values))
     except (TypeError, OverflowError) as error:
         raise GraphError(f"{what}: {error}") from None
+
+
+def check_graph(graph: object) -> None:
+    """Raises `GraphError` for what is no graph, and for one that is not sound."""
+    if not isinstance(graph, Graph):
+        hint = "; the attribute `graph` of a program is one" if hasattr(graph, "graph") else ""
+        raise GraphError(f"expected a graph, not {shown(graph)}{hint}")
+    graph.verify()
 
 
 def vouch_for(graph: Graph) -> Graph:

@@ -20,8 +20,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from absint.analysis import Analyses
 from absint.arguments import word
-from absint.errors import PipelineError
-from absint.program import Program, Promise
+from absint.errors import PipelineError, shown
+from absint.program import Program, Promise, check_program
 from absint.registry import find, names
 from absint.rules import Rewrite, RuleSet
 
@@ -88,9 +88,12 @@ class PassManager:
         """The optimised program and what each pass did.
 
         Raises, before anything runs, `GraphError` for a program whose graph is not sound, and `PipelineError`
-        when a pass would be given a lowered program that takes none.
+        when a pass would be given a lowered program that takes none, or for what is no instrument.
         """
-        program.verify()
+        check_program(program)
+        for instrument in self.instruments:
+            if not callable(getattr(instrument, "after_pass", None)):
+                raise PipelineError(f"{shown(instrument)} is no instrument: it has no method after_pass")
         check_order(self.passes, program.graph.lowered)
         steps = []
         for pass_ in self.passes:
@@ -143,12 +146,13 @@ def parse_pipeline(text: str) -> list[Pass]:
     while position < len(text.rstrip()):
         match = _PASS.match(text, position)
         if match is None:
-            raise PipelineError(f"pipeline {text!r}: expected a pass at column {position + 1}")
+            raise PipelineError(f"pipeline {shown(text)}: expected a pass at column {position + 1}")
         passes.append(_make_pass(match[1], match[2] or ""))
         position = match.end()
         if position < len(text):
             if text[position] != "," or not text[position + 1 :].strip():
-                raise PipelineError(f"pipeline {text!r}: expected ',' and a pass at column {position + 1}")
+                column = position + 1
+                raise PipelineError(f"pipeline {shown(text)}: expected ',' and a pass at column {column}")
             position += 1
     check_order(passes)
     return passes

@@ -122,12 +122,13 @@ class Box:
         return Box(dict.fromkeys(AXES, (-1.0, 1.0)))
 
     def of_variable(self, name: str) -> Bounds:
-        """What the box says of a variable."""
-        bounds = self.bounds.get(name)
+        """What the box says of a variable. Raises `ViewError` for what is no name."""
+        bounds = self.bounds.get(word(name, "variable", ViewError))
         return ANYTHING if bounds is None else Bounds(*bounds, may_nan=False)
 
     def contains(self, other: Box) -> bool:
-        """Every point of `other` is a point of this box."""
+        """Every point of `other` is a point of this box. Raises `UsageError` for what is no box."""
+        _check_box(other)
         for name, (lower, upper) in self.bounds.items():
             inner = other.bounds.get(name)
             if inner is None or inner[0] < lower or inner[1] > upper:
@@ -136,6 +137,7 @@ class Box:
 
     def rounded(self, precision: Precision) -> Box:
         """End points rounded to nearest, as sample positions are. Raises `ViewError` when one overflows."""
+        precision = as_precision(precision)
         bounds = {}
         for name, ends in self.bounds.items():
             lower, upper = (precision.round(end) + 0.0 for end in ends)
@@ -153,6 +155,12 @@ class Box:
             for name in names
             if name in self.bounds
         )
+
+
+def _check_box(box: object) -> None:
+    """Raises `UsageError` for what is no box."""
+    if not isinstance(box, Box):
+        raise UsageError(f"{shown(box)}: expected a Box, as Box.parse('-1:1,-1:1')")
 
 
 EVERYWHERE = Box()
@@ -182,8 +190,7 @@ class Program:
             raise GraphError(f"program: expected a graph, not {shown(self.graph)}")
         object.__setattr__(self, "precision", as_precision(self.precision))
         object.__setattr__(self, "promise", as_promise(self.promise))
-        if not isinstance(self.box, Box):
-            raise UsageError(f"program: expected a Box, as Box.parse('-1:1,-1:1'), not {shown(self.box)}")
+        _check_box(self.box)
         if not isinstance(self.source, Program | None):
             raise UsageError(f"program: expected a program or None as source, not {shown(self.source)}")
 
@@ -220,7 +227,11 @@ class Program:
         return used | frozenset(origin.box.bounds) if origin.specialised else used
 
     def holds(self, box: Box, precision: Precision, promise: Promise) -> bool:
-        """Whether this program is true of all that; a source is so in either precision."""
+        """Whether this program is true of all that; a source is so in either precision.
+
+        Raises `UsageError` for what is no box, precision or promise.
+        """
+        precision, promise = as_precision(precision), as_promise(promise)
         is_source = self.source is None and not self.specialised
         return (
             (is_source or self.precision is precision)
@@ -232,8 +243,10 @@ class Program:
         """The start of a pipeline: a program to be specialised for a box and precision, to keep a promise.
 
         That is this program's graph where it holds for all of that, else its origin's. Raises `DomainError`
-        when neither does.
+        when neither does, `UsageError` for what is no box, precision or promise.
         """
+        _check_box(box)
+        precision, promise = as_precision(precision), as_promise(promise)
         box = box.rounded(precision)
         for base in (self, self.origin):
             if base.holds(box, precision, promise):
@@ -242,6 +255,13 @@ class Program:
             f"the program holds for {describe(self.origin)}, not for precision {precision.value}, box {box}, "
             f"promise {promise.value}: optimise its source for that"
         )
+
+
+def check_program(program: object) -> None:
+    """Raises `UsageError` for what is no program, `GraphError` for one whose graph is not sound."""
+    if not isinstance(program, Program):
+        raise UsageError(f"expected a program, as of absint.load or absint.optimize, not {shown(program)}")
+    program.verify()
 
 
 def describe(program: Program) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.errors import GraphError
-from absint.graph import Graph, reachable
+from absint.graph import Graph, check_graph, reachable
 from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
 
 
@@ -92,7 +92,7 @@ def lower(graph: Graph) -> Tape:
 
     Raises `GraphError` for a graph that is not sound, or lowered.
     """
-    graph.verify()
+    check_graph(graph)
     if graph.lowered:
         raise GraphError("a lowered program has no tape: its predicates are no operations")
     last = last_uses(graph).tolist()

@@ -73,11 +73,17 @@ class View:
         keep(self, "z", number(self.z, "z", ViewError))
         keep(self, "grid", as_grid(self.grid))
         if self.width < 1 or self.height < 1:
-            raise ViewError(f"size {self.width}x{self.height}: an image needs at least one pixel each way")
+            raise ViewError(
+                f"size {shown(self.width)}x{shown(self.height)}: an image needs at least one pixel each way"
+            )
         if max(self.width, self.height) > MAX_SIDE:
-            raise ViewError(f"size {self.width}x{self.height}: too large, a side is above {MAX_SIDE} pixels")
+            raise ViewError(
+                f"size {shown(self.width)}x{shown(self.height)}: too large, a side is above {MAX_SIDE} pixels"
+            )
         if self.width * self.height > MAX_PIXELS:
-            raise ViewError(f"size {self.width}x{self.height}: too large, above {MAX_PIXELS} pixels")
+            raise ViewError(
+                f"size {shown(self.width)}x{shown(self.height)}: too large, above {MAX_PIXELS} pixels"
+            )
         if not all(math.isfinite(value) for value in (*self.center, self.z)):
             raise ViewError(f"center {self.center}, z {self.z}: positions must be finite")
         if not (math.isfinite(self.scale) and self.scale > 0):

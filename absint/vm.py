@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from absint.arguments import word, words
-from absint.errors import UsageError, VmError, shown
-from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder, vouch_for
+from absint.errors import UsageError, VmError, shown, shown_path
+from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder, check_graph, vouch_for
 from absint.ops.table import BAND, BY_NAME, CONST, OPS, REFUSED, VAR
 
 VARIABLE_PREFIX = "var-"
@@ -42,7 +42,7 @@ def read_text(path: str | Path) -> tuple[str, str]:
     """The text of a file, or of standard input for `-`, and how messages call it; errors as of `read_vm`."""
     if not isinstance(path, str | Path):
         raise UsageError(f"{shown(path)}: expected the path of a file")
-    called = "<stdin>" if str(path) == "-" else str(path)
+    called = "<stdin>" if str(path) == "-" else shown_path(path)
     if str(path) == "-" and sys.stdin is None:
         raise UsageError(f"{called}: cannot be read: it is closed")
     try:
@@ -80,6 +80,7 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
     them what lenient readers let pass: a name defined twice, too few or too many operands; `UsageError` for
     what is no text.
     """
+    path = shown_path(path)
     text = word(text, "parse_vm: text").removeprefix(BYTE_ORDER_MARK)
     _check_encodable(text, path)
     builder = GraphBuilder()
@@ -220,11 +221,11 @@ def _append_variable(
 def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
     """The text of a graph, which parses back to it; nodes without a name get one that is free.
 
-    `comments`: lines to put first, without their `#`. Raises `GraphError` for a graph that `verify` refuses:
-    text made of a name with a blank in it, say, would be another program. Raises `UsageError` for a lowered
-    program, which has no such text, and for what is no graph.
+    `comments`: lines to put first, without their `#`. Raises `GraphError` for what is no graph (that of an
+    expression is `expression.graph()`), and for one that `verify` refuses: text made of a name with a blank
+    in it, say, would be another program. Raises `UsageError` for a lowered program, which has no such text.
     """
-    _check_graph("write_vm", graph)
+    check_graph(graph)
     if graph.lowered:
         raise UsageError("a lowered program has no .vm form: its predicates are no opcodes (see dump_vm)")
     return dump_vm(graph, comments)
@@ -236,7 +237,7 @@ def dump_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
     Predicates are lines such as `_5 band _4 -inf -0.25`, lower and upper end, and `_9 all _5 _7 _8`. Raises
     as `write_vm` does.
     """
-    _check_graph("dump_vm", graph)
+    check_graph(graph)
     names = _complete_names(graph)
     texts = words(comments, "comments", UsageError)
     lines = [f"# {line}".rstrip() for comment in texts for line in comment.split("\n")]
@@ -251,15 +252,6 @@ def dump_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
             tokens += map(repr, graph.logic.bands[node].tolist())
         lines.append(" ".join(tokens))
     return "\n".join(lines) + "\n"
-
-
-def _check_graph(function: str, graph: object) -> None:
-    """Raises `UsageError` for what is no graph, `GraphError` for one that is not sound."""
-    if not isinstance(graph, Graph):
-        raise UsageError(
-            f"{function}: expected a graph, not {type(graph).__name__}; load(model).graph is a model's"
-        )
-    graph.verify()
 
 
 def _complete_names(graph: Graph) -> list[str]:

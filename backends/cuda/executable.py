@@ -21,6 +21,7 @@ from absint.backend import (
     check_program,
     check_values_promised,
     check_view,
+    is_same_view,
     points_given,
 )
 from absint.domains.lattice import Interval
@@ -143,7 +144,7 @@ class CudaExecutable:
         A picture that is too large for the device's memory is drawn in strips. Raises `BackendError` if even
         that is too much, or if it was to stay there.
         """
-        if view is not self._checked and not (isinstance(view, View) and view == self._checked):
+        if not is_same_view(view, self._checked):
             check_view(self.program, view)
             self._checked = view
         with self._lock:

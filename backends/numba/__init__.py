@@ -20,6 +20,7 @@ from absint.backend import (
     check_gradual_underflow,
     check_program,
     check_view,
+    is_same_view,
     thread_count,
 )
 from absint.domains.lattice import Interval
@@ -86,7 +87,7 @@ class PlanDrawing:
 
     def image(self, view: View) -> NDArray[np.uint8]:
         """See `Executable.image`."""
-        if view is not self._checked and view != self._checked:
+        if not is_same_view(view, self._checked):
             inside = view.box(self._precision)
             if not self.box.contains(inside):
                 raise DomainError(f"the plan holds for {self.box}, not for {inside}")
@@ -129,7 +130,7 @@ class NumbaExecutable:
         `out`: uint8[height, width] to draw into; its rows are contiguous and do not overlap. Raises
         `UsageError` for another.
         """
-        if view is not self._checked and not (isinstance(view, View) and view == self._checked):
+        if not is_same_view(view, self._checked):
             check_view(self.program, view)
             self._checked = view
         if out is not None:
