@@ -111,7 +111,7 @@ def run_pipeline(
     """
     level = whole(level, "level")
     if passes is None and level not in LEVELS:
-        raise UsageError(f"level {level}: expected one of {', '.join(map(str, LEVELS))}")
+        raise UsageError(f"level {shown(level)}: expected one of {', '.join(map(str, LEVELS))}")
     domains = domain_names(domains)
     if budget is not None and not isinstance(budget, RewriteBudget):
         raise UsageError(f"budget {shown(budget)}: expected a RewriteBudget")

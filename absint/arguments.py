@@ -56,7 +56,7 @@ def pair(value: object, what: str, error: Error = UsageError) -> tuple[float, fl
     return number(parts[0], what, error), number(parts[1], what, error)
 
 
-def elements(value: object, most: int | None = None) -> tuple[object, ...] | None:
+def elements(value: object, most: int) -> tuple[object, ...] | None:
     """What an iterable holds, of one with more than `most` that many and one; None for text, for what is no
     iterable, or has no order.
     """
@@ -65,7 +65,7 @@ def elements(value: object, most: int | None = None) -> tuple[object, ...] | Non
     if isinstance(value, str | bytes | Mapping | Set) or not isinstance(value, Iterable):
         return None
     try:
-        return tuple(value if most is None else islice(value, most + 1))
+        return tuple(islice(value, most + 1))
     except TypeError:  # an array without dimensions
         return None
 

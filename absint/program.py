@@ -59,9 +59,9 @@ def _range(text: str, part: str) -> tuple[float, float]:
             raise ValueError
         lower, upper = float(match[1]), float(match[2])
     except ValueError:
-        raise ViewError(f"region {text!r}: {part!r} is not a range such as -1:1") from None
+        raise ViewError(f"region {shown(text)}: {shown(part)} is not a range such as -1:1") from None
     if not lower <= upper:
-        raise ViewError(f"region {text!r}: {part!r} holds nothing")
+        raise ViewError(f"region {shown(text)}: {shown(part)} holds nothing")
     return lower, upper
 
 
@@ -109,10 +109,10 @@ class Box:
             named = [part.rpartition("=") for part in parts]
             bounds = {name.strip(): _range(text, ends) for name, _, ends in named}
             if len(bounds) < len(parts) or "" in bounds:
-                raise ViewError(f"region {text!r}: every range needs a name of its own")
+                raise ViewError(f"region {shown(text)}: every range needs a name of its own")
             return Box(bounds)
         if len(parts) not in (2, 3):
-            raise ViewError(f"region {text!r}: expected x0:x1,y0:y1[,z0:z1] or all")
+            raise ViewError(f"region {shown(text)}: expected x0:x1,y0:y1[,z0:z1] or all")
         ranges = [_range(text, part) for part in parts]
         return Box(dict(zip(AXES, [*ranges, (-1.0, 1.0)], strict=False)))
 

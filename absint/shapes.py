@@ -254,15 +254,21 @@ def capsule(a: Vector, b: Vector, radius: float) -> Expr:
     return _norm([p - _times(t, d) if d else p for p, d in zip(seen, along, strict=True)]) - r
 
 
+MOST_CORNERS = 1 << 20
+"""Points of a polygon; an iterator that never ends has more."""
+
+
 def polygon(points: Sequence[Vector]) -> Expr:
     """A simple polygon, convex or not, in either direction of travel. A bound.
 
     One half-plane per edge, joined by min and max as `absint.polygon` describes; no edge is added. A convex
     one is a distance inside and beside its edges. In floats the value errs by a few units in the last place
     of the position, so the sign is right except where the exact value is as near to zero as that.
-    Raises `ExpressionError` when edges cross or touch.
+    Raises `ExpressionError` when edges cross or touch, and for more than `MOST_CORNERS` points.
     """
-    given = elements(points)
+    given = elements(points, MOST_CORNERS)
+    if given is not None and len(given) > MOST_CORNERS:
+        raise ExpressionError(f"polygon: points: expected at most {MOST_CORNERS}")
     if given is None:
         raise ExpressionError(f"polygon: points: expected a sequence, not {shown(points)}")
     corners = [_vector(point, f"polygon: points[{i}]", 2) for i, point in enumerate(given)]

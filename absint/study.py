@@ -32,6 +32,9 @@ from absint.regions import measure_regions
 from absint.report import REPORT_PIXELS, memory_of
 from absint.view import View
 
+MOST_TILES = 4096
+"""Tiles along an axis: a graph of some hundred nodes on so many squared takes some gigabytes."""
+
 
 def stages(
     model: Model, *, passes: str | None = None, level: int = 2, domains: Sequence[str] = DEFAULT_DOMAINS,
@@ -81,10 +84,12 @@ def tiles(
 
     `undecided` bool[count, count]: where the tile is neither all inside nor all outside. `operations` and
     `for_sign` int32[count, count]: how many are left there with the value demanded, or `f < 0` alone; 0 where
-    that is decided. Passes run on the whole region. Raises `UsageError` for a pipeline that lowers, or less
-    than one tile.
+    that is decided. Passes run on the whole region. Raises `UsageError` for a pipeline that lowers, less than
+    one tile, or more than `MOST_TILES`.
     """
     count = whole(count, "count", least=1)
+    if count > MOST_TILES:
+        raise UsageError(f"count {shown(count)}: expected at most {MOST_TILES}")
     program, _ = run_pipeline(load(model), passes=passes, domains=domains, region=region, precision=precision)
     found = measure_regions(program, (count, count, 1), domains)
     layers = {

@@ -23,6 +23,7 @@ from .cases import Case
 from .comparison import REFERENCE, compiled, differ, pictures_differ, reference
 from .domain_oracles import Holds, Walks
 from .findings import Finding
+from .graph_oracles import HandMade
 from .pass_oracles import Facts, KeepsPromise, Pipelines, Specialised
 
 
@@ -129,7 +130,7 @@ def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence
     for backend in backends:
         if backend.name != REFERENCE:
             always += [Values(backend), BoundsAgree(backend), Images(backend)]
-    in_turn: list[Oracle] = [Itself(), Text(), Walks()]
+    in_turn: list[Oracle] = [Itself(), Text(), Walks(), HandMade(backends)]
     alone = {name: KeepsPromise(name) for name in passes}
     in_turn += alone.values()
     if passes:

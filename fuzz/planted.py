@@ -17,7 +17,7 @@ from absint.interpret import box_intervals, interpret_abstract
 from absint.ops.demand import Bounds
 from absint.program import Program
 
-from . import planted_domains, planted_engines, planted_lowering, planted_rules
+from . import planted_domains, planted_engines, planted_graphs, planted_lowering, planted_rules
 from .planted_tools import Bug, always, module_of, replaced
 
 BUGS: tuple[Bug, ...] = (
@@ -25,6 +25,7 @@ BUGS: tuple[Bug, ...] = (
     *planted_domains.BUGS,
     *planted_engines.BUGS,
     *planted_lowering.BUGS,
+    *planted_graphs.BUGS,
 )
 
 

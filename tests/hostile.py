@@ -162,7 +162,8 @@ def _field(random: Random, name: str) -> Given:
 _PASSES = ("", "fold,cse", "minmax{rounds=2},dce", "cse,predicates,flatten,bands,contract", "nope", "a{", ",")
 BY_NAME: dict[str, Draw] = {
     "a": _operand, "align": word("left", "right"), "at": _vector, "axes": word("x", "y"),
-    "axis": word("x", "y", "z"), "b": _operand, "backend": one_of("numba", "reference", "numba:x", "cuda", ""),
+    "axis": word("x", "y", "z"), "b": _operand,
+    "backend": one_of("numba", "reference", "numba:x", "cuda", ""),
     "bounds": _box, "box": one_of(*BOXES), "boxes": _ranges, "budget": one_of(None),
     "center": pair(number(0, 0.25, -0.5)), "code": whole(ADD.code, NEG.code, 250, 300),
     "comments": one_of((), ["a", "b\nc"]), "contenders": one_of({}), "count": whole(1, 3),
@@ -331,7 +332,7 @@ _TRUSTED = {"executable", "maker", "terms"}
 """Parameters that stand for the object of a method, and a switch that is true or false."""
 
 _LOOKUPS = {"Graph.operands", "Graph.record", "Graph.label"}
-"""Methods that raise `IndexError` for a node that there is not, as a list does."""
+"""Methods that look a node up, and raise what a list or an array raises for what it does not have."""
 
 
 class Call(NamedTuple):
@@ -440,7 +441,7 @@ def try_call(call: Call) -> str:
         result = call.subject.call(*call.arguments[0], **call.arguments[1])
     except (AbsintError, TypeError) as error:
         return _complaint(error)
-    except IndexError:
+    except (IndexError, ValueError):
         return "" if call.subject.name in _LOOKUPS else traceback.format_exc()
     except Exception:
         return traceback.format_exc()
