@@ -542,8 +542,9 @@ def _column(what: str, code: str, values: list[Any]) -> NDArray[Any]:
 def check_graph(graph: object) -> None:
     """Raises `GraphError` for what is no graph, and for one that is not sound."""
     if not isinstance(graph, Graph):
-        hint = "; the attribute `graph` of a program is one" if hasattr(graph, "graph") else ""
-        raise GraphError(f"expected a graph, not {shown(graph)}{hint}")
+        has_one = getattr(graph, "graph", None)
+        hint = "" if has_one is None else f": give its graph{'()' if callable(has_one) else ''}"
+        raise GraphError(f"expected a graph, not a {type(graph).__name__}{hint}")
     graph.verify()
 
 
