@@ -177,7 +177,7 @@ def executable(
     """What draws a model in a view: `executable(model, view).image(view)`.
 
     `backend`: also `name:method`. `passes`: what runs before, the backend's own choice if not given. Raises
-    `BackendError` for a backend that cannot be used here.
+    `BackendError` for a backend that cannot be used here, `UsageError` for what is no view.
     """
     if not isinstance(view, View):
         raise UsageError(f"view {shown(view)}: expected a View, as View(640, 480)")
