@@ -7,7 +7,7 @@ refused here or there: so a border with a hole is found without a crash.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ _DTYPES = {
     "starts": np.int32, "items": np.int32, "bands": np.float64,
 }  # fmt: skip
 
+T = TypeVar("T")
 Rng = np.random.Generator
 Fields = dict[str, Any]
 """The fields of a graph, those of its logic among them; arrays may be written."""
@@ -264,7 +265,7 @@ def _value(given: Fields, rng: Rng) -> None:
 
 
 def _variable(given: Fields, rng: Rng) -> None:
-    node = int(_pick(rng, [-1, rng.integers(len(given["op"])), len(given["op"])]))
+    node = _pick(rng, [-1, int(rng.integers(len(given["op"]))), len(given["op"])])
     if given["variables"].pop(node, None) is None:
         given["variables"][node] = str(_pick(rng, ["x", "a b", ""]))
 
@@ -303,8 +304,8 @@ def _mixed(given: Fields, rng: Rng) -> None:
     given["starts"][-1] = given["starts"][-2]
 
 
-def _pick(rng: Rng, options: Sequence[Any]) -> Any:
-    return options[rng.integers(len(options))]
+def _pick(rng: Rng, options: Sequence[T]) -> T:
+    return options[int(rng.integers(len(options)))]
 
 
 def _some_array(given: Fields, rng: Rng) -> tuple[str, NDArray[Any]]:
