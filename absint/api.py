@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import warnings
 from collections.abc import Sequence
@@ -15,15 +14,24 @@ from numpy.typing import NDArray
 
 from absint import models
 from absint.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget
-from absint.backend import Backend, Drawing, DrawsPlans, find_backend, hull
-from absint.errors import UsageError, shown_path
+from absint.arguments import whole, word, words
+from absint.backend import (
+    Backend,
+    Drawing,
+    DrawsPlans,
+    broadcast_shape,
+    find_backend,
+    hull,
+    real_array,
+)
+from absint.errors import BackendError, UsageError, shown, shown_path
 from absint.expr import Expr, to_graph
 from absint.graph import Graph
 from absint.lowering_cache import VmText, lowered_plan
 from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
 from absint.memo import Recent
 from absint.precision import Precision, as_precision
-from absint.program import Box, Program, Promise
+from absint.program import Box, Program, Promise, check_program
 from absint.registry import find
 from absint.view import View
 from absint.vm import read_text
@@ -51,12 +59,14 @@ def load(model: Model) -> Program:
 def source_of(model: Model) -> VmText | Program:
     """A model as text where it is that, so that what is known of the text need not be parsed."""
     if isinstance(model, Program):
+        model.verify()
         return model
     if not isinstance(model, str | Path | Graph | Expr):
         raise UsageError(
             f"{type(model).__name__}: not a model; expected a name, path, graph, expression or program"
         )
     if isinstance(model, Graph):
+        model.verify()
         return Program(model)
     if isinstance(model, Expr):
         graph = _graphs.get(model)
@@ -69,6 +79,14 @@ def source_of(model: Model) -> VmText | Program:
                 f"{shown_path(model)}: no such file, and no bundled model of that name{models.nearest(model)}"
             )
     return VmText(*read_text(model))
+
+
+def domain_names(domains: object) -> tuple[str, ...]:
+    """The names of some domains. Raises `UsageError` for what is no sequence of names, or an empty one."""
+    names = words(domains, "domains")
+    if not names:
+        raise UsageError("domains (): expected a sequence of names, as ['interval', 'affine']")
+    return names
 
 
 def run_pipeline(
@@ -89,12 +107,15 @@ def run_pipeline(
     may be made. Raises `PipelineError`, `UsageError` for an unknown level or domain, `DomainError` when the
     program does not hold for all that.
     """
+    level = whole(level, "level")
     if passes is None and level not in LEVELS:
-        raise UsageError(f"level {level!r}: expected one of {', '.join(map(str, LEVELS))}")
-    if isinstance(domains, str) or not domains:
-        raise UsageError(f"domains {domains!r}: expected a sequence of names, as ['interval', 'affine']")
+        raise UsageError(f"level {shown(level)}: expected one of {', '.join(map(str, LEVELS))}")
+    domains = domain_names(domains)
+    if budget is not None and not isinstance(budget, RewriteBudget):
+        raise UsageError(f"budget {shown(budget)}: expected a RewriteBudget")
     if region is not None and not isinstance(region, Box):
-        raise UsageError(f"region {region!r}: expected a Box, as Box.parse('-1:1,-1:1')")
+        raise UsageError(f"region {shown(region)}: expected a Box, as Box.parse('-1:1,-1:1')")
+    check_program(program)
     pipeline = parse_pipeline(LEVELS[level] if passes is None else passes)
     keeps_bits = all(pass_.promise is Promise.BITS for pass_ in pipeline)
     start = program.restricted(
@@ -146,7 +167,7 @@ def render(
     that cannot be used here, `VmError` for malformed text.
     """
     source = source_of(model)
-    view = view if isinstance(view, View) else View.square(_whole(view))
+    view = view if isinstance(view, View) else View.square(whole(view, "view"))
     if precision is not None:
         precision = as_precision(precision)
     elif isinstance(source, VmText):
@@ -160,8 +181,8 @@ def render(
             f"the view is too deep for {precision.value}",
             stacklevel=2,
         )
-    if threads is not None and _whole(threads) < 1:
-        raise UsageError(f"threads {threads!r}: expected at least 1")
+    threads = None if threads is None else whole(threads, "threads", least=1)
+    backend = word(backend, "backend", BackendError)
     box = view.box(precision)
     same = source if isinstance(source, VmText) else source.restricted(box, precision, Promise.SIGN).graph
     key = (same, backend, find("backends", backend.partition(":")[0]), precision, threads)
@@ -184,13 +205,6 @@ def _drawing(
     return maker.compile(optimised, threads)
 
 
-def _whole(size: int) -> int:
-    try:
-        return operator.index(size)
-    except TypeError:
-        raise UsageError(f"{size!r}: expected a whole number") from None
-
-
 def evaluate(
     model: Model,
     x: Any,
@@ -206,20 +220,13 @@ def evaluate(
     Returns an array of the broadcast shape in the precision, exact to the bit: the model is optimised at
     level 1 for the hull of the points. Raises `DomainError` for a variable that is missing or unknown, or
     points where the model does not hold, `PromiseError` for a model that keeps only its sign, `UsageError`
-    for what is no array of real numbers, `BackendError` for a backend that cannot be used here.
+    for what is no array of real numbers, masked arrays, and shapes that do not broadcast, `BackendError` for
+    a backend that cannot be used here.
     """
     program = load(model)
     precision = program.precision if precision is None else as_precision(precision)
     given = {"x": x, "y": y, "z": z, **variables}
-    points = {name: _as_points(name, value, precision) for name, value in given.items()}
+    points = {name: real_array(name, value, precision) for name, value in given.items()}
+    broadcast_shape(points)
     optimised, _ = run_pipeline(program, level=1, region=hull(points), precision=precision)
     return find_backend(backend).compile(optimised).values(**points)
-
-
-def _as_points(name: str, value: Any, precision: Precision) -> Any:
-    """An array of the precision; NumPy's or another module's, as it was."""
-    points = value if hasattr(value, "astype") else np.asarray(value)
-    if points.dtype.kind not in "biuf":
-        raise UsageError(f"{name}: expected real numbers, not {points.dtype}")
-    with np.errstate(over="ignore"):  # a point may round to infinity
-        return points.astype(precision.dtype)

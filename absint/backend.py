@@ -13,12 +13,14 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.arguments import whole, word
 from absint.domains.lattice import Interval
-from absint.errors import BackendError, DomainError, PromiseError, shown, shown_path
+from absint.errors import BackendError, DomainError, PromiseError, UsageError, shown, shown_path
 from absint.graph import AXES
 from absint.plan import Plan
 from absint.precision import Precision
 from absint.program import Box, Program, Promise
+from absint.program import check_program as check_program
 from absint.registry import find, names
 from absint.view import View
 
@@ -43,13 +45,13 @@ class Executable(Protocol):
         """The program's value at points; arrays broadcast and are rounded to the program's precision.
 
         Returns an array of the broadcast shape, of that precision. Raises `PromiseError` for a program that
-        only keeps the sign, `DomainError` for points outside the program's box.
+        only keeps the sign, `DomainError` for points outside the program's box, `UsageError` for what is no
+        array of real numbers, for masked arrays, and for shapes that do not broadcast.
         """
 
     def bounds(self, boxes: Ranges) -> Interval:
         """Bounds of the program on many boxes, equal to those of the interval domain; unnamed variables are
-        unbounded. Raises `PromiseError` for a program that only keeps the sign, `DomainError` for boxes
-        outside the program's box.
+        unbounded. Raises as `values` does, and `DomainError` for boxes that are empty.
         """
 
     def image(self, view: View) -> NDArray[np.uint8]:
@@ -77,7 +79,10 @@ class Backend(Protocol):
         """Whether it can be used here."""
 
     def compile(self, program: Program, threads: int | None = None) -> Executable:
-        """Prepare a program. `threads`: how many may work on it, all cores if not given."""
+        """Prepare a program. `threads`: how many may work on it, all cores if not given.
+
+        Raises `GraphError` for a program whose graph is not sound, `UsageError` for less than one thread.
+        """
 
 
 @runtime_checkable
@@ -129,7 +134,7 @@ def find_backend(name: str) -> Backend:
 
     Raises `BackendError` if there is none, or why it cannot be used here.
     """
-    name, colon, method = name.partition(":")
+    name, colon, method = word(name, "backend", BackendError).partition(":")
     backend: Backend = find("backends", name)()
     if colon:
         methods = backend.methods if isinstance(backend, HasMethods) else ()
@@ -149,6 +154,11 @@ def usual_backends() -> tuple[str, ...]:
     return tuple(name for name, kind in kinds.items() if not kind.stands_in and kind().probe().available)
 
 
+def thread_count(threads: object, all_of_them: int) -> int:
+    """How many threads may work: so many, or all if None is given. Raises `UsageError` for less than one."""
+    return all_of_them if threads is None else whole(threads, "threads", UsageError, 1)
+
+
 def check_gradual_underflow() -> None:
     """Raises `BackendError` when the processor flushes subnormals to zero.
 
@@ -164,11 +174,9 @@ def check_gradual_underflow() -> None:
 
 
 def check_values_promised(program: Program) -> None:
-    """Raises `PromiseError` unless the program keeps its values."""
-    if program.promise is not Promise.BITS:
-        raise PromiseError(
-            f"the program promises only its {program.promise.value}, not its values: optimise it with -O1"
-        )
+    """Raises `PromiseError` unless the program keeps its values; a lowered one has none."""
+    if program.promise is not Promise.BITS or program.graph.lowered:
+        raise PromiseError("the program promises only its sign, not its values: optimise it with -O1")
 
 
 def check_box(program: Program, box: Box) -> None:
@@ -192,12 +200,19 @@ def check_box(program: Program, box: Box) -> None:
 
 
 def check_view(program: Program, view: View) -> None:
-    """Raises `DomainError` unless an image of the program exists for this view."""
+    """Raises `DomainError` unless an image of the program exists for this view, `UsageError` for no view."""
+    if not isinstance(view, View):
+        raise UsageError(f"view {shown(view)}: expected a View, as View(640, 480)")
     free = sorted(set(program.graph.variables.values()) - set(AXES))
     if free:
         raise DomainError(f"an image has no position for the variable {shown(free[0])}, only for x, y and z")
     if program.box.bounds:
         check_box(program, view.box(program.precision))
+
+
+def is_same_view(view: object, checked: View | None) -> bool:
+    """Whether a view is the one that was checked last, or equal to it."""
+    return checked is not None and (view is checked or (isinstance(view, View) and view == checked))
 
 
 def points_given(
@@ -206,12 +221,14 @@ def points_given(
     """Points as arrays of the program's precision, and the shape that they broadcast to.
 
     `needed`: the variables that must be given. `xp`: NumPy, or a module like it. Raises `DomainError` for a
-    variable that is missing or unknown, and for points outside the program's box.
+    variable that is missing or unknown, and for points outside the program's box; `UsageError` as
+    `real_array`, and for shapes that do not broadcast.
     """
     if missing := sorted(set(needed) - set(given)):
         raise DomainError(f"no value given for the variable {shown(missing[0])}")
-    points = {name: _rounded(program, value, xp) for name, value in _known(program, given).items()}
-    shape = np.broadcast_shapes(*(array.shape for array in points.values()))
+    known = _known(program, given)
+    points = {name: real_array(name, value, program.precision, xp) for name, value in known.items()}
+    shape = broadcast_shape(points)
     if 0 not in shape:
         check_box(program, hull(points))
     return points, shape
@@ -223,38 +240,82 @@ def boxes_given(
     """The ends of boxes as arrays of the program's precision, and the shape that they broadcast to.
 
     `xp`: NumPy, or a module like it. Raises `DomainError` for an unknown variable, for boxes that are empty
-    and those outside the program's box.
+    and those outside the program's box; `UsageError` as `real_array`, for shapes that do not broadcast, and
+    for what is no mapping of names to two ends.
     """
-    ends = {
-        name: (_rounded(program, lower, xp), _rounded(program, upper, xp))
-        for name, (lower, upper) in _known(program, boxes).items()
-    }
+    if not isinstance(boxes, Mapping):
+        raise UsageError(f"boxes {shown(boxes)}: expected ends by name, as {{'x': (-1.0, 1.0)}}")
+    flat: dict[str, Any] = {}
+    for name, pair in _known(program, boxes).items():
+        if not hasattr(pair, "__len__") or isinstance(pair, str | Mapping) or len(pair) != 2:
+            raise UsageError(f"{name}: expected a lower and an upper end, not {shown(pair)}")
+        for end, value in zip(_ENDS, pair, strict=True):
+            flat[name + end] = real_array(name + end, value, program.precision, xp)
+    shape = broadcast_shape(flat)
+    ends = {name: (flat[name + _ENDS[0]], flat[name + _ENDS[1]]) for name in boxes}
     for name, (lower, upper) in ends.items():
         if bool((~(lower <= upper)).any()):
             raise DomainError(
                 f"a box holds no {shown_path(name)}: its lower end is above its upper end, or NaN"
             )
-    shape = np.broadcast_shapes(*(array.shape for pair in ends.values() for array in pair))
     if 0 not in shape:
         both = {name: xp.concatenate([end.ravel() for end in pair]) for name, pair in ends.items()}
         check_box(program, hull(both))
     return ends, shape
 
 
+_ENDS = ("'s lower end", "'s upper end")
+
 _Value = TypeVar("_Value")
 
 
 def _known(program: Program, given: Mapping[str, _Value]) -> Mapping[str, _Value]:
     """What is given. Raises `DomainError` for a variable that the program does not have."""
-    if surplus := sorted(set(given) - program.variables - set(AXES)):
-        raise DomainError(f"the program has no variable {shown(surplus[0])}")
+    known = program.variables | set(AXES)
+    for name in given:
+        if name not in known:
+            raise DomainError(f"the program has no variable {shown(name)}")
     return given
 
 
-def _rounded(program: Program, value: Any, xp: Any) -> Any:
-    """An array of the program's precision."""
+def real_array(name: str, value: Any, precision: Precision, xp: Any = np) -> Any:
+    """Numbers as an array of the precision, of the module `xp`; one in a device's memory stays there.
+
+    Raises `UsageError`, which begins with `name`, for what is no array of real numbers, and for masked
+    arrays: what is masked has no value, and an array of the precision cannot say so.
+    """
+    if _is_masked(value):
+        raise UsageError(f"{name}: masked arrays are not taken: give those without a mask, x.compressed()")
+    try:
+        array = value if _is_on_device(value) else np.asarray(value)
+    except (ValueError, TypeError, OverflowError):  # ragged, or deeper than arrays can be
+        raise UsageError(f"{name}: {shown(value)} is no array of numbers") from None
+    if array.dtype.kind not in "biuf":
+        raise UsageError(f"{name}: expected real numbers, not {array.dtype} {shown(value)}")
     with np.errstate(all="ignore"):  # what is too large for the precision rounds to infinity
-        return xp.asarray(value).astype(program.precision.dtype, copy=False)
+        array = array.astype(precision.dtype, copy=False)
+    return array if xp is np else xp.asarray(array)
+
+
+def _is_masked(value: object) -> bool:
+    """Whether it is a masked array, or a list that holds one somewhere."""
+    if isinstance(value, list | tuple):
+        return any(map(_is_masked, value))
+    return type(value) is not np.ndarray and isinstance(value, np.ndarray) and np.ma.isMaskedArray(value)
+
+
+def _is_on_device(value: object) -> bool:
+    """Whether it is an array like NumPy's in the memory of a GPU."""
+    return hasattr(value, "__cuda_array_interface__") and isinstance(getattr(value, "dtype", 0), np.dtype)
+
+
+def broadcast_shape(arrays: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape that arrays broadcast to. Raises `UsageError` with their shapes if there is none."""
+    try:
+        return np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+        raise UsageError(f"shapes that do not broadcast: {shapes}") from None
 
 
 def hull(arrays: Mapping[str, NDArray[Any]]) -> Box:

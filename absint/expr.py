@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar, NoReturn
 
-from absint.errors import ExpressionError
-from absint.graph import Graph, GraphBuilder
+import numpy as np
+
+from absint.errors import ExpressionError, GraphError, shown
+from absint.graph import FIRST_PREDICATE, Graph, GraphBuilder, check_graph, is_token
 from absint.ops import table
 from absint.ops.table import CONST, OPS, VAR, Op
 from absint.precision import Precision
@@ -129,9 +131,10 @@ def var(name: str) -> Expr:
 
     Raises `ExpressionError` unless `name` is a word without blanks.
     """
-    if not isinstance(name, str) or name.split() != [name]:
-        raise ExpressionError(f"var: a name is a word without blanks, not {name!r}")
-    return Expr(VAR, name=name)
+    plain = str.__str__(name) if isinstance(name, str) else name  # of a subclass the text alone
+    if not is_token(plain):
+        raise ExpressionError(f"var: a name is a word without blanks, not {shown(name)}")
+    return Expr(VAR, name=plain)
 
 
 def const(value: float) -> Expr:
@@ -156,7 +159,7 @@ def as_expr(value: Operand, what: str) -> Expr:
 
 
 def _kind(value: object) -> str:
-    return f"{type(value).__name__} {value!r:.40}"
+    return f"{type(value).__name__} {shown(value)}"
 
 
 def as_number(value: object) -> float | None:
@@ -172,9 +175,20 @@ def as_number(value: object) -> float | None:
         raise ExpressionError("a number is too large for binary64") from None
 
 
+class OperandError(ExpressionError, TypeError):
+    """An operator was given a text or sequence; a `TypeError` too, as Python's own operators raise."""
+
+
+_NO_OPERANDS = {str, bytes, bytearray, list, tuple, range, memoryview}
+"""Types, exactly, whose own operators complain of something else."""
+
+
 def _infix(op: Op, a: Operand, b: Operand) -> Expr:
     """An operator's result; `NotImplemented` leaves operands of other types to their own operators."""
     if not (isinstance(a, _OPERANDS) and isinstance(b, _OPERANDS)):
+        other = b if isinstance(a, Expr) else a
+        if type(other) in _NO_OPERANDS or isinstance(other, np.ndarray):
+            raise OperandError(f"{op.name}: expected an expression or a number, not {_kind(other)}")
         return NotImplemented
     return Expr(op, (as_expr(a, op.name), as_expr(b, op.name)))
 
@@ -188,8 +202,8 @@ def _power(base: Expr, exponent: object) -> Expr:
         return Expr(table.SQRT, (base,))
     if not (power.is_integer() and power > 0):
         raise ExpressionError(
-            f"** {exponent}: the exponent is a positive integer or 0.5; recip(a ** n) is a negative one, and "
-            "exp(ln(a) * p) any power of a positive a"
+            f"** {shown(exponent)}: the exponent is a positive integer or 0.5; recip(a ** n) is a negative "
+            "one, and exp(ln(a) * p) any power of a positive a"
         )
     result = base
     for bit in f"{int(power):b}"[1:]:  # from the highest bit: a**13 = ((a²·a)²)²·a
@@ -310,11 +324,16 @@ for _op in OPS:
 
 
 def _operands_first(root: Expr) -> Iterator[Expr]:
-    """Each distinct sub-expression once, after its operands, those of a left operand first."""
+    """Each distinct sub-expression once, after its operands, those of a left operand first.
+
+    Raises `ExpressionError` for an operand that is no expression.
+    """
     done: set[Expr] = set()
     stack = [root]
     while stack:
         expr = stack[-1]
+        if not isinstance(expr, Expr) or not isinstance(expr.operands, tuple):
+            raise ExpressionError(f"expected an expression, not {_kind(expr)}")
         waiting = () if expr in done else [o for o in reversed(expr.operands) if o not in done]
         if waiting:
             stack.extend(waiting)
@@ -326,7 +345,10 @@ def _operands_first(root: Expr) -> Iterator[Expr]:
 
 
 def to_graph(expr: Operand) -> Graph:
-    """The graph of an expression, equal sub-expressions shared, operands in the order of evaluation."""
+    """The graph of an expression, equal sub-expressions shared, operands in the order of evaluation.
+
+    Raises `ExpressionError` for what is no expression or number.
+    """
     root = as_expr(expr, "to_graph")
     builder = GraphBuilder()
     nodes: dict[Expr, int] = {}
@@ -341,7 +363,13 @@ def to_graph(expr: Operand) -> Graph:
 
 
 def from_graph(graph: Graph) -> Expr:
-    """The expression of a graph's value, so that a loaded model can be used as a shape. Names are dropped."""
+    """The expression of a graph's value, so that a loaded model can be used as a shape. Names are dropped.
+
+    Raises `GraphError` for what is no graph of real nodes, or not sound.
+    """
+    check_graph(graph)
+    if (graph.op >= FIRST_PREDICATE).any():
+        raise GraphError("from_graph: a lowered program has no expression: its predicates are no operations")
     made: list[Expr] = []
     for node, (code, *_) in enumerate(graph.rows):
         op = OPS[code]
@@ -362,14 +390,15 @@ def substitute(expr: Expr, /, **replacements: Operand) -> Expr:
     """
     by_name = {name: as_expr(value, f"substitute: {name}") for name, value in replacements.items()}
     new: dict[Expr, Expr] = {}
-    for part in _operands_first(as_expr(expr, "substitute")):
+    root = as_expr(expr, "substitute")
+    for part in _operands_first(root):
         if part.op is VAR:
             new[part] = by_name.get(part.name, part)
             continue
         operands = tuple(new[operand] for operand in part.operands)
         same = all(map(operator.is_, operands, part.operands))
         new[part] = part if same else Expr(part.op, operands)
-    return new[expr]
+    return new[root]
 
 
 # Text.

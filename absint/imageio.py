@@ -9,19 +9,24 @@ import struct
 import tempfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.errors import UsageError, shown_path
+from absint.errors import UsageError, shown, shown_path
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
     """Write `data` to `path` such that nobody ever sees a part of it.
 
     Something that is no regular file (a pipe, a device) is written directly. Raises `UsageError` naming the
-    path when it cannot be written.
+    path when it cannot be written, and for what is no path or no bytes.
     """
+    if not isinstance(path, str | Path):
+        raise UsageError(f"{shown(path)}: expected the path of a file")
+    if not isinstance(data, bytes):
+        raise UsageError(f"{shown_path(path)}: expected bytes to write, not {type(data).__name__}")
     try:
         mode = _mode(path)
         if mode is not None and not stat.S_ISREG(mode):
@@ -60,7 +65,8 @@ def _umask() -> int:
 
 
 def pgm(image: NDArray[np.uint8]) -> bytes:
-    """uint8[height, width] as a binary PGM (P5)."""
+    """uint8[height, width] as a binary PGM (P5). Raises `UsageError` for another array."""
+    _check("image", image)
     height, width = image.shape
     return b"P5\n%d %d\n255\n" % (width, height) + image.tobytes()
 
@@ -68,8 +74,9 @@ def pgm(image: NDArray[np.uint8]) -> bytes:
 def png(image: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
     """uint8[height, width] as a PNG of 8 bits a pixel, unfiltered: grey, or numbers of colours.
 
-    `palette`: uint8[n, 4], red, green, blue and opacity of the colours.
+    `palette`: uint8[n, 4], red, green, blue and opacity of the colours. Raises `UsageError` for other arrays.
     """
+    _check("image", image)
     height, width = image.shape
     rows = np.zeros((height, width + 1), np.uint8)
     rows[:, 1:] = image
@@ -79,6 +86,7 @@ def png(image: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> b
 
     colours = b""
     if palette is not None:
+        _check("palette", palette, 4)
         colours = chunk(b"PLTE", palette[:, :3].tobytes()) + chunk(b"tRNS", palette[:, 3].tobytes())
     header = struct.pack(">IIBBBBB", width, height, 8, 0 if palette is None else 3, 0, 0, 0)
     return (
@@ -88,6 +96,15 @@ def png(image: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> b
         + chunk(b"IDAT", zlib.compress(rows.tobytes(), 6))
         + chunk(b"IEND", b"")
     )
+
+
+def _check(what: str, array: Any, columns: int | None = None) -> None:
+    """Raises `UsageError` unless it is an array of bytes, of so many columns if that is given."""
+    is_array = isinstance(array, np.ndarray) and not np.ma.isMaskedArray(array)
+    if not is_array or array.dtype != np.uint8 or array.ndim != 2 or 0 in array.shape:
+        raise UsageError(f"{what}: expected a uint8 array of rows and columns, not {shown(array)}")
+    if columns not in (None, array.shape[1]):
+        raise UsageError(f"{what}: expected {columns} columns, not {array.shape[1]}")
 
 
 ENCODERS = {".pgm": pgm, ".png": png}

@@ -166,8 +166,6 @@ def assembled_with_origins(graph: Graph, predicates: Predicates) -> tuple[Graph,
         lines=np.concatenate([graph.lines[keep], predicates.lines]),
         logic=logic,
     )
-    for array in (made.op, made.args, made.constants, made.lines, logic.starts, logic.items, logic.bands):
-        array.flags.writeable = False
     origins = np.full(n + p, -1, np.int32)
     origins[:n] = keep
     return made, origins

@@ -37,6 +37,7 @@ _REGIONS = "regions."
 
 SOURCES = (
     "absint.analysis",
+    "absint.arguments",
     "absint.array_file",
     "absint.domains",
     "absint.graph",

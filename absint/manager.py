@@ -19,8 +19,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from absint.analysis import Analyses
+from absint.arguments import word
 from absint.errors import PipelineError, shown
-from absint.program import Program, Promise
+from absint.program import Program, Promise, check_program
 from absint.registry import find, names
 from absint.rules import Rewrite, RuleSet
 
@@ -84,9 +85,15 @@ class PassManager:
     instruments: Sequence[Instrument] = ()
 
     def run(self, program: Program) -> tuple[Program, list[Step]]:
-        """The optimised program and what each pass did. Raises `PipelineError`, before anything runs, when a
-        pass would be given a lowered program that takes none.
+        """The optimised program and what each pass did.
+
+        Raises, before anything runs, `GraphError` for a program whose graph is not sound, and `PipelineError`
+        when a pass would be given a lowered program that takes none, or for what is no instrument.
         """
+        check_program(program)
+        for instrument in self.instruments:
+            if not callable(getattr(instrument, "after_pass", None)):
+                raise PipelineError(f"{shown(instrument)} is no instrument: it has no method after_pass")
         check_order(self.passes, program.graph.lowered)
         steps = []
         for pass_ in self.passes:
@@ -133,6 +140,7 @@ def parse_pipeline(text: str) -> list[Pass]:
     """Passes of a pipeline's text. Raises `PipelineError` naming the pass or option that does not exist, or
     the pass that stands behind `predicates` and should not.
     """
+    text = word(text, "passes", PipelineError)
     passes: list[Pass] = []
     position = 0
     while position < len(text.rstrip()):

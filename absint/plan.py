@@ -33,7 +33,7 @@ from absint.memo import cached_property
 from absint.native_arrays import call
 from absint.ops.table import ANY, BAND, FALSE
 from absint.precision import Precision
-from absint.program import Program, Promise
+from absint.program import Program, Promise, check_program
 from absint.region_plan import RegionProgram, region_program
 from absint.sweep import lowering_kernels
 from absint.tape_code import BLOCK, COLUMN, FIXED, ROW, Memory, Place, TapeCode, instruction_array, linked
@@ -135,8 +135,10 @@ class _Items(NamedTuple):
 def make_plan(program: Program, terms: bool = True) -> Plan:
     """The plan of a program; of one that is not lowered, that of `f < 0`.
 
-    `terms`: whether there are any; else all is left to the regions.
+    `terms`: whether there are any; else all is left to the regions. Raises `GraphError` for a program whose
+    graph is not sound.
     """
+    check_program(program)
     program = as_predicate(program)
     predicates = Predicates.of(program.graph)
     writer = _Writer(program, predicates, terms)

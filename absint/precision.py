@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from absint.errors import UsageError
+from absint.errors import UsageError, shown
 
 
 class Precision(Enum):
@@ -44,6 +44,6 @@ def as_precision(precision: Precision | str) -> Precision:
     if isinstance(precision, Precision):
         return precision
     for known in Precision:
-        if precision == known.value:
+        if isinstance(precision, str) and precision == known.value:
             return known
-    raise UsageError(f"precision {precision!r}: expected f32 or f64")
+    raise UsageError(f"precision {shown(precision)}: expected f32 or f64")

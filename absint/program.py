@@ -11,11 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
+from typing import Any
 
-from absint.errors import DomainError, ViewError, one_line, shown
+from absint.arguments import pair, word
+from absint.errors import DomainError, GraphError, UsageError, ViewError, one_line, shown
 from absint.graph import AXES, Graph
 from absint.ops.demand import Bounds, Demand
-from absint.precision import Precision
+from absint.precision import Precision, as_precision
 
 
 class Promise(Enum):
@@ -30,6 +33,16 @@ class Promise(Enum):
     def demand(self) -> Demand:
         """What of the root's value the promise lets one see."""
         return Demand.BITS if self is Promise.BITS else Demand.NEGATIVE
+
+
+def as_promise(promise: Promise | str) -> Promise:
+    """A promise from its name, `"bits"` or `"sign"`. Raises `UsageError` for another name."""
+    if isinstance(promise, Promise):
+        return promise
+    for known in Promise:
+        if isinstance(promise, str) and promise == known.value:
+            return known
+    raise UsageError(f"promise {shown(promise)}: expected bits or sign")
 
 
 ANYTHING = Bounds(-math.inf, math.inf, True)
@@ -59,15 +72,25 @@ def _range(text: str, part: str) -> tuple[float, float]:
 class Box:
     """Closed bounds, in model units, of some variables. One without bounds may be anything, NaN included.
 
-    Raises `ViewError` for bounds that hold nothing.
+    `bounds` is copied. Raises `ViewError` for bounds that hold nothing, and what is no mapping of names to
+    pairs of numbers.
     """
 
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, (lower, upper) in self.bounds.items():
+        if not isinstance(self.bounds, Mapping):
+            raise ViewError(f"box {shown(self.bounds)}: expected bounds by name, as {{'x': (-1.0, 1.0)}}")
+        bounds = {}
+        for given, ends in self.bounds.items():
+            name = word(given, "box: name", ViewError)
+            lower, upper = bounds[name] = pair(ends, f"box: {name}:", ViewError)
             if not lower <= upper:
                 raise ViewError(f"box: {name} runs from {lower!r} to {upper!r}, which holds nothing")
+        object.__setattr__(self, "bounds", MappingProxyType(bounds))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Box, (dict(self.bounds),)
 
     @staticmethod
     def of(x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Box:
@@ -81,6 +104,7 @@ class Box:
         That names the variables, as `x=-1:1,t=0:2`, and leaves the others without bounds. Raises `ViewError`
         when the text is none of these or an end point is not a number.
         """
+        text = word(text, "region", ViewError)
         if text.strip() == "all":
             return Box()
         parts = text.split(",")
@@ -101,12 +125,13 @@ class Box:
         return Box(dict.fromkeys(AXES, (-1.0, 1.0)))
 
     def of_variable(self, name: str) -> Bounds:
-        """What the box says of a variable."""
-        bounds = self.bounds.get(name)
+        """What the box says of a variable. Raises `ViewError` for what is no name."""
+        bounds = self.bounds.get(word(name, "variable", ViewError))
         return ANYTHING if bounds is None else Bounds(*bounds, may_nan=False)
 
     def contains(self, other: Box) -> bool:
-        """Every point of `other` is a point of this box."""
+        """Every point of `other` is a point of this box. Raises `UsageError` for what is no box."""
+        _check_box(other)
         for name, (lower, upper) in self.bounds.items():
             inner = other.bounds.get(name)
             if inner is None or inner[0] < lower or inner[1] > upper:
@@ -115,6 +140,7 @@ class Box:
 
     def rounded(self, precision: Precision) -> Box:
         """End points rounded to nearest, as sample positions are. Raises `ViewError` when one overflows."""
+        precision = as_precision(precision)
         bounds = {}
         for name, ends in self.bounds.items():
             lower, upper = (precision.round(end) + 0.0 for end in ends)
@@ -134,12 +160,21 @@ class Box:
         )
 
 
+def _check_box(box: object) -> None:
+    """Raises `UsageError` for what is no box."""
+    if not isinstance(box, Box):
+        raise UsageError(f"{shown(box)}: expected a Box, as Box.parse('-1:1,-1:1')")
+
+
 EVERYWHERE = Box()
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Program:
     """A graph, and the precision, box and promise under which it stands for its `source`.
+
+    Precision and promise may be given by name. Raises `GraphError` for what is no graph, and `UsageError` for
+    other fields of wrong types; `verify` looks at the graph.
 
     `source` is the program that it was made from, None for one that was parsed or built. `specialised` says
     of one without a source that absint wrote it, for a source that is not at hand. Compared by identity,
@@ -153,13 +188,29 @@ class Program:
     source: Program | None = None
     specialised: bool = False
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.graph, Graph):
+            raise GraphError(f"program: expected a graph, not {shown(self.graph)}")
+        object.__setattr__(self, "precision", as_precision(self.precision))
+        object.__setattr__(self, "promise", as_promise(self.promise))
+        _check_box(self.box)
+        if not isinstance(self.source, Program | None):
+            raise UsageError(f"program: expected a program or None as source, not {shown(self.source)}")
+
+    def verify(self) -> None:
+        """Raises `GraphError` unless the graph, and that of the program's origin, is sound. Costs little when
+        both are known to be.
+        """
+        self.graph.verify()
+        self.origin.graph.verify()
+
     def with_graph(self, graph: Graph) -> Program:
         """The same program with a graph that keeps its promise; itself if the graph is the same object."""
         return self if graph is self.graph else replace(self, graph=graph, source=self.source or self)
 
     def with_promise(self, promise: Promise) -> Program:
         """The same graph under another promise; itself if it is the same promise."""
-        if promise is self.promise:
+        if as_promise(promise) is self.promise:
             return self
         return replace(self, promise=promise, source=self.source or self)
 
@@ -179,7 +230,11 @@ class Program:
         return used | frozenset(origin.box.bounds) if origin.specialised else used
 
     def holds(self, box: Box, precision: Precision, promise: Promise) -> bool:
-        """Whether this program is true of all that; a source is so in either precision."""
+        """Whether this program is true of all that; a source is so in either precision.
+
+        Raises `UsageError` for what is no box, precision or promise.
+        """
+        precision, promise = as_precision(precision), as_promise(promise)
         is_source = self.source is None and not self.specialised
         return (
             (is_source or self.precision is precision)
@@ -191,8 +246,10 @@ class Program:
         """The start of a pipeline: a program to be specialised for a box and precision, to keep a promise.
 
         That is this program's graph where it holds for all of that, else its origin's. Raises `DomainError`
-        when neither does.
+        when neither does, `UsageError` for what is no box, precision or promise.
         """
+        _check_box(box)
+        precision, promise = as_precision(precision), as_promise(promise)
         box = box.rounded(precision)
         for base in (self, self.origin):
             if base.holds(box, precision, promise):
@@ -205,6 +262,13 @@ class Program:
             )
         )
         raise DomainError(f"the program holds for {holds}, not for {asked}: optimise its source for that")
+
+
+def check_program(program: object) -> None:
+    """Raises `UsageError` for what is no program, `GraphError` for one whose graph is not sound."""
+    if not isinstance(program, Program):
+        raise UsageError(f"expected a program, as of absint.load or absint.optimize, not {shown(program)}")
+    program.verify()
 
 
 def describe(program: Program) -> str:

@@ -23,7 +23,7 @@ from absint.graph import AXES, Graph
 from absint.interpret import last_read, walk_abstract
 from absint.ops.table import MAX, MIN, NEG, OPS, Op
 from absint.precision import Precision
-from absint.program import Box, Program
+from absint.program import Box, Program, check_program
 
 Masks = NDArray[np.bool_]
 
@@ -80,6 +80,7 @@ def measure_regions(
 
     Raises `UsageError` for a lowered program.
     """
+    check_program(program)
     graph = program.graph
     if graph.lowered:
         raise UsageError("regions are measured of a real program: give the one that was lowered")

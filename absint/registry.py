@@ -44,8 +44,9 @@ def register(kind: str, made: C) -> C:
     One that was registered under the same name before is replaced. Raises `UsageError` for another kind, and
     the kind's error for a class without a name, and for the name of a file.
     """
-    if kind not in _ERRORS:
-        raise UsageError(f"{shown(kind)}: expected one of {', '.join(_ERRORS)}")
+    _check_kind(kind)
+    if not isinstance(made, type):
+        raise _ERRORS[kind](f"{shown(made)}: expected a class")
     name = getattr(made, "name", None)
     if not isinstance(name, str):
         raise _ERRORS[kind](f"{made.__name__} has no name: give it one, as `name: ClassVar[str] = ...`")
@@ -57,11 +58,20 @@ def register(kind: str, made: C) -> C:
 
 
 def unregister(kind: str, name: str) -> None:
-    """Take back a `register`. Raises the kind's error if there was none of this name."""
-    if name not in _registered[kind]:
+    """Take back a `register`. Raises `UsageError` for another kind, and the kind's error if there was none of
+    this name.
+    """
+    _check_kind(kind)
+    if not isinstance(name, str) or name not in _registered[kind]:
         raise _ERRORS[kind](f"{shown(name)} was not registered")
     del _registered[kind][name]
     _forget()
+
+
+def _check_kind(kind: object) -> None:
+    """Raises `UsageError` unless there are things of that kind."""
+    if not isinstance(kind, str) or kind not in _ERRORS:
+        raise UsageError(f"{shown(kind)}: expected one of {', '.join(_ERRORS)}")
 
 
 def _forget() -> None:
@@ -76,9 +86,16 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(files | set(_registered[kind])))
 
 
-@kept
 def find(kind: str, name: str) -> Any:
     """The class of that name. Raises the kind's error, with the nearest name, if there is none."""
+    if not isinstance(name, str):
+        raise _ERRORS[kind](f"{shown(name)} is no name")
+    return _find(kind, name)
+
+
+@kept
+def _find(kind: str, name: str) -> Any:
+    """See `find`."""
     found = _registered[kind].get(name)
     if found is None and name in _modules(kind):
         found = _class_in(kind, name)

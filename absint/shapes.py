@@ -21,7 +21,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from absint.errors import ExpressionError
+from absint.arguments import elements
+from absint.errors import ExpressionError, shown
 from absint.expr import (
     Expr,
     X,
@@ -51,7 +52,7 @@ AXES = (X, Y, Z)
 def _finite(value: object, what: str) -> float:
     number = as_number(value)
     if number is None or not math.isfinite(number):
-        raise ExpressionError(f"{what}: expected a finite number, not {value!r:.40}")
+        raise ExpressionError(f"{what}: expected a finite number, not {shown(value)}")
     return number
 
 
@@ -64,13 +65,10 @@ def _positive(value: object, what: str) -> float:
 
 def _vector(value: object, what: str, *sizes: int) -> tuple[float, ...]:
     """The coordinates of a point or direction with one of these numbers of them."""
-    try:
-        parts: tuple[object, ...] = tuple(value)  # type: ignore[arg-type]  # what is no sequence is caught
-    except TypeError:
-        parts = ()
+    parts = elements(value, max(sizes)) or ()
     if len(parts) not in sizes:
         expected = " or ".join(str(size) for size in sizes)
-        raise ExpressionError(f"{what}: expected {expected} coordinates, not {value!r:.40}")
+        raise ExpressionError(f"{what}: expected {expected} coordinates, not {shown(value)}")
     return tuple(_finite(part, f"{what}[{i}]") for i, part in enumerate(parts))
 
 
@@ -84,7 +82,7 @@ def _pair(a: object, b: object, first: str, second: str) -> tuple[tuple[float, .
 
 def _shape(value: object, what: str) -> Expr:
     if not isinstance(value, Expr):
-        raise ExpressionError(f"{what}: expected a shape (an expression), not {value!r:.40}")
+        raise ExpressionError(f"{what}: expected a shape (an expression), not {shown(value)}")
     return value
 
 
@@ -92,6 +90,12 @@ def _shapes(values: tuple[object, ...], what: str) -> list[Expr]:
     if not values:
         raise ExpressionError(f"{what}: needs at least one shape")
     return [_shape(value, f"{what}: shape {i}") for i, value in enumerate(values)]
+
+
+def _axis(value: object, what: str) -> str:
+    if not isinstance(value, str) or value not in ("x", "y", "z"):
+        raise ExpressionError(f"{what}: expected 'x', 'y' or 'z', not {shown(value)}")
+    return value
 
 
 # Arithmetic. Terms that a zero or a one makes void are left out: the rest of the value keeps its bits.
@@ -250,18 +254,23 @@ def capsule(a: Vector, b: Vector, radius: float) -> Expr:
     return _norm([p - _times(t, d) if d else p for p, d in zip(seen, along, strict=True)]) - r
 
 
+MOST_CORNERS = 1 << 20
+"""Points of a polygon; an iterator that never ends has more."""
+
+
 def polygon(points: Sequence[Vector]) -> Expr:
     """A simple polygon, convex or not, in either direction of travel. A bound.
 
     One half-plane per edge, joined by min and max as `absint.polygon` describes; no edge is added. A convex
     one is a distance inside and beside its edges. In floats the value errs by a few units in the last place
     of the position, so the sign is right except where the exact value is as near to zero as that.
-    Raises `ExpressionError` when edges cross or touch.
+    Raises `ExpressionError` when edges cross or touch, and for more than `MOST_CORNERS` points.
     """
-    try:
-        given = list(points)
-    except TypeError:
-        raise ExpressionError(f"polygon: points: expected a sequence, not {points!r:.40}") from None
+    given = elements(points, MOST_CORNERS)
+    if given is not None and len(given) > MOST_CORNERS:
+        raise ExpressionError(f"polygon: points: expected at most {MOST_CORNERS}")
+    if given is None:
+        raise ExpressionError(f"polygon: points: expected a sequence, not {shown(points)}")
     corners = [_vector(point, f"polygon: points[{i}]", 2) for i, point in enumerate(given)]
     formula = find_formula([(x, y) for x, y in corners])
     values: list[Expr] = []
@@ -392,8 +401,7 @@ def rotate(shape: Expr, angle: float, axis: str = "z") -> Expr:
     not finite, and an axis other than "x", "y" and "z".
     """
     given = _shape(shape, "rotate: shape")
-    if axis not in ("x", "y", "z"):
-        raise ExpressionError(f"rotate: axis: expected 'x', 'y' or 'z', not {axis!r:.40}")
+    axis = _axis(axis, "rotate: axis")
     cosine, sine = direction(_finite(angle, "rotate: angle"))
     first, second = {"x": ("y", "z"), "y": ("z", "x"), "z": ("x", "y")}[axis]
     u, v = (AXES["xyz".index(name)] for name in (first, second))
@@ -411,10 +419,8 @@ def mirror(shape: Expr, *axes: str) -> Expr:
     `ExpressionError` for an axis other than "x", "y" and "z".
     """
     given = _shape(shape, "mirror: shape")
-    for axis in axes:
-        if axis not in ("x", "y", "z"):
-            raise ExpressionError(f"mirror: axes: expected 'x', 'y' or 'z', not {axis!r:.40}")
-    return substitute(given, **{axis: absolute(AXES["xyz".index(axis)]) for axis in axes})
+    names = [_axis(axis, "mirror: axes") for axis in axes]
+    return substitute(given, **{name: absolute(AXES["xyz".index(name)]) for name in names})
 
 
 def extrude(shape: Expr, z0: float, z1: float) -> Expr:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from absint.analysis import DEFAULT_DOMAINS, Analyses
-from absint.api import Model, load, optimize, run_pipeline
+from absint.api import Model, domain_names, load, optimize, run_pipeline
+from absint.arguments import number, whole
 from absint.backend import Executable, find_backend
 from absint.errors import DomainError, UsageError, shown
 from absint.graph import AXES, FIRST_PREDICATE, Graph
@@ -30,6 +31,9 @@ from absint.program import Box, Program
 from absint.regions import measure_regions
 from absint.report import REPORT_PIXELS, memory_of
 from absint.view import View
+
+MOST_TILES = 4096
+"""Tiles along an axis: a graph of some hundred nodes on so many squared takes some gigabytes."""
 
 
 def stages(
@@ -80,8 +84,12 @@ def tiles(
 
     `undecided` bool[count, count]: where the tile is neither all inside nor all outside. `operations` and
     `for_sign` int32[count, count]: how many are left there with the value demanded, or `f < 0` alone; 0 where
-    that is decided. Passes run on the whole region. Raises `UsageError` for a pipeline that lowers.
+    that is decided. Passes run on the whole region. Raises `UsageError` for a pipeline that lowers, less than
+    one tile, or more than `MOST_TILES`.
     """
+    count = whole(count, "count", least=1)
+    if count > MOST_TILES:
+        raise UsageError(f"count {shown(count)}: expected at most {MOST_TILES}")
     program, _ = run_pipeline(load(model), passes=passes, domains=domains, region=region, precision=precision)
     found = measure_regions(program, (count, count, 1), domains)
     layers = {
@@ -102,8 +110,9 @@ def quadtree(
     For each level, the whole region first: how many `tiles` there were, how many stay `undecided`, the
     `operations` of those, all together, and how often each rule was used on all tiles (`rewrites`). Only
     undecided tiles are quartered, along x and y. Raises `UsageError` for a region without bounds of x and y,
-    or a pipeline that lowers.
+    a pipeline that lowers, or levels that are no whole number from 0.
     """
+    levels = whole(levels, "levels", least=0)
     program, _ = run_pipeline(load(model), passes="", region=region, precision=precision)
     if not {"x", "y"} <= set(program.box.bounds):
         raise UsageError(f"region {program.box}: expected bounds of x and y to quarter")
@@ -154,8 +163,9 @@ def memory(
 
     `values` computed, and `naive_bytes` if all are kept; at most `peak_live` at once, and `live_bytes` if
     each is freed at its last use; `slots` that an evaluator needs. Raises `PipelineError` for passes that
-    there are none of, `VmError` for malformed text.
+    there are none of, `VmError` for malformed text, `UsageError` for less than one pixel.
     """
+    pixels = whole(pixels, "pixels", least=1)
     program, _ = run_pipeline(load(model), passes=passes, precision=precision)
     return memory_of(program, Analyses(), pixels)
 
@@ -167,8 +177,10 @@ def executable(
     """What draws a model in a view: `executable(model, view).image(view)`.
 
     `backend`: also `name:method`. `passes`: what runs before, the backend's own choice if not given. Raises
-    `BackendError` for a backend that cannot be used here.
+    `BackendError` for a backend that cannot be used here, `UsageError` for what is no view.
     """
+    if not isinstance(view, View):
+        raise UsageError(f"view {shown(view)}: expected a View, as View(640, 480)")
     maker, source = find_backend(backend), load(model)
     real = source.precision if precision is None else as_precision(precision)
     pipeline = maker.rendering if passes is None else passes
@@ -183,8 +195,11 @@ def times(contenders: Mapping[str, Callable[[], object]], runs: int = 9) -> dict
     """The median time of a call of each, in seconds.
 
     They take turns, `runs` each, at least one, so that what disturbs the machine disturbs all of them alike;
-    a first call is not timed. What a call raises goes through.
+    a first call is not timed. What a call raises goes through. Raises `UsageError` for less than one run.
     """
+    runs = whole(runs, "runs", least=1)
+    if not isinstance(contenders, Mapping) or not all(map(callable, contenders.values())):
+        raise UsageError(f"contenders {shown(contenders)}: expected functions by name")
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for call in contenders.values():
         call()
@@ -258,8 +273,13 @@ def precision_of(
     the model does not hold.
     """
     program, _ = run_pipeline(load(model), passes="", region=region, precision=precision)
+    if isinstance(domains, str) or not isinstance(domains, Iterable):
+        raise UsageError(f"domains {shown(domains)}: expected sequences of names, as [['interval']]")
+    each = [domain_names(names) for names in domains]
+    if not each:
+        raise UsageError("domains (): expected at least one sequence of names, as [['interval']]")
     ends = {
-        ",".join(names): np.array(bounds_of(program, Analyses(names)).bounds, np.float64) for names in domains
+        ",".join(names): np.array(bounds_of(program, Analyses(names)).bounds, np.float64) for names in each
     }
     with np.errstate(invalid="ignore"):
         widths = {names: bounds[:, 1] - bounds[:, 0] for names, bounds in ends.items()}
@@ -289,7 +309,7 @@ def explain(
     source = load(model)
     real = source.precision if precision is None else as_precision(precision)
     program, _ = run_pipeline(source, passes="", region=region, precision=real)
-    point = {name: real.round(value) for name, value in zip(AXES, (x, y, z), strict=True)}
+    point = {name: real.round(number(value, name)) for name, value in zip(AXES, (x, y, z), strict=True)}
     _check_point(program, point)
     graph = program.graph
     values = interpret_concrete(graph, real, {name: real.real(value) for name, value in point.items()})
@@ -298,7 +318,7 @@ def explain(
         for node, (code, a, b) in enumerate(graph.rows)
         if code in (MIN.code, MAX.code)
     }
-    facts = bounds_of(program, Analyses(domains)).bounds
+    facts = bounds_of(program, Analyses(domain_names(domains))).bounds
     rows = []
     for node in _reached(graph, graph.root, winners):
         operands, bounds = graph.operands(node), facts[node]

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.graph import Graph, reachable
+from absint.errors import GraphError
+from absint.graph import Graph, check_graph, reachable
 from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
 
 
@@ -87,7 +88,13 @@ def slots_needed(graph: Graph) -> int:
 
 
 def lower(graph: Graph) -> Tape:
-    """The tape of a graph, in the graph's order; nodes that the root does not depend on are left out."""
+    """The tape of a graph, in the graph's order; nodes that the root does not depend on are left out.
+
+    Raises `GraphError` for a graph that is not sound, or lowered.
+    """
+    check_graph(graph)
+    if graph.lowered:
+        raise GraphError("a lowered program has no tape: its predicates are no operations")
     last = last_uses(graph).tolist()
     needed = [node for node in range(len(graph)) if last[node] >= 0]
     constants = [node for node in needed if graph.rows[node][0] == CONST.code]

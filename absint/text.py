@@ -14,7 +14,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from absint.errors import ExpressionError
+from absint.arguments import elements
+from absint.errors import ExpressionError, shown
 from absint.expr import Expr, X, Y, as_number, maximum, sqrt, square
 from absint.shapes import Vector, circle, half_plane, intersection, union
 from absint.stroke_font import CAPITAL, DOT, GLYPHS, Dot, Keep, Line, Point, Ring, Side, Stroke
@@ -46,8 +47,8 @@ def text(
     """
     scale = _scale("text", string, size, pen)
     x, y = _point(at)
-    if align not in ALIGNMENTS:
-        raise ExpressionError(f"text: align: expected 'left', 'center' or 'right', not {align!r:.40}")
+    if not isinstance(align, str) or align not in ALIGNMENTS:
+        raise ExpressionError(f"text: align: expected 'left', 'center' or 'right', not {shown(align)}")
     feed = scale.size * LINE_HEIGHT if line_height is None else _positive(line_height, "text: line_height")
     drawn = []
     for i, line in enumerate(string.split("\n")):
@@ -58,7 +59,7 @@ def text(
         if strokes := list(_strokes(line, start, scale)):
             drawn.append(union(*strokes))
     if not drawn:
-        raise ExpressionError(f"text: string: {string!r:.40} has no ink")
+        raise ExpressionError(f"text: string: {shown(string)} has no ink")
     return union(*drawn)
 
 
@@ -97,7 +98,7 @@ class _Scale:
 def _scale(function: str, string: str, size: float, pen: float | None) -> _Scale:
     """Check what both functions are given."""
     if not isinstance(string, str):
-        raise ExpressionError(f"{function}: string: expected a str, not {string!r:.40}")
+        raise ExpressionError(f"{function}: string: expected a str, not {shown(string)}")
     for i, line in enumerate(string.split("\n")):
         for j, char in enumerate(line):
             if char not in GLYPHS:
@@ -117,16 +118,16 @@ def _scale(function: str, string: str, size: float, pen: float | None) -> _Scale
 def _positive(value: object, what: str) -> float:
     number = as_number(value)
     if number is None or not 0 < number < math.inf:
-        raise ExpressionError(f"{what}: expected a finite number above 0, not {value!r:.40}")
+        raise ExpressionError(f"{what}: expected a finite number above 0, not {shown(value)}")
     return number
 
 
 def _point(value: Vector) -> Point:
-    parts = [as_number(part) for part in value] if hasattr(value, "__iter__") else []
+    parts = [as_number(part) for part in elements(value, 2) or ()]
     match parts:
         case [float(x), float(y)] if math.isfinite(x) and math.isfinite(y):
             return x, y
-    raise ExpressionError(f"text: at: expected two finite coordinates, not {value!r:.40}")
+    raise ExpressionError(f"text: at: expected two finite coordinates, not {shown(value)}")
 
 
 def _strokes(line: str, start: Point, scale: _Scale) -> Iterator[Expr]:

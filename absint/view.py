@@ -10,13 +10,15 @@ import functools
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.errors import ViewError
-from absint.precision import Precision
+from absint.arguments import number, pair, whole
+from absint.errors import ViewError, shown
+from absint.graph import frozen
+from absint.precision import Precision, as_precision
 from absint.program import Box
 
 MAX_PIXELS = 1 << 32
@@ -35,13 +37,24 @@ class Grid(Enum):
     """Samples at the centres of n equal pixels."""
 
 
+def as_grid(grid: Grid | str) -> Grid:
+    """A grid from its name, `"linspace"` or `"pixel"`. Raises `ViewError` for another name."""
+    if isinstance(grid, Grid):
+        return grid
+    for known in Grid:
+        if isinstance(grid, str) and grid == known.value:
+            return known
+    raise ViewError(f"grid {shown(grid)}: expected linspace or pixel")
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """An axis-aligned picture: size in pixels, centre, half extent of the shorter side (`scale`), and height
     z, these three in model units.
 
-    Raises `ViewError` for a size below 1, a side above `MAX_SIDE` or more than `MAX_PIXELS` in all, for a
-    position that is not finite, or a scale that is not above 0.
+    Numbers of any type are taken, and kept as Python's own; a grid may be given by its name. Raises
+    `ViewError` for what is none of these, a size below 1, a side above `MAX_SIDE` or more than `MAX_PIXELS`
+    in all, a position that is not finite, or a scale that is not above 0.
     """
 
     width: int
@@ -52,12 +65,25 @@ class View:
     grid: Grid = Grid.LINSPACE
 
     def __post_init__(self) -> None:
+        keep = object.__setattr__
+        keep(self, "width", whole(self.width, "width", ViewError))
+        keep(self, "height", whole(self.height, "height", ViewError))
+        keep(self, "center", pair(self.center, "center", ViewError))
+        keep(self, "scale", number(self.scale, "scale", ViewError))
+        keep(self, "z", number(self.z, "z", ViewError))
+        keep(self, "grid", as_grid(self.grid))
         if self.width < 1 or self.height < 1:
-            raise ViewError(f"size {self.width}x{self.height}: an image needs at least one pixel each way")
+            raise ViewError(
+                f"size {shown(self.width)}x{shown(self.height)}: an image needs at least one pixel each way"
+            )
         if max(self.width, self.height) > MAX_SIDE:
-            raise ViewError(f"size {self.width}x{self.height}: too large, a side is above {MAX_SIDE} pixels")
+            raise ViewError(
+                f"size {shown(self.width)}x{shown(self.height)}: too large, a side is above {MAX_SIDE} pixels"
+            )
         if self.width * self.height > MAX_PIXELS:
-            raise ViewError(f"size {self.width}x{self.height}: too large, above {MAX_PIXELS} pixels")
+            raise ViewError(
+                f"size {shown(self.width)}x{shown(self.height)}: too large, above {MAX_PIXELS} pixels"
+            )
         if not all(math.isfinite(value) for value in (*self.center, self.z)):
             raise ViewError(f"center {self.center}, z {self.z}: positions must be finite")
         if not (math.isfinite(self.scale) and self.scale > 0):
@@ -65,7 +91,7 @@ class View:
 
     @staticmethod
     def square(n: int, **fields: Any) -> View:
-        """A view of n by n pixels, with other fields as given."""
+        """A view of n by n pixels, with other fields as given. Raises `ViewError` as `View` does."""
         return View(n, n, **fields)
 
     def _unit(self, count: int) -> NDArray[np.float64]:
@@ -79,8 +105,9 @@ class View:
             step = 2.0 / (shorter - 1) if shorter > 1 else 2.0
         return (np.arange(count, dtype=np.float64) - (count - 1) / 2) * step
 
-    def _samples(self, precision: Precision) -> tuple[NDArray[Any], ...]:
-        """x of the columns, y of the rows and z; those of small views are kept, for a picture asks often."""
+    def _samples(self, precision: Precision) -> Samples:
+        """Where the samples are; those of small views are kept, for a picture asks often."""
+        precision = as_precision(precision)
         small = self.width + self.height <= 1 << 14
         return _kept_samples(self, precision) if small else _samples(self, precision)
 
@@ -89,22 +116,19 @@ class View:
 
         Raises `ViewError`, as `ys`, `height_z` and `box` do, if a position overflows the precision.
         """
-        return self._samples(precision)[0]
+        return self._samples(precision).xs
 
     def ys(self, precision: Precision) -> NDArray[Any]:
         """float[height]: y of each row, top to bottom, so decreasing. Read-only."""
-        return self._samples(precision)[1]
+        return self._samples(precision).ys
 
     def height_z(self, precision: Precision) -> NDArray[Any]:
         """float[1]: z of every pixel. Read-only."""
-        return self._samples(precision)[2]
+        return self._samples(precision).z
 
     def box(self, precision: Precision) -> Box:
         """The hull of the samples."""
-        xs, ys, z = self.xs(precision), self.ys(precision), self.height_z(precision)
-        return Box.of(
-            (float(xs[0]), float(xs[-1])), (float(ys[-1]), float(ys[0])), (float(z[0]), float(z[0]))
-        )
+        return self._samples(precision).box
 
     def duplicate_samples(self, precision: Precision) -> int:
         """How many columns and rows repeat their neighbour's position, the zoom being too deep."""
@@ -112,14 +136,29 @@ class View:
         return int(np.count_nonzero(xs[1:] == xs[:-1]) + np.count_nonzero(ys[1:] == ys[:-1]))
 
 
-def _samples(view: View, precision: Precision) -> tuple[NDArray[Any], ...]:
-    """A view's x, y and z."""
+class Samples(NamedTuple):
+    """x of the columns, y of the rows, z, and the hull of all."""
+
+    xs: NDArray[Any]
+    ys: NDArray[Any]
+    z: NDArray[Any]
+    box: Box
+
+    @staticmethod
+    def of(xs: NDArray[Any], ys: NDArray[Any], z: NDArray[Any]) -> Samples:
+        """Samples of which the box is still to be found."""
+        ends = (xs[0], xs[-1]), (ys[-1], ys[0]), (z[0], z[0])
+        return Samples(xs, ys, z, Box.of(*((float(low), float(high)) for low, high in ends)))
+
+
+def _samples(view: View, precision: Precision) -> Samples:
+    """Where the samples of a view are."""
     axes = (
         (view.center[0], view.scale, view._unit(view.width)),
         (view.center[1], -view.scale, view._unit(view.height)),
         (view.z, 0.0, np.zeros(1)),
     )
-    return tuple(_positions(view, precision, *axis) for axis in axes)
+    return Samples.of(*(_positions(view, precision, *axis) for axis in axes))
 
 
 _kept_samples = functools.lru_cache(maxsize=8)(_samples)
@@ -135,6 +174,4 @@ def _positions(
         raise ViewError(
             f"center {view.center}, scale {view.scale}, z {view.z}: positions overflow {precision.value}"
         )
-    positions = rounded + precision.real(0.0)  # -0 becomes +0
-    positions.flags.writeable = False
-    return positions
+    return frozen(rounded + precision.real(0.0))  # -0 becomes +0

@@ -17,8 +17,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from absint.arguments import word, words
 from absint.errors import UsageError, VmError, did_you_mean, shown, shown_path
-from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder
+from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder, check_graph, vouch_for
 from absint.ops.table import BAND, BY_NAME, CONST, OPS, REFUSED, VAR
 
 VARIABLE_PREFIX = "var-"
@@ -43,6 +44,8 @@ def read_vm(path: str | Path) -> Graph:
 
 def read_text(path: str | Path) -> tuple[str, str]:
     """The text of a file, or of standard input for `-`, and how messages call it; errors as of `read_vm`."""
+    if not isinstance(path, str | Path):
+        raise UsageError(f"{shown(path)}: expected the path of a file")
     name = "<stdin>" if str(path) == "-" else str(path)
     if str(path) == "-" and sys.stdin is None:
         raise UsageError(f"{name}: cannot be read: it is closed")
@@ -103,9 +106,11 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
 
     Returns one node per instruction, in order. What a written program holds for is no part of a graph, so
     its guard is not looked at: `absint.load` does that. Raises `VmError` at the first malformed instruction,
-    among them what lenient readers let pass: a name defined twice, too few or too many operands.
+    among them what lenient readers let pass: a name defined twice, too few or too many operands;
+    `UsageError` for what is no text.
     """
-    text = text.removeprefix(BYTE_ORDER_MARK)
+    path = shown_path(path)
+    text = word(text, "parse_vm: text").removeprefix(BYTE_ORDER_MARK)
     _check_encodable(text, path)
     builder = GraphBuilder()
     nodes: dict[str, int] = {}
@@ -135,7 +140,7 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
         nodes[name] = node
     if not nodes:
         raise VmError(path, max(1, len(lines) - (lines[-1] == "")), 1, "no instruction: the program is empty")
-    return builder.build()
+    return vouch_for(builder.build())
 
 
 def _check_encodable(text: str, path: str) -> None:
@@ -236,10 +241,11 @@ def _append_variable(
 def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
     """The text of a graph, which parses back to it; nodes without a name get one that is free.
 
-    `comments`: lines to put first, without their `#`. Raises `GraphError` for a graph that `verify` refuses:
-    text made of a name with a blank in it, say, would be another program. Raises `UsageError` for a lowered
-    program, which has no such text.
+    `comments`: lines to put first, without their `#`. Raises `GraphError` for what is no graph (that of an
+    expression is `expression.graph()`), and for one that `verify` refuses: text made of a name with a blank
+    in it, say, would be another program. Raises `UsageError` for a lowered program, which has no such text.
     """
+    check_graph(graph)
     if graph.lowered:
         raise UsageError("a lowered program has no .vm form: its predicates are no opcodes (see dump_vm)")
     return dump_vm(graph, comments)
@@ -248,21 +254,23 @@ def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
 def dump_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
     """What `write_vm` gives, of a lowered program too: for people to read, and not to be parsed.
 
-    Predicates are lines such as `_5 band _4 -inf -0.25`, lower and upper end, and `_9 all _5 _7 _8`.
+    Predicates are lines such as `_5 band _4 -inf -0.25`, lower and upper end, and `_9 all _5 _7 _8`. Raises
+    as `write_vm` does.
     """
-    graph.verify()
+    check_graph(graph)
     names = _complete_names(graph)
-    lines = [f"# {line}".rstrip() for comment in comments for line in comment.split("\n")]
+    texts = words(comments, "comments", UsageError)
+    lines = [f"# {line}".rstrip() for comment in texts for line in comment.split("\n")]
     for node, (code, _, _) in enumerate(graph.rows):
-        words = [names[node], graph.record(node).name, *(names[operand] for operand in graph.operands(node))]
+        tokens = [names[node], graph.record(node).name, *(names[operand] for operand in graph.operands(node))]
         if code == CONST.code:
-            words.append(repr(graph.values[node]))
+            tokens.append(repr(graph.values[node]))
         elif code == VAR.code:
-            words[1] = VARIABLE_PREFIX + graph.variables[node]
+            tokens[1] = VARIABLE_PREFIX + graph.variables[node]
         elif code == BAND.code:
             assert graph.logic is not None
-            words += map(repr, graph.logic.bands[node].tolist())
-        lines.append(" ".join(words))
+            tokens += map(repr, graph.logic.bands[node].tolist())
+        lines.append(" ".join(tokens))
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.graph import BYTE_ORDER_MARK, Graph
+from absint.graph import BYTE_ORDER_MARK, Graph, vouch_for
 from absint.native_arrays import call
 from absint.ops.table import CONST, OPS
 from absint.sweep import lowering_kernels
@@ -61,17 +61,16 @@ def _scanned(text: str) -> Graph | None:
             return None
         if "_" in word:  # Python's digit groups
             return None
-    graph = Graph(
-        op=op[:count],
-        args=args[:count],
-        constants=constants[:count],
-        variables=variables,
-        names=tuple(names[: size[0] - 1].tobytes().decode().split("\n")),
-        lines=lines[:count],
+    return vouch_for(
+        Graph(
+            op=op[:count],
+            args=args[:count],
+            constants=constants[:count],
+            variables=variables,
+            names=tuple(names[: size[0] - 1].tobytes().decode().split("\n")),
+            lines=lines[:count],
+        )
     )
-    for array in (graph.op, graph.args, graph.constants, graph.lines):
-        array.flags.writeable = False
-    return graph
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from absint.backend import (
     Ranges,
     boxes_given,
     check_gradual_underflow,
+    check_program,
     check_values_promised,
     check_view,
     points_given,
@@ -43,6 +44,7 @@ class ArrayExecutable:
     """A program on arrays of the module `xp`, at most `chunk` points at a time."""
 
     def __init__(self, program: Program, xp: Any, chunk: int) -> None:
+        check_program(program)
         check_gradual_underflow()
         self.program = program
         self._xp = xp

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from absint.backend import Availability, Executable
+from absint.backend import Availability, Executable, thread_count
 from absint.manager import LEVELS
 from absint.program import Program
 
@@ -30,4 +30,5 @@ class Reference:
 
     def compile(self, program: Program, threads: int | None = None) -> Executable:
         """Lower the program to a tape."""
+        thread_count(threads, 1)
         return ArrayExecutable(program, np, CHUNK)

@@ -24,6 +24,7 @@ from .cases import Case
 from .comparison import REFERENCE, compiled, differ, pictures_differ, reference
 from .domain_oracles import Holds, Walks
 from .findings import Finding
+from .graph_oracles import HandMade
 from .guard_oracles import Guards
 from .pass_oracles import Facts, KeepsPromise, Pipelines, Specialised
 from .thread_oracles import Threads
@@ -138,7 +139,7 @@ def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence
     for backend in backends:
         if backend.name != REFERENCE:
             always += [Values(backend), BoundsAgree(backend), Images(backend)]
-    in_turn: list[Oracle] = [Itself(), Text(), Walks(), Guards()]
+    in_turn: list[Oracle] = [Itself(), Text(), Walks(), Guards(), HandMade(backends)]
     in_turn += [Threads(backend) for backend in backends if isinstance(backend, DrawsPlans)]
     alone = {name: KeepsPromise(name) for name in passes}
     in_turn += alone.values()

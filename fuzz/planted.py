@@ -17,7 +17,14 @@ from absint.interpret import box_intervals, interpret_abstract
 from absint.ops.demand import Bounds
 from absint.program import Program
 
-from . import planted_domains, planted_engines, planted_guards, planted_lowering, planted_rules
+from . import (
+    planted_domains,
+    planted_engines,
+    planted_graphs,
+    planted_guards,
+    planted_lowering,
+    planted_rules,
+)
 from .planted_tools import Bug, always, module_of, replaced
 
 BUGS: tuple[Bug, ...] = (
@@ -26,6 +33,7 @@ BUGS: tuple[Bug, ...] = (
     *planted_engines.BUGS,
     *planted_lowering.BUGS,
     *planted_guards.BUGS,
+    *planted_graphs.BUGS,
 )
 
 

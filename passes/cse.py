@@ -95,6 +95,4 @@ def _without_copies(graph: Graph, first: NDArray[np.int32]) -> tuple[Graph, list
         names=tuple(itertools.compress(graph.names, stays.tolist())),
         lines=graph.lines[keep],
     )
-    for array in (made.op, made.args, made.constants, made.lines):
-        array.flags.writeable = False
     return made, keep.tolist()

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: dict[int, tuple[str, ...]] = {
     1: (
         "absint.argument_types",
+        "absint.arguments",
         "absint.array_file",
         "absint.children",
         "absint.errors",

@@ -172,7 +172,7 @@ def test_build_up_to_a_root() -> None:
 
 def test_wrong_number_of_operands() -> None:
     builder = GraphBuilder()
-    with pytest.raises(AssertionError, match="add takes 2 operands, got 1"):
+    with pytest.raises(GraphError, match="add takes 2 operands, got 1"):
         builder.apply(ADD, builder.variable("x"))
 
 

@@ -11,7 +11,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from absint.backend import DrawsPlans, Executable, find_backend
 from absint.graph import AXES
 from absint.precision import Precision
 from absint.program import Box, Program
-from absint.view import View
+from absint.view import Samples, View
 
 REACHES = (4.0, float(1 << 20))
 """Half the sides of the boxes that executables are made for, about the origin."""
@@ -49,10 +48,10 @@ class Window(View):
     left: int = 0
     top: int = 0
 
-    def _samples(self, precision: Precision) -> tuple[NDArray[Any], ...]:
+    def _samples(self, precision: Precision) -> Samples:
         """The larger view's, cut out."""
         xs, ys, z = self.whole.xs(precision), self.whole.ys(precision), self.whole.height_z(precision)
-        return xs[self.left : self.left + self.width], ys[self.top : self.top + self.height], z
+        return Samples.of(xs[self.left : self.left + self.width], ys[self.top : self.top + self.height], z)
 
 
 class Drawer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,10 @@ from absint.backend import (
     Ranges,
     boxes_given,
     check_gradual_underflow,
+    check_program,
     check_values_promised,
     check_view,
+    is_same_view,
     points_given,
 )
 from absint.domains.lattice import Interval
@@ -53,6 +55,7 @@ class CudaExecutable:
     """A program, ready to run through a driver. `method`: one of `METHODS`."""
 
     def __init__(self, program: Program, driver: Driver, method: str = METHODS[0]) -> None:
+        check_program(program)
         check_gradual_underflow()
         self.program = program
         self.method = method
@@ -85,7 +88,6 @@ class CudaExecutable:
         xp, given = self.driver.xp, {"x": x, "y": y, "z": z, **variables}
         on_device = xp is not np and any(isinstance(value, xp.ndarray) for value in given.values())
         with _memory_for("these points"):
-            given = {name: self._rounded(value) for name, value in given.items()}
             points, shape = points_given(self.program, self._tape.tape.variables, given, xp)
             results = xp.empty(shape, self.program.precision.dtype)
             if results.size:
@@ -110,8 +112,7 @@ class CudaExecutable:
         check_values_promised(self.program)
         xp, dtype = self.driver.xp, self.program.precision.dtype
         with _memory_for("these boxes"):
-            rounded = {name: tuple(map(self._rounded, ends)) for name, ends in boxes.items()}
-            ends, shape = boxes_given(self.program, cast(Ranges, rounded), xp)
+            ends, shape = boxes_given(self.program, boxes, xp)
             found = xp.empty(shape, dtype), xp.empty(shape, dtype), xp.empty(shape, np.uint8)
             if found[0].size:
                 self._compute_bounds(ends, *found)
@@ -132,16 +133,6 @@ class CudaExecutable:
             tape.registers, lower, upper, nan,
         )  # fmt: skip
 
-    def _rounded(self, value: Any) -> Any:
-        """An array of the program's precision, rounded by NumPy: CuPy flushes subnormal numbers to zero."""
-        dtype, xp = self.program.precision.dtype, self.driver.xp
-        if xp is not np and isinstance(value, xp.ndarray):
-            if value.dtype == dtype:
-                return value
-            value = self.driver.download(value)
-        with np.errstate(all="ignore"):
-            return np.asarray(value).astype(dtype, copy=False)
-
     def _blocks(self, count: int, bytes_each: int) -> int:
         """How many blocks fit the work and the memory."""
         return max(1, min(grid(self.driver, count, THREADS), self.driver.memory() // (bytes_each * THREADS)))
@@ -152,7 +143,7 @@ class CudaExecutable:
         A picture that is too large for the device's memory is drawn in strips. Raises `BackendError` if even
         that is too much, or if it was to stay there.
         """
-        if view is not self._checked and view != self._checked:
+        if not is_same_view(view, self._checked):
             check_view(self.program, view)
             self._checked = view
         with self._turn:

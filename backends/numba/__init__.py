@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint import native
-from absint.backend import Availability, Ranges, check_gradual_underflow, check_view
+from absint.backend import (
+    Availability,
+    Ranges,
+    check_gradual_underflow,
+    check_program,
+    check_view,
+    is_same_view,
+    thread_count,
+)
 from absint.domains.lattice import Interval
 from absint.errors import DomainError, UsageError
 from absint.memo import cached_property
@@ -55,6 +63,7 @@ class Numba:
 
     def compile(self, program: Program, threads: int | None = None) -> NumbaExecutable:
         """Nothing is compiled yet: plans and tapes are made when they are needed."""
+        check_program(program)
         check_gradual_underflow()
         return NumbaExecutable(program, threads, self._cells)
 
@@ -71,14 +80,14 @@ class PlanDrawing:
         from .renderer import Renderer
 
         self.box = box
-        self._threads = threads or _cores()
+        self._threads = thread_count(threads, _cores())
         self._precision = plan.precision
         self._renderer = Renderer(plan, plan.precision)
         self._checked: View | None = None
 
     def image(self, view: View) -> NDArray[np.uint8]:
         """See `Executable.image`."""
-        if view is not self._checked and view != self._checked:
+        if not is_same_view(view, self._checked):
             inside = view.box(self._precision)
             if not self.box.contains(inside):
                 raise DomainError(f"the plan holds for {self.box}, not for {inside}")
@@ -91,7 +100,7 @@ class NumbaExecutable:
 
     def __init__(self, program: Program, threads: int | None = None, cells: bool | None = None) -> None:
         self.program = program
-        self.threads = threads or _cores()
+        self.threads = thread_count(threads, _cores())
         self._cells = cells
         self._checked: View | None = None
 
@@ -121,7 +130,7 @@ class NumbaExecutable:
         `out`: uint8[height, width] to draw into; its rows are contiguous and do not overlap. Raises
         `UsageError` for another.
         """
-        if view is not self._checked and view != self._checked:
+        if not is_same_view(view, self._checked):
             check_view(self.program, view)
             self._checked = view
         if out is not None:
@@ -137,7 +146,7 @@ def _cores() -> int:
 def _check_out(out: object, view: View) -> None:
     """Raises `UsageError` unless a picture of the view can be drawn into `out`."""
     shape = view.height, view.width
-    if not isinstance(out, np.ndarray):
+    if not isinstance(out, np.ndarray) or np.ma.isMaskedArray(out):
         found = f"a {type(out).__name__}"
     elif out.dtype != np.uint8 or out.shape != shape:
         found = f"{out.dtype}{list(out.shape)}"
