@@ -27,9 +27,9 @@ from absint.rules import Rewrite, RuleSet
 
 LEVELS = {
     0: "",
-    1: "fold,simplify,cse,minmax,dce,schedule",
-    2: "fold,simplify,cse,signdemand,minmax,dce,schedule",
-    3: "fold,simplify,cse,signdemand,minmax,dce,schedule,predicates,flatten,bands,contract",
+    1: "fold,simplify,cse,minmax,dce,schedule,rematerialise",
+    2: "fold,simplify,cse,signdemand,minmax,dce,schedule,rematerialise",
+    3: "fold,simplify,cse,signdemand,minmax,dce,schedule,rematerialise,predicates,flatten,bands,contract",
 }
 """Pipelines by optimisation level: none, one that keeps every bit, one that keeps the picture, and one that
 lowers after that.

@@ -52,7 +52,8 @@ class Rewrite(NamedTuple):
     """What is counted: mostly uses of a rule.
 
     A pass that applies no rules counts what it gains, under a name that says so: `dead` the nodes that dce
-    drops, `slots-saved` the slots that schedule saves, `same-operation` the nodes that cse merges.
+    drops, `slots-saved` the slots that schedule saves, `same-operation` the nodes that cse merges. One counts
+    what it pays: `computed-again` the operations that rematerialise repeats.
     """
 
     rule: str

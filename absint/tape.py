@@ -16,6 +16,7 @@ The product of a register with itself is a `square`, which has the same bits and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,17 +74,26 @@ def last_uses(graph: Graph) -> NDArray[np.int64]:
     return last
 
 
-def slots_needed(graph: Graph) -> int:
+def slots_needed(graph: Graph, order: Sequence[int] | None = None) -> int:
     """The `slot_count` of the graph's tape, without making it.
 
-    A value holds its slot from its own step up to, and without, the step of its last reader, whose result may
-    take the slot; all values are alike, so as many slots are enough as are ever held at once.
+    `order`: the nodes that the root depends on, operands before users and the root last, in place of the
+    graph's own order. A value holds its slot from its own step up to, and without, the step of its last
+    reader, whose result may take the slot; all values are alike, so as many slots are enough as are ever held
+    at once.
     """
-    last = last_uses(graph)
-    computed = np.flatnonzero((graph.args[:, 0] >= 0) & (last >= 0))
-    changes = np.zeros(len(graph) + 1, np.int64)
-    np.add.at(changes, computed, 1)
-    np.add.at(changes, last[computed], -1)
+    nodes = np.flatnonzero(reachable(graph)) if order is None else np.asarray(order)
+    steps = np.arange(len(nodes))
+    step_of = np.zeros(len(graph), np.int64)
+    step_of[nodes] = steps
+    args = graph.args[nodes]
+    last = np.zeros(len(nodes), np.int64)
+    # an operand that is none reads the step's own result, which changes nothing
+    np.maximum.at(last, np.where(args < 0, steps[:, None], step_of[args]).ravel(), np.repeat(steps, 2))
+    last[-1] = len(nodes)
+    computed = np.flatnonzero(args[:, 0] >= 0)
+    changes = -np.bincount(last[computed], minlength=len(nodes) + 1)
+    changes[computed] += 1
     return int(np.cumsum(changes).max(initial=0))
 
 

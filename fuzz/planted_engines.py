@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from absint import graph as graphs
 from absint import tape, vm
-from absint.graph import Graph, GraphBuilder
+from absint.analysis import Analyses
+from absint.graph import Graph
 from absint.kernels.point_layout import BOTH_ROWS, WORDS_PER_OP
 from absint.memo import Pool
 from absint.ops.primitives import Real, floor, fmod
 from absint.ops.table import COMPARE, MAX, MIN, MOD, ROUND, SUB, Op
 from absint.precision import Precision
-from absint.program import Box
+from absint.program import Box, Program
 from absint.rules import Pattern, Rewriter, Rule
 from absint.sweep import LANES
 
@@ -74,12 +75,14 @@ def _without_nan(old: Any) -> Any:
     return only_value
 
 
-class _InOrder(GraphBuilder):
-    """Copies an operation with its operands in the order in which they were made."""
+def _in_order(old: Any) -> Any:
+    def moved(program: Program, nodes: NDArray[np.int64], analyses: Analyses) -> Program:
+        made: Program = old(program, nodes, analyses)
+        args = made.graph.args
+        swapped = np.where(args[:, 1:] < 0, args, np.sort(args, axis=1))
+        return made.with_graph(replace(made.graph, args=swapped))
 
-    def copy(self, graph: Graph, node: int, a: int = -1, b: int = -1) -> int:
-        """See `GraphBuilder.copy`."""
-        return super().copy(graph, node, *((b, a) if 0 <= b < a else (a, b)))
+    return moved
 
 
 def _used(old: Any) -> Any:
@@ -111,7 +114,7 @@ PASSES = (
     Bug("dce:root", "a root with one operand counts as dead, for nothing uses it",
         planted(dce, "reachable", _used)),
     Bug("schedule:order", "operands change places with the order in which they are computed",
-        planted(schedule, "GraphBuilder", lambda old: _InOrder)),
+        planted(schedule, "moved", _in_order)),
     Bug("graph:zeros", "+0 and -0 are shared while a graph is built",
         planted(graphs, "constant_key", lambda old: lambda value: old(value + 0.0))),
 )  # fmt: skip

@@ -6,7 +6,6 @@ commutative operations are taken in either order, which is exact in bits.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,6 +20,8 @@ from absint.ops.table import CONST, OPS, VAR
 from absint.precision import Precision
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
+
+from .arranging import arranged, places
 
 CONSTANT = Rewrite("same-constant", Mode.BITS)
 VARIABLE = Rewrite("same-variable", Mode.BITS)
@@ -45,9 +46,9 @@ class Cse:
         rewrites = Counter(
             {CONSTANT: constants, VARIABLE: variables, OPERATION: len(merged) - constants - variables}
         )
-        unique, origins = _without_copies(graph, first)
-        made = program.with_graph(unique)
-        analyses.succeed(made, program, origins)
+        keep = np.flatnonzero((first == np.arange(len(graph))) & (first <= first[-1]))
+        place = places(graph, keep)
+        made = arranged(program, keep, place[np.append(first, -1)[graph.args[keep]]], analyses)
         return PassResult(made, +rewrites)
 
 
@@ -79,20 +80,3 @@ def _bits(values: NDArray[np.float64], precision: Precision) -> list[int]:
         rounded = values.astype(precision.dtype).astype(np.float64)
     rounded[np.isnan(rounded)] = np.nan
     return rounded.view(np.int64).tolist()  # type: ignore[no-any-return]  # NumPy types tolist() as Any
-
-
-def _without_copies(graph: Graph, first: NDArray[np.int32]) -> tuple[Graph, list[int]]:
-    """The graph of the nodes that stay up to the root, and what each is a copy of."""
-    stays = (first == np.arange(len(graph))) & (first <= first[-1])
-    keep = np.flatnonzero(stays)
-    number = np.full(len(graph) + 1, -1, np.int32)  # the last entry stands for the operand -1
-    number[keep] = np.arange(len(keep), dtype=np.int32)
-    made = Graph(
-        op=graph.op[keep],
-        args=number[np.append(first, np.int32(len(graph)))[graph.args[keep]]],
-        constants=graph.constants[keep],
-        variables={int(number[node]): name for node, name in graph.variables.items() if stays[node]},
-        names=tuple(itertools.compress(graph.names, stays.tolist())),
-        lines=graph.lines[keep],
-    )
-    return made, keep.tolist()

@@ -6,11 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from absint.analysis import Analyses
-from absint.graph import GraphBuilder, reachable
+from absint.graph import reachable
 from absint.manager import PassResult
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
+
+from .arranging import moved
 
 DEAD = Rewrite("dead", Mode.BITS)
 
@@ -25,13 +29,8 @@ class Dce:
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Drop dead nodes."""
         graph = program.graph
-        live = reachable(graph).tolist()
-        dead = live.count(False)
+        live = reachable(graph)
+        dead = len(graph) - int(np.count_nonzero(live))
         if not dead:
             return PassResult(program, Counter())
-        builder = GraphBuilder()
-        new: dict[int, int] = {-1: -1}
-        for node, (_, a, b) in enumerate(graph.rows):
-            if live[node]:
-                new[node] = builder.copy(graph, node, new[a], new[b])
-        return PassResult(analyses.rebuilt(program, builder), Counter({DEAD: dead}))
+        return PassResult(moved(program, np.flatnonzero(live), analyses), Counter({DEAD: dead}))

@@ -1,21 +1,28 @@
 """Scheduling: an order of the nodes that keeps fewer values alive at once.
 
 Operands are computed right before they are needed, the one that needs more registers first (Sethi and
-Ullman, 1970, on the graph as if it were a tree). The new order is taken only if it needs fewer slots.
+Ullman, 1970). That is the best order of a tree; where values are shared no quick way is always the best, so a
+few are tried that differ in what a shared operand counts and in which of two equal operands comes first. The
+best order is taken, and only if it needs fewer slots than the program's own.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from absint.analysis import Analyses
-from absint.graph import Graph, GraphBuilder
+from absint.graph import Graph
 from absint.manager import PassResult
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
 from absint.tape import slots_needed
+
+from .arranging import moved
 
 REORDERED = Rewrite("slots-saved", Mode.BITS)
 
@@ -30,36 +37,53 @@ class Schedule:
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Reorder the program if that saves slots; drops nothing but what the root does not depend on."""
         graph = program.graph
-        order = _depth_first(graph)
-        builder = GraphBuilder()
-        new = {-1: -1}
-        for node in order:
-            _, a, b = graph.rows[node]
-            new[node] = builder.copy(graph, node, new[a], new[b])
-        made = analyses.rebuilt(program, builder)
-        saved = slots_needed(graph) - slots_needed(made.graph)
-        if saved <= 0:
+        before = fewest = slots_needed(graph)
+        best = None
+        for order in _orders(graph):
+            slots = slots_needed(graph, order)
+            if slots < fewest:
+                fewest, best = slots, order
+        if best is None:
             return PassResult(program, Counter())
-        return PassResult(made, Counter({REORDERED: saved}))
+        return PassResult(moved(program, np.array(best), analyses), Counter({REORDERED: before - fewest}))
 
 
-def _needs(graph: Graph) -> list[int]:
-    """Registers that each node needs if the graph below it were a tree; leaves need none."""
+def _orders(graph: Graph) -> Iterator[list[int]]:
+    """Orders worth trying. They depend on what reads what and not on the order in which the graph stands, so
+    that the best of them is the best of them again.
+    """
+    as_tree = _needs(graph, [False] * len(graph))
+    yield _depth_first(graph, as_tree, second_first=False)
+    yield _depth_first(graph, as_tree, second_first=True)
+    shared = _needs(graph, (graph.use_counts > 1).tolist())
+    if shared != as_tree:
+        yield _depth_first(graph, shared, second_first=False)
+
+
+def _needs(graph: Graph, at_hand: list[bool]) -> list[int]:
+    """Registers that each node needs if the graph below it were a tree; leaves need none. An operand that is
+    `at_hand`, computed for another reader, needs one.
+    """
     needs: list[int] = []
     for _, a, b in graph.rows:
         if a < 0:
             needs.append(0)
-        elif b < 0:
-            needs.append(max(1, needs[a]))
-        else:
-            first, second = needs[a], needs[b]
-            needs.append(max(1, first, second) if first != second else max(1, first + 1))
+            continue
+        first = min(needs[a], 1) if at_hand[a] else needs[a]
+        if b < 0:
+            needs.append(max(1, first))
+            continue
+        second = min(needs[b], 1) if at_hand[b] else needs[b]
+        needs.append(max(1, first, second) if first != second else max(1, first + 1))
     return needs
 
 
-def _depth_first(graph: Graph) -> list[int]:
-    """The nodes below the root, operands before users; iterative, for chains may be long."""
-    needs, rows = _needs(graph), graph.rows
+def _depth_first(graph: Graph, needs: list[int], second_first: bool) -> list[int]:
+    """The nodes below the root, operands before users; iterative, for chains may be long.
+
+    Of two operands the one with the larger need comes first; on equal needs the first, or the second.
+    """
+    rows = graph.rows
     order: list[int] = []
     entered = [False] * len(graph)
     stack = [graph.root]
@@ -73,8 +97,8 @@ def _depth_first(graph: Graph) -> list[int]:
         entered[node] = True
         stack.append(~node)
         _, a, b = rows[node]
-        # the last pushed is computed first: the operand with the larger need, the first one on equal needs
-        if b >= 0 and needs[b] > needs[a]:
+        # the last pushed is computed first
+        if b >= 0 and needs[b] + second_first > needs[a]:
             a, b = b, a
         if b >= 0 and not entered[b]:
             stack.append(b)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections import Counter
 from typing import Any
 
@@ -194,6 +195,21 @@ def test_schedule_keeps_bits_and_needs_no_more_slots(graph: Graph, precision: Pr
     assert sum(result.rewrites.values()) == saved
     assert (saved == 0) == (after is graph)
     assert scheduled(after) is after
+
+
+@given(graphs(max_size=30), st.randoms(use_true_random=False))
+def test_slots_of_an_order_are_those_of_the_graph_in_that_order(graph: Graph, choose: random.Random) -> None:
+    order: list[int] = []
+    left = np.flatnonzero(reachable(graph)).tolist()
+    while left:
+        ready = [node for node in left if not set(graph.operands(node)) & set(left)]
+        order.append(choose.choice(ready))
+        left.remove(order[-1])
+    builder, new = GraphBuilder(), {-1: -1}
+    for node in order:
+        _, a, b = graph.rows[node]
+        new[node] = builder.copy(graph, node, new[a], new[b])
+    assert slots_needed(graph, order) == slots_needed(builder.build()) == lower(builder.build()).slot_count
 
 
 @st.composite

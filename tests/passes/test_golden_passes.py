@@ -1,6 +1,7 @@
 """What each pass makes of small programs: `tests/golden/passes/NAME/CASE.vm` becomes `CASE.out.vm`.
 
-The first line of a case names the region, in the words of `--region`. The output begins with what it holds
+The first line of a case names the region, in the words of `--region`, and behind `after` the passes that run
+before the one that is tried. The output begins with what it holds
 for and the rewrites that were counted. A pass of the lowering is given what those before it made of the case,
 and its output is a dump. `pytest --update-golden` writes the outputs: read what it wrote.
 """
@@ -27,10 +28,11 @@ CASES = sorted(path for path in FOLDER.glob("*/*.vm") if not path.name.endswith(
 def read_case(path: Path) -> Program:
     """The program of a case, on its region, lowered as far as its pass wants it."""
     text = path.read_text(encoding="utf-8")
-    region = text.partition("\n")[0].removeprefix("# region ")
+    region, _, before = text.partition("\n")[0].removeprefix("# region ").partition(" after ")
     program = Program(parse_vm(text, path.name), Precision.F32, Box.parse(region))
-    before = LOWERING[: LOWERING.index(path.parent.name)] if path.parent.name in LOWERING else []
-    return PassManager(parse_pipeline(",".join(before))).run(program)[0]
+    if path.parent.name in LOWERING:
+        before = ",".join(LOWERING[: LOWERING.index(path.parent.name)])
+    return PassManager(parse_pipeline(before)).run(program)[0]
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}-{path.stem}")
