@@ -7,6 +7,7 @@ import sys
 import threading
 import webbrowser
 
+from absint.errors import shown_path
 from absint.manager import LEVELS
 from absint.terminal import DONE, Progress, note, write_out
 from absint.view import View
@@ -26,7 +27,7 @@ def view(arguments: argparse.Namespace) -> int:
     start = None
     if any(value is not None for value in given):
         start = View(8, 8, arguments.center or (0.0, 0.0), _or(arguments.scale, 1.0), _or(arguments.z, 0.0))
-    with Progress(f"reading {arguments.model}"):
+    with Progress(f"reading {shown_path(arguments.model)}"):
         source = ModelSource(arguments.model)
         session = Session(source, pipeline=pipeline, precision=arguments.precision, start=start)
         server = Server(session, arguments.port)
