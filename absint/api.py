@@ -25,7 +25,7 @@ from absint.backend import (
     hull,
     real_array,
 )
-from absint.errors import BackendError, UsageError, shown, shown_path
+from absint.errors import BackendError, UsageError, shown, shown_name
 from absint.expr import Expr, to_graph
 from absint.graph import Graph
 from absint.lowering_cache import VmText, lowered_plan
@@ -77,7 +77,7 @@ def source_of(model: Model) -> VmText | Program:
             return VmText(models.text(str(model)), f"{model}.vm")
         if Path(model).suffix == "" and isinstance(model, str) and "/" not in model:
             raise UsageError(
-                f"{shown_path(model)}: no such file, and no bundled model of that name "
+                f"{shown_name(model)}: no such file, and no bundled model of that name "
                 f"({', '.join(models.names())})"
             )
     return VmText(*read_text(model))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from absint.arguments import whole, word
 from absint.domains.lattice import Interval
-from absint.errors import BackendError, DomainError, PromiseError, UsageError, shown
+from absint.errors import BackendError, DomainError, PromiseError, UsageError, shown, shown_name
 from absint.graph import AXES
 from absint.plan import Plan
 from absint.precision import Precision
@@ -190,11 +190,12 @@ def check_box(program: Program, box: Box) -> None:
         inner = box.bounds.get(name)
         if inner is None:
             raise DomainError(
-                f"the program holds for {name} from {lower!r} to {upper!r}; here it may be anything"
+                f"the program holds for {shown_name(name)} from {lower!r} to {upper!r}; "
+                "here it may be anything"
             )
         if inner[0] < lower or inner[1] > upper:
             raise DomainError(
-                f"the program holds for {name} from {lower!r} to {upper!r}; "
+                f"the program holds for {shown_name(name)} from {lower!r} to {upper!r}; "
                 f"here it is from {inner[0]!r} to {inner[1]!r}"
             )
 
@@ -205,7 +206,7 @@ def check_view(program: Program, view: View) -> None:
         raise UsageError(f"view {shown(view)}: expected a View, as View(640, 480)")
     free = sorted(set(program.graph.variables.values()) - set(AXES))
     if free:
-        raise DomainError(f"an image has no position for the variable {free[0]!r}, only for x, y and z")
+        raise DomainError(f"an image has no position for the variable {shown(free[0])}, only for x, y and z")
     if program.box.bounds:
         check_box(program, view.box(program.precision))
 
@@ -225,7 +226,7 @@ def points_given(
     `real_array`, and for shapes that do not broadcast.
     """
     if missing := sorted(set(needed) - set(given)):
-        raise DomainError(f"no value given for the variable {missing[0]!r}")
+        raise DomainError(f"no value given for the variable {shown(missing[0])}")
     known = _known(program, given)
     points = {name: real_array(name, value, program.precision, xp) for name, value in known.items()}
     shape = broadcast_shape(points)
@@ -255,7 +256,9 @@ def boxes_given(
     ends = {name: (flat[name + _ENDS[0]], flat[name + _ENDS[1]]) for name in boxes}
     for name, (lower, upper) in ends.items():
         if bool((~(lower <= upper)).any()):
-            raise DomainError(f"a box holds no {name}: its lower end is above its upper end, or NaN")
+            raise DomainError(
+                f"a box holds no {shown_name(name)}: its lower end is above its upper end, or NaN"
+            )
     if 0 not in shape:
         both = {name: xp.concatenate([end.ravel() for end in pair]) for name, pair in ends.items()}
         check_box(program, hull(both))

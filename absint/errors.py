@@ -21,9 +21,9 @@ def shown(value: object) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
 
 
-def shown_path(path: object) -> str:
-    """A path in a message: as it is, unless it is long or would not print."""
-    text = str(path) if isinstance(path, str | PurePath) else shown(path)
+def shown_name(name: object) -> str:
+    """A name or path in a message: as it is, unless it is long or would not print."""
+    text = str(name) if isinstance(name, str | PurePath) else shown(name)
     return text if len(text) <= 4 * _LONGEST and text.isprintable() else shown(text)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from absint import array_file, cache, native
 from absint.analysis import Analyses
-from absint.errors import DomainError, ViewError, VmError
+from absint.errors import DomainError, ViewError, VmError, shown
 from absint.graph import AXES, Graph
 from absint.manager import PassManager, parse_pipeline
 from absint.plan import Plan, make_plan
@@ -111,7 +111,7 @@ def _made(source: VmText | Program, precision: Precision | None, box: Box, pipel
     start = program.restricted(box, program.precision if precision is None else precision, Promise.SIGN)
     lowered, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
     if free := sorted(set(lowered.graph.variables.values()) - set(AXES)):
-        raise DomainError(f"an image has no position for the variable {free[0]!r}, only for x, y and z")
+        raise DomainError(f"an image has no position for the variable {shown(free[0])}, only for x, y and z")
     return make_plan(lowered)
 
 

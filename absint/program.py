@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from absint.arguments import pair, word
-from absint.errors import DomainError, GraphError, UsageError, ViewError, shown
+from absint.errors import DomainError, GraphError, UsageError, ViewError, shown, shown_name
 from absint.graph import AXES, Graph
 from absint.ops.demand import Bounds, Demand
 from absint.precision import Precision, as_precision
@@ -81,9 +81,11 @@ class Box:
         bounds = {}
         for given, ends in self.bounds.items():
             name = word(given, "box: name", ViewError)
-            lower, upper = bounds[name] = pair(ends, f"box: {name}:", ViewError)
+            lower, upper = bounds[name] = pair(ends, f"box: {shown_name(name)}:", ViewError)
             if not lower <= upper:
-                raise ViewError(f"box: {name} runs from {lower!r} to {upper!r}, which holds nothing")
+                raise ViewError(
+                    f"box: {shown_name(name)} runs from {lower!r} to {upper!r}, which holds nothing"
+                )
         object.__setattr__(self, "bounds", MappingProxyType(bounds))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -142,7 +144,9 @@ class Box:
         for name, ends in self.bounds.items():
             lower, upper = (precision.round(end) + 0.0 for end in ends)
             if math.isinf(lower) > math.isinf(ends[0]) or math.isinf(upper) > math.isinf(ends[1]):
-                raise ViewError(f"box: {name} from {ends[0]!r} to {ends[1]!r} overflows {precision.value}")
+                raise ViewError(
+                    f"box: {shown_name(name)} from {ends[0]!r} to {ends[1]!r} overflows {precision.value}"
+                )
             bounds[name] = (lower, upper)
         return Box(bounds)
 

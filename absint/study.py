@@ -339,7 +339,9 @@ def explain(
 def _check_point(program: Program, point: dict[str, float]) -> None:
     """Raises `DomainError` for a point at which the program has no value."""
     if surplus := sorted(set(program.graph.variables.values()) - set(AXES)):
-        raise DomainError(f"a pixel has no position for the variable {surplus[0]!r}, only for x, y and z")
+        raise DomainError(
+            f"a pixel has no position for the variable {shown(surplus[0])}, only for x, y and z"
+        )
     for name, value in point.items():
         lower, upper = program.box.bounds.get(name, (-np.inf, np.inf))
         if not lower <= value <= upper:

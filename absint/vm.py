@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from absint.arguments import word, words
-from absint.errors import UsageError, VmError, shown, shown_path
+from absint.errors import UsageError, VmError, shown, shown_name
 from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder, check_graph, vouch_for
 from absint.ops.table import BAND, BY_NAME, CONST, OPS, REFUSED, VAR
 
@@ -42,7 +42,7 @@ def read_text(path: str | Path) -> tuple[str, str]:
     """The text of a file, or of standard input for `-`, and how messages call it; errors as of `read_vm`."""
     if not isinstance(path, str | Path):
         raise UsageError(f"{shown(path)}: expected the path of a file")
-    called = "<stdin>" if str(path) == "-" else shown_path(path)
+    called = "<stdin>" if str(path) == "-" else shown_name(path)
     if str(path) == "-" and sys.stdin is None:
         raise UsageError(f"{called}: cannot be read: it is closed")
     try:
@@ -80,7 +80,7 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
     them what lenient readers let pass: a name defined twice, too few or too many operands; `UsageError` for
     what is no text.
     """
-    path = shown_path(path)
+    path = shown_name(path)
     text = word(text, "parse_vm: text").removeprefix(BYTE_ORDER_MARK)
     _check_encodable(text, path)
     builder = GraphBuilder()

@@ -26,7 +26,7 @@ from absint.errors import (
     UsageError,
     ViewError,
     shown,
-    shown_path,
+    shown_name,
 )
 from absint.expr import OperandError
 from absint.graph import check_graph, vouch_for
@@ -52,9 +52,9 @@ def test_a_value_in_a_message_is_short_and_printable() -> None:
     assert len(shown("x" * 10**6)) == 60
     assert shown(10**5000) == "<int>"
     assert shown(Nameless()) == "<Nameless>"
-    assert shown_path("models/é.vm") == "models/é.vm"
-    assert shown_path("a\n.vm") == r"'a\n.vm'"
-    assert len(shown_path("x" * 4000)) == 60
+    assert shown_name("models/é.vm") == "models/é.vm"
+    assert shown_name("a\n.vm") == r"'a\n.vm'"
+    assert len(shown_name("x" * 4000)) == 60
 
 
 # Plain arguments
