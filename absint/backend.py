@@ -190,11 +190,12 @@ def check_box(program: Program, box: Box) -> None:
         inner = box.bounds.get(name)
         if inner is None:
             raise DomainError(
-                f"the program holds for {name} from {lower!r} to {upper!r}; here it may be anything"
+                f"the program holds for {shown_path(name)} from {lower!r} to {upper!r}; "
+                "here it may be anything"
             )
         if inner[0] < lower or inner[1] > upper:
             raise DomainError(
-                f"the program holds for {name} from {lower!r} to {upper!r}; "
+                f"the program holds for {shown_path(name)} from {lower!r} to {upper!r}; "
                 f"here it is from {inner[0]!r} to {inner[1]!r}"
             )
 

@@ -470,13 +470,11 @@ class GraphBuilder:
             code, value = graph.rows[node][0], graph.values[node]
             name, line = graph.names[node], graph.line_list[node]
             variable = graph.variables[node] if code == VAR.code else None
-        except (AttributeError, LookupError, TypeError, ValueError):
+            key: object = (code, constant_key(value)) if code == CONST.code else (code, a, b)
+        except (AttributeError, LookupError, TypeError, ValueError, struct.error):
             raise GraphError(f"copy: {shown(graph)} has no node {shown(node)}") from None
         new = self.append(code, a, b, value, name, line)
-        key: object = (code, a, b)
-        if code == CONST.code:
-            key = (code, constant_key(value))
-        elif variable is not None:
+        if variable is not None:
             self._variables[new] = variable
             key = (code, variable)
         self._shared.setdefault(key, new)
@@ -535,7 +533,7 @@ def _column(what: str, code: str, values: list[Any]) -> NDArray[Any]:
     """Numbers as an array of `array.array`'s type `code`, which takes no number that it would change."""
     try:
         return np.asarray(typed_array(code, values))
-    except (TypeError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise GraphError(f"{what}: {error}") from None
 
 

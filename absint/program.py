@@ -84,9 +84,11 @@ class Box:
         bounds = {}
         for given, ends in self.bounds.items():
             name = word(given, "box: name", ViewError)
-            lower, upper = bounds[name] = pair(ends, f"box: {name}:", ViewError)
+            lower, upper = bounds[name] = pair(ends, f"box: {shown_path(name)}:", ViewError)
             if not lower <= upper:
-                raise ViewError(f"box: {name} runs from {lower!r} to {upper!r}, which holds nothing")
+                raise ViewError(
+                    f"box: {shown_path(name)} runs from {lower!r} to {upper!r}, which holds nothing"
+                )
         object.__setattr__(self, "bounds", MappingProxyType(bounds))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -145,7 +147,9 @@ class Box:
         for name, ends in self.bounds.items():
             lower, upper = (precision.round(end) + 0.0 for end in ends)
             if math.isinf(lower) > math.isinf(ends[0]) or math.isinf(upper) > math.isinf(ends[1]):
-                raise ViewError(f"box: {name} from {ends[0]!r} to {ends[1]!r} overflows {precision.value}")
+                raise ViewError(
+                    f"box: {shown_path(name)} from {ends[0]!r} to {ends[1]!r} overflows {precision.value}"
+                )
             bounds[name] = (lower, upper)
         return Box(bounds)
 

@@ -200,6 +200,13 @@ OF_SUBJECT: dict[tuple[str, str], Draw] = {
     **{("GraphBuilder.append", name): whole(0, 1, -1, 2**40, -9) for name in "ab"},
     **{("GraphBuilder.copy", name): whole(0, 1, -1) for name in "ab"},
     **{("Graph", field.name): partial(_field, name=field.name) for field in fields(Graph)},
+    **{(name, "view"): one_of(*VIEWS) for name in ("image", "image_into", "executable")},
+    **{("build_and_evaluate", name): whole(0) for name in "ab"},
+    ("build_and_evaluate", "code"): whole(ADD.code, SUB.code),
+    ("build_and_evaluate", "value"): number(0),
+    ("build_and_evaluate", "name"): one_of(None, "n"),
+    ("find_backend", "name"): word("numba", "reference", "nope", "numba:x"),
+    ("Box.parse", "text"): word("-1:1,0:2", "all", "x=0:1,t=-1:1", "1:0,0:1", "x"),
     ("circle", "center"): _vector, ("sphere", "center"): _vector,
     ("precision_of", "domains"): one_of((("interval",),), [["interval", "affine"]]),
     ("box", "lower"): _vector,
@@ -321,7 +328,18 @@ SUBJECTS = tuple(_subjects())
 _HEAVY = {"times", "read_vm", "Graph.to_networkx"} | {
     one.name for one in SUBJECTS if getattr(one.call, "__module__", "") == "absint.study"
 }
-_WEIGHTS = [0.1 if one.name in _HEAVY else 1.0 for one in SUBJECTS]
+_OFTEN = {
+    "evaluate",
+    "render",
+    "values",
+    "bounds",
+    "image",
+    "image_into",
+    "View",
+    "Box",
+    "build_and_evaluate",
+}
+_WEIGHTS = [0.25 if one.name in _HEAVY else 3.0 if one.name in _OFTEN else 1.0 for one in SUBJECTS]
 _OPTIONS: dict[str, Callable[..., Any]] = {
     "optimize": api.run_pipeline, "heatmap": study.tiles, "View.square": View,
 }  # fmt: skip

@@ -157,6 +157,7 @@ _WRONG = ("F", "D", "U3", "S3", "O", "M8[s]", "m8[s]", "V4")
 _SHAPES: tuple[tuple[int, ...], ...] = (
     (), (1,), (2,), (3,), (17,), (0,), (3, 1), (1, 3), (2, 3), (0, 3), (1, 1, 1, 1), (40, 40),
 )  # fmt: skip
+_ALIKE = ((), (3,))
 
 
 def points(random: Random) -> Given:
@@ -164,7 +165,7 @@ def points(random: Random) -> Given:
     kind = random.randrange(20)
     if kind < 3:
         return number(0.0, 0.25, -0.5, 1.0, 3.0)(random)
-    shape = random.choice(_SHAPES)
+    shape = random.choice(_SHAPES if random.random() < 0.3 else _ALIKE)
     seeds = np.array([random.choice((0.0, 1.0, 0.5, -0.25, 0.7, 2.0)) for _ in range(int(np.prod(shape)))])
     if kind < 5:
         return Given(seeds.reshape(shape).tolist(), np.asarray(seeds.reshape(shape).tolist()))
