@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from absint.arguments import pair, word
-from absint.errors import DomainError, GraphError, UsageError, ViewError, one_line, shown
+from absint.errors import DomainError, GraphError, UsageError, ViewError, one_line, shown, shown_path
 from absint.graph import AXES, Graph
 from absint.ops.demand import Bounds, Demand
 from absint.precision import Precision, as_precision
