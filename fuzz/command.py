@@ -19,6 +19,7 @@ from absint.ops.table import OPS
 from absint.terminal import DONE, FOUND, INTERRUPTED, is_terminal, note, plain_table, table_text, write_out
 
 from .campaign import Options, Summary, run
+from .kernels import Compiling, load_kernels
 from .oracles import Selection, check_safely, select
 from .reproducer import read_reproducer, reproducers
 
@@ -40,6 +41,8 @@ def fuzz(arguments: argparse.Namespace) -> int:
     corpus = Path(arguments.corpus)
     if corpus.exists() and not corpus.is_dir():
         raise UsageError(f"--corpus {corpus}: not a folder")
+    with Compiling() as compiling:
+        load_kernels(compiling.say)
     with _Display(options) as display:
         summary = run(options, display.show, corpus)
     _report(arguments.json, options, summary, corpus)
@@ -117,6 +120,8 @@ def _table(options: Options, summary: Summary) -> Table:
     if summary.repeated:
         finds += f", and {summary.repeated} more of the same kinds"
     table.add_row("finds", finds)
+    if summary.not_repeated:
+        table.add_row("deaths and hangs not repeated", f"{summary.not_repeated}")
     table.add_row("time", f"{summary.seconds:.0f} s{', interrupted' if summary.interrupted else ''}")
     return table
 
@@ -152,6 +157,7 @@ def _as_json(options: Options, summary: Summary) -> dict[str, Any]:
         "pairs_met": pairs,
         "interrupted": summary.interrupted,
         "repeated": summary.repeated,
+        "not_repeated": summary.not_repeated,
         "finds": [
             {
                 "seed": find.seed,

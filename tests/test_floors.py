@@ -31,6 +31,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "absint.markup",
         "absint.ops",
         "absint.precision",
+        "absint.temporary",
     ),
     2: (
         "absint.cache",
