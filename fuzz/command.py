@@ -18,10 +18,9 @@ from absint.manager import pass_names
 from absint.ops.table import OPS
 from absint.terminal import DONE, FOUND, INTERRUPTED, is_terminal, note, plain_table, table_text, write_out
 
-from .campaign import Options, Summary, run
+from .campaign import Options, Summary, run, selection
 from .kernels import Compiling, load_kernels
-from .oracles import Selection, check_safely, select
-from .reproducer import read_reproducer, reproducers
+from .replay import replay
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +36,9 @@ def fuzz(arguments: argparse.Namespace) -> int:
         return self_test(arguments)
     options = _options(arguments)
     if arguments.replay is not None:
-        return _replay(Path(arguments.replay), options)
+        with Compiling() as compiling:
+            load_kernels(compiling.say)
+        return replay(arguments.replay, selection(options))
     corpus = Path(arguments.corpus)
     if corpus.exists() and not corpus.is_dir():
         raise UsageError(f"--corpus {corpus}: not a folder")
@@ -69,30 +70,6 @@ def _options(arguments: argparse.Namespace) -> Options:
     return Options(
         backends, passes, domains, arguments.seed, programs, arguments.time, arguments.jobs, arguments.size
     )
-
-
-def _replay(path: Path, options: Options) -> int:
-    """Put finds to all oracles again."""
-    if not path.exists():
-        raise UsageError(f"--replay {path}: no such file or folder")
-    files = reproducers(path)
-    if not files:
-        raise UsageError(f"--replay {path}: there is no .vm file in the folder")
-    oracles = _oracles(options)
-    wrong = 0
-    for file in files:
-        reproducer = read_reproducer(file)
-        findings = [found for one in oracles.every if (found := check_safely(one, reproducer.case))]
-        wrong += bool(findings)
-        write_out(f"{file}: {'still wrong' if findings else 'holds'}\n")
-        for finding in findings:
-            write_out(f"{finding.account()}\n")
-    write_out(f"{len(files)} replayed, {wrong} still wrong\n")
-    return FOUND if wrong else DONE
-
-
-def _oracles(options: Options) -> Selection:
-    return select([find_backend(name) for name in options.backends], options.passes, options.domains)
 
 
 def _covered(summary: Summary) -> tuple[int, int]:

@@ -33,7 +33,8 @@ from absint.fuzz.generator import MODES, draw_case, random_case
 from absint.fuzz.oracles import check_safely, select
 from absint.fuzz.pass_oracles import KeepsPromise
 from absint.fuzz.reduction import rebuilt, reduce_case
-from absint.fuzz.reproducer import read_reproducer, reproducers, write_reproducer
+from absint.fuzz.replay import subjects
+from absint.fuzz.reproducer import read_reproducer, vm_files, write_reproducer
 from absint.manager import pass_names
 from absint.ops.table import MUL, OPS, SIN
 from absint.passes import minmax
@@ -145,9 +146,8 @@ def test_a_reproducer_reads_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        ("x var-x\n", "1:1: no line begins with '# case'"),
         ('# a\n# case {"oracle": 1}\nx var-x\n', "2:1: not a case"),
-        ("# case nothing\nx var-x\n", "1:1: not a case"),
+        ("# case {nothing\nx var-x\n", "1:1: not a case"),
         ("# case {}\nx var-x\ny sinh x\n", "3:3: unknown opcode"),
     ],
 )
@@ -184,15 +184,86 @@ def test_replay_says_what_is_still_wrong(
     for name in ("a", "b"):
         text = "x var-x\ny var-y\nf min x y\n" if name == "a" else "x var-x\n"
         write_reproducer(tmp_path / f"{name}.vm", case_of(text, seed=0), Finding("pass:minmax", "made up"))
-    assert reproducers(tmp_path) == [tmp_path / "a.vm", tmp_path / "b.vm"]
+    assert vm_files(tmp_path) == [tmp_path / "a.vm", tmp_path / "b.vm"]
     assert main(["fuzz", "--replay", str(tmp_path)]) == 0
-    assert "2 replayed, 0 still wrong" in capsys.readouterr().out
+    assert "2 replayed, 0 wrong" in capsys.readouterr().out
     broken = [replace(rule, when="") if rule.name == "min-left" else rule for rule in minmax.RULES.rules]
     monkeypatch.setattr(minmax, "RULES", RuleSet(broken))
     assert main(["fuzz", "--replay", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "a.vm: still wrong" in out and "b.vm: holds" in out and "expected" in out
     assert main(["fuzz", "--replay", str(tmp_path / "c.vm")]) == 2
+
+
+@pytest.mark.parametrize("model", ["spiral", "gyroid"])
+def test_a_bundled_model_is_put_to_all_oracles(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fuzz", "--replay", model]) == 0
+    assert capsys.readouterr() == (f"{model}: holds\n1 replayed, 0 wrong\n", "")
+    (subject,) = subjects(model)
+    assert {case.precision for case in subject.cases} == set(Precision)
+    assert len({case.view for case in subject.cases}) >= 3
+    assert len({case.seed for case in subject.cases}) == len(subject.cases)
+
+
+def test_a_program_of_ones_own_is_wrong_where_something_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one whose comments look like those of a find, and one of other variables than x, y and z."""
+    (tmp_path / "a.vm").write_text("# case study\nx var-x\nt var-t\nf min x t\n")
+    (tmp_path / "b.vm").write_text("x var-x\nf sin x\n")
+    assert main(["fuzz", "--replay", str(tmp_path)]) == 0
+    assert "2 replayed, 0 wrong" in capsys.readouterr().out
+    broken = [replace(rule, when="") if rule.name == "min-left" else rule for rule in minmax.RULES.rules]
+    monkeypatch.setattr(minmax, "RULES", RuleSet(broken))
+    assert main(["fuzz", "--replay", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    first, *account = out.splitlines()
+    assert (first, err) == (f"{tmp_path / 'a.vm'}: wrong", "")
+    assert account[-2:] == [f"{tmp_path / 'b.vm'}: holds", "2 replayed, 1 wrong"]
+    assert sum(line.startswith("pass:minmax: ") for line in account) == 1
+    assert any("expected" in line for line in account)
+
+
+def test_a_guarded_program_is_checked_where_it_holds(tmp_path: Path, disc: Path) -> None:
+    path = tmp_path / "part.vm"
+    region = ["--region", "x=-0.25:1,y=-0.125:2,z=0.5:0.5", "--precision", "f64"]
+    assert main(["optimize", str(disc), "-o", str(path), *region]) == 0
+    (subject,) = subjects(str(path))
+    assert not subject.is_find and len(subject.cases) >= 3
+    for case in subject.cases:
+        assert case.precision is Precision.F64
+        assert case.box == Box({"x": (-0.25, 1.0), "y": (-0.125, 2.0), "z": (0.5, 0.5)})
+        assert -0.25 <= case.view.center[0] <= 1 and -0.125 <= case.view.center[1] <= 2
+        assert case.view.z == 0.5
+    assert main(["fuzz", "--replay", str(path)]) == 0
+
+
+@pytest.mark.parametrize("box", ["x=1:1,y=2:2,z=0:0", "x=-inf:inf", "x=-3e38:3e38,y=-3e38:3e38", "t=0:1"])
+def test_a_guard_of_any_box(box: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.vm"
+    path.write_text(f"# precision f32, box {box}, promise bits\nx var-x\ny var-y\nf mul x y\n")
+    assert main(["fuzz", "--replay", str(path)]) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_control_c_ends_a_replay_cleanly(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = [f"v{i} add v{i - 1} v{rng.integers(i)}" for i in range(1, 4000)]
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "a.vm").write_text("x var-x\n")
+    (files / "b.vm").write_text("\n".join(["x var-x", "v0 sin x", *lines, ""]))
+    command = [sys.executable, "-m", "absint", "fuzz", "--replay", str(files)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment, cwd=ROOT)
+    assert process.stdout is not None
+    assert process.stdout.readline().endswith(b"a.vm: holds\n")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err and out == b""
+    assert list(tmp_path.iterdir()) == [files]
 
 
 # Campaigns
