@@ -328,14 +328,15 @@ def work_with_a_trap(options: campaign.Options, pipe: Any, beacon: Any) -> None:
                     os.kill(os.getpid(), signal.SIGKILL)
             if what == "compiles":
                 self._compiles("a unit")
-            time.sleep(600 if what == "hangs" else 2 * PATIENCE)
+            time.sleep(600 if what == "hangs" else 1.5 * PATIENCE)
         usual(self, seed)
 
     campaign._Worker._check = check  # type: ignore[method-assign]  # this process is for nothing else
     campaign._work(options, pipe, beacon)
 
 
-PATIENCE = 4.0
+PATIENCE = 10.0
+"""Seconds: far more than a small program takes on a busy machine."""
 
 
 def run_with_a_trap(
@@ -351,7 +352,7 @@ def run_with_a_trap(
     monkeypatch.setenv("ABSINT_TRAP", f"{what}:{folder / 'times'}")
     monkeypatch.setattr(campaign, "REDUCE_FOR", 0.0)
     monkeypatch.setattr(campaign, "_work", work_with_a_trap)
-    made = campaign.Options(["reference"], [], ["interval"], programs=12, patience=PATIENCE)
+    made = campaign.Options(["reference"], [], ["interval"], programs=12, patience=PATIENCE, size=8)
     return campaign.run(replace(made, **options), lambda summary: None, folder / "finds")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import absint
-from absint.viewer.admission import CLOSED
+from absint.viewer.admission import CLOSED, Admission
 from tests.browsing import COUNT_OVERLAY, Window, edge_of, luminance, playwright, wait_until, window_settles
 from tests.command import DISC
 from tests.viewing import Client, serving
@@ -372,6 +372,19 @@ def test_a_link_on_another_site_opens_the_page(spiral: Client, browser: Any) -> 
         assert re.fullmatch(rf"http://127.0.0.1:{spiral.server.port}/(#.*)?", page.url)
         page.reload()
     context.close()
+
+
+def test_a_page_whose_server_has_another_token_says_what_to_do(
+    served: Served, opened: Open, disc: Path
+) -> None:
+    """As where `absint view` was started again on the same port."""
+    client = served(str(disc))
+    window = opened(client)
+    client.server.admission = Admission(client.server.port)
+    client.server.connections.close_all()
+    window.wait_for_text("#news", CLOSED)
+    assert all("403" in complaint for complaint in window.complaints)
+    window.complaints.clear()
 
 
 def test_two_fingers_on_a_phone(spiral: Client, opened: Open) -> None:
