@@ -232,17 +232,22 @@ class _Worker:
 def _work(options: Options, pipe: Connection, beacon: Any) -> None:
     """A worker process, which ends with its parent. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     gc.set_threshold(_OBJECTS)
     _Worker(options, pipe, beacon).run()
 
 
-def _end_with_parent() -> None:
-    """A parent that is killed cannot end its workers."""
+def end_with_parent() -> None:
+    """End this process, whatever it does, when its parent ends: one that is killed cannot see to that."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
+    sentinel = parent.sentinel
+
+    def end() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from absint.manager import pass_names
 from absint.terminal import DONE, FOUND, INTERRUPTED, note, plain_table, table_text, write_out
 
 from .blame import blame_of
-from .campaign import Options, selection
+from .campaign import Options, end_with_parent, selection
 from .choices import Seeded
 from .generator import draw_case, random_case
 from .kernels import Compiling, load_kernels
@@ -164,8 +164,9 @@ def _reduced(found: Outcome, oracle: Oracle, seed: int, options: Options, second
 
 
 def _work(options: Options, bug: str, most: int, pipe: Connection, at: Any) -> None:
-    """A process with a bug. Ctrl-C is the parent's business."""
+    """A process with a bug, which ends with its parent. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     warm_up()
     pipe.send(search(options, bug, most, at))
 
