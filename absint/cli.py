@@ -378,7 +378,9 @@ def _fuzz_arguments(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
-        "--replay", metavar="FILE|DIR", help="put finds to all oracles again instead of a campaign"
+        "--replay",
+        metavar="FILE|DIR|MODEL",
+        help="put a find or any other program, or a folder of them, to all oracles instead of a campaign",
     )
     instead.add_argument(
         "--self-test", type=kinds.words, nargs="?", const=[], metavar="BUG,…",
@@ -460,6 +462,7 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
   absint fuzz --backends reference,numba --time 10m --jobs 2
   absint fuzz --seed 1000 --programs 5000 --passes minmax,signdemand --json
   absint fuzz --replay finds
+  absint fuzz --replay my.vm
   absint fuzz --self-test""",
         _fuzz_arguments,
     ),

@@ -36,8 +36,14 @@ KERNEL_SOURCES = ("absint.kernels", *OP_SOURCES)
 @functools.cache
 def operation_kernels(name: str, precision: Precision) -> native.Unit:
     """The kernels of an operation on rows and intervals of sixteen lanes."""
+    unit = operation_unit(name, precision)
+    return native.load(unit.module, *unit.arguments, depends=unit.depends)
+
+
+def operation_unit(name: str, precision: Precision) -> native.Named:
+    """What `operation_kernels` loads."""
     sources = (*OP_SOURCES, EXTENSIONS) if name in extensions.names() else OP_SOURCES
-    return native.load("absint.kernels.operations", name, precision.value, depends=sources)
+    return native.Named("absint.kernels.operations", (name, precision.value), sources)
 
 
 def lowering_kernels(precision: Precision | None = None) -> native.Unit:

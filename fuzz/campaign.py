@@ -1,18 +1,22 @@
 """Campaigns: many programs, several processes, a clean end whatever happens.
 
 Each worker is a process of its own that checks every `jobs`-th seed and says in shared memory what it is at.
-A worker that dies or stands still is a find too: its seed is known, and another worker goes on behind it.
+Where a worker dies or stands still, a fresh one checks that seed alone. If that dies or stands still too, it
+is a find; if not, it is counted, for something else was to blame. Then another worker goes on behind it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
+import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
@@ -21,9 +25,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import children
+from absint import children, native
 from absint.backend import find_backend
 from absint.ops.table import OPS
+from absint.temporary import remove_abandoned
 
 from .blame import blame_of
 from .cases import Case
@@ -39,6 +44,10 @@ _OBJECTS = 50_000
 """New objects between two runs of a worker's garbage collector: programs leave hardly any cycles."""
 REDUCE_FOR = 30.0
 """Seconds that one find may take to be made small."""
+COMPILING_FOR = 600.0
+"""Seconds for which a worker may be silent that compiles kernels."""
+_STARTING_FOR = 60.0
+"""Seconds that a worker may take to start, besides its patience."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,11 @@ class Options:
     size: int = SIZE
     patience: float = 60.0
     """Seconds after which a worker that says nothing hangs."""
+
+    @property
+    def end(self) -> int | None:
+        """The seed behind the last one; None if only time ends the campaign."""
+        return None if self.programs is None else self.seed + self.programs
 
 
 class Find(NamedTuple):
@@ -87,6 +101,8 @@ class Summary:
     ops: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(OPS), np.int64))
     finds: list[Find] = field(default_factory=list)
     repeated: int = 0
+    not_repeated: int = 0
+    """Deaths and hangs of workers that did not come again."""
     interrupted: bool = False
 
     @property
@@ -125,6 +141,20 @@ def investigate(case: Case, oracle: Oracle, seconds: float = REDUCE_FOR) -> Find
     return Find(case.seed, small, finding, blame_of(small, finding))
 
 
+class _Beacon(ctypes.Structure):
+    """What a worker is at, in shared memory: a seed, the number of an oracle, and since when.
+
+    `compiles`: kernels since then, which takes its time.
+    """
+
+    _fields_ = (
+        ("seed", ctypes.c_int64),
+        ("oracle", ctypes.c_int64),
+        ("compiles", ctypes.c_bool),
+        ("time", ctypes.c_double),
+    )
+
+
 class _Worker:
     """In a worker process: seeds in, news out."""
 
@@ -134,6 +164,7 @@ class _Worker:
         self._beacon = beacon
         self._selection = selection(options)
         self._known: dict[str, int] = {}
+        native.observers.append(self._compiles)
         self._told = time.monotonic()
         self._forget()
 
@@ -143,14 +174,12 @@ class _Worker:
         self._pairs = np.zeros((len(OPS), len(OPS)), np.int64)
         self._finds: list[Find] = []
 
-    def run(self, first: int) -> None:
+    def run(self) -> None:
         """Check seeds until there are enough; then say so."""
-        options = self._options
-        end = None if options.programs is None else options.seed + options.programs
-        seed = first
+        seed, end = self._options.seed, self._options.end
         while end is None or seed < end:
             self._check(seed)
-            seed += options.jobs
+            seed += self._options.jobs
             if self._finds or time.monotonic() - self._told > _TELL_EVERY:
                 self._tell()
         self._tell()
@@ -177,7 +206,11 @@ class _Worker:
             self._finds.append(investigate(case, oracle))
 
     def _at(self, seed: int, number: int) -> None:
-        self._beacon[0], self._beacon[1], self._beacon[2] = float(seed), float(number), time.monotonic()
+        self._beacon.seed, self._beacon.oracle, self._beacon.compiles = seed, number, False
+        self._beacon.time = time.monotonic()
+
+    def _compiles(self, _: str) -> None:
+        self._beacon.compiles, self._beacon.time = True, time.monotonic()
 
     def _count(self, case: Case) -> None:
         graph = case.graph
@@ -196,11 +229,40 @@ class _Worker:
         self._forget()
 
 
-def _work(options: Options, first: int, pipe: Connection, beacon: Any) -> None:
-    """A worker process. Ctrl-C is the parent's business."""
+def _work(options: Options, pipe: Connection, beacon: Any) -> None:
+    """A worker process, which ends with its parent. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     gc.set_threshold(_OBJECTS)
-    _Worker(options, pipe, beacon).run(first)
+    _Worker(options, pipe, beacon).run()
+
+
+def end_with_parent() -> None:
+    """End this process, whatever it does, when its parent ends: one that is killed cannot see to that."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+
+    def end() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A worker process. `suspect`: it checks nothing but its first seed, at which another one was lost."""
+
+    process: SpawnProcess
+    beacon: Any
+    first: int
+    suspect: bool
+
+    def is_silent(self, patience: float) -> bool:
+        """Whether it has said nothing for too long."""
+        most = COMPILING_FOR if self.beacon.compiles else patience + REDUCE_FOR
+        return bool(time.monotonic() > self.beacon.time + most)
 
 
 class _Crew:
@@ -209,45 +271,76 @@ class _Crew:
     def __init__(self, options: Options, context: SpawnContext) -> None:
         self._options = options
         self._context = context
-        self.workers: dict[Connection, tuple[SpawnProcess, Any]] = {}
+        self._is_over = False
+        self.workers: dict[Connection, _Running] = {}
         self.oracles = selection(options)
 
-    def start(self, first: int) -> None:
-        """One more worker, for every `jobs`-th seed from `first` on."""
-        theirs = self._context.Array("d", [float(first), -1.0, time.monotonic() + 60.0], lock=False)
+    def start(self, first: int, suspect: bool = False) -> None:
+        """One more worker, for every `jobs`-th seed from `first` on; of a suspect seed, for that alone."""
+        options, end = self._options, self._options.end
+        if not suspect and (self._is_over or (end is not None and first >= end)):
+            return
+        count = 1 if suspect else None if end is None else end - first
+        theirs = replace(options, seed=first, programs=count)
+        beacon = self._context.Value(_Beacon, first, -1, False, time.monotonic() + _STARTING_FOR, lock=False)
         mine, pipe = self._context.Pipe(duplex=False)
         process = self._context.Process(
-            target=_work, args=(self._options, first, pipe, theirs), name=f"absint-fuzz-{first}", daemon=True
+            target=_work, args=(theirs, pipe, beacon), name=f"absint-fuzz-{first}", daemon=True
         )
         with children.starting():
             process.start()
         pipe.close()
-        self.workers[mine] = process, theirs
+        self.workers[mine] = _Running(process, beacon, first, suspect)
 
     def end(self, pipe: Connection) -> None:
         """Let go of a worker, by force if need be."""
-        process, _ = self.workers.pop(pipe)
-        process.join(0.5)
-        if process.is_alive():
-            process.kill()
-            process.join()
+        one = self.workers.pop(pipe)
+        one.process.join(0.5)
+        if one.process.is_alive():
+            one.process.kill()
+            one.process.join()
         pipe.close()
+        if one.process.exitcode:
+            remove_abandoned()
 
-    def lost(self, pipe: Connection, how: str) -> Find:
-        """A worker died or hangs: what it was at is a find, and another one goes on behind that."""
-        process, beacon = self.workers[pipe]
-        seed, number = int(beacon[0]), int(beacon[1])
+    def go_on(self, pipe: Connection) -> bool:
+        """A worker has done what it had to do. Whether it has cleared a suspect."""
+        one = self.workers[pipe]
         self.end(pipe)
+        if one.suspect:
+            self.start(one.first + self._options.jobs)
+        return one.suspect
+
+    def lose(self, pipe: Connection, *, hangs: bool) -> Find | None:
+        """A worker died or hangs. The first time its seed is suspect, the second time it is a find."""
+        one = self.workers[pipe]
+        seed, number = one.beacon.seed, one.beacon.oracle
+        self.end(pipe)
+        if not one.suspect:
+            self.start(seed, suspect=True)
+            return None
+        self.start(seed + self._options.jobs)
         case = random_case(seed, self._options.size)
         names = [oracle.name for oracle in self.oracles.for_case(case)]
         name = names[number] if 0 <= number < len(names) else "generator"
-        if process.exitcode:
-            how += f" (exit status {process.exitcode})"
-        options = self._options
-        following = seed + options.jobs
-        if options.programs is None or following < options.seed + options.programs:
-            self.start(following)
-        return Find(seed, case, Finding(name, how), "")
+        died = f"the process died (exit status {one.process.exitcode})"
+        what = f"hangs for more than {self._options.patience:.0f} s" if hangs else died
+        return Find(seed, case, Finding(name, what), "")
+
+    def finish(self) -> None:
+        """The campaign is over: only suspects are still checked."""
+        self._is_over = True
+        for pipe, one in list(self.workers.items()):
+            if not one.suspect:
+                one.process.kill()
+                self.end(pipe)
+
+    def end_all(self) -> None:
+        """End all workers by force."""
+        for one in self.workers.values():
+            one.process.kill()
+        for pipe in list(self.workers):
+            self.end(pipe)
 
 
 def run(options: Options, watch: Callable[[Summary], None], corpus: Path | None) -> Summary:
@@ -262,21 +355,20 @@ def run(options: Options, watch: Callable[[Summary], None], corpus: Path | None)
     try:
         for worker in range(options.jobs):
             crew.start(options.seed + worker)
-        while crew.workers and (end is None or time.monotonic() < end):
+        while crew.workers:
             for pipe in wait(list(crew.workers), timeout=0.1):
                 assert isinstance(pipe, Connection)
                 _listen(crew, pipe, summary, corpus)
-            for pipe, (_, beacon) in list(crew.workers.items()):
-                if time.monotonic() - beacon[2] > options.patience + REDUCE_FOR:
-                    _note(summary, crew.lost(pipe, f"hangs for more than {options.patience:.0f} s"), corpus)
+            for pipe, one in list(crew.workers.items()):
+                if one.is_silent(options.patience):
+                    _note(summary, crew.lose(pipe, hangs=True), corpus)
+            if end is not None and time.monotonic() >= end:
+                crew.finish()
             watch(summary)
     except KeyboardInterrupt:
         summary.interrupted = True
     finally:
-        for process, _ in crew.workers.values():
-            process.kill()
-        for pipe in list(crew.workers):
-            crew.end(pipe)
+        crew.end_all()
     watch(summary)
     return summary
 
@@ -286,10 +378,10 @@ def _listen(crew: _Crew, pipe: Connection, summary: Summary, corpus: Path | None
     try:
         news = pipe.recv()
     except (EOFError, OSError):
-        _note(summary, crew.lost(pipe, "the process died"), corpus)
+        _note(summary, crew.lose(pipe, hangs=False), corpus)
         return
     if news is None:
-        crew.end(pipe)
+        summary.not_repeated += crew.go_on(pipe)
         return
     summary.programs += news.programs
     summary.nodes += news.nodes
@@ -300,9 +392,9 @@ def _listen(crew: _Crew, pipe: Connection, summary: Summary, corpus: Path | None
         _note(summary, find, corpus)
 
 
-def _note(summary: Summary, find: Find, corpus: Path | None) -> None:
-    """Keep a find, and write it."""
-    if summary.add(find) and corpus is not None:
+def _note(summary: Summary, find: Find | None, corpus: Path | None) -> None:
+    """Keep a find, if it is one, and write it."""
+    if find is not None and summary.add(find) and corpus is not None:
         corpus.mkdir(parents=True, exist_ok=True)
         oracle = re.sub(r"[^a-z0-9]+", "-", find.finding.oracle)
         write_reproducer(corpus / f"{oracle}-{find.seed}.vm", find.case, find.finding, find.blame)

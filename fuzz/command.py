@@ -20,9 +20,9 @@ from absint.manager import pass_names
 from absint.ops.table import OPS
 from absint.terminal import DONE, FOUND, INTERRUPTED, is_terminal, note, plain_table, table_text, write_out
 
-from .campaign import Options, Summary, run
-from .oracles import Selection, check_safely, select
-from .reproducer import read_reproducer, reproducers
+from .campaign import Options, Summary, run, selection
+from .kernels import Compiling, load_kernels
+from .replay import replay
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,9 +38,13 @@ def fuzz(arguments: argparse.Namespace) -> int:
         return self_test(arguments)
     options = _options(arguments)
     if arguments.replay is not None:
-        return _replay(Path(arguments.replay), options)
+        with Compiling() as compiling:
+            load_kernels(compiling.say)
+        return replay(arguments.replay, selection(options))
     corpus = Path(arguments.corpus)
     _check_corpus(corpus)
+    with Compiling() as compiling:
+        load_kernels(compiling.say)
     with _Display(options) as display:
         summary = run(options, display.show, corpus)
     _report(arguments.json, options, summary, corpus)
@@ -86,30 +90,6 @@ def _options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _replay(path: Path, options: Options) -> int:
-    """Put finds to all oracles again."""
-    if not os.path.exists(path):  # unlike the method, it takes any name
-        raise UsageError(f"--replay {shown_path(path)}: no such file or folder")
-    files = reproducers(path)
-    if not files:
-        raise UsageError(f"--replay {shown_path(path)}: there is no .vm file in the folder")
-    oracles = _oracles(options)
-    wrong = 0
-    for file in files:
-        reproducer = read_reproducer(file)
-        findings = [found for one in oracles.every if (found := check_safely(one, reproducer.case))]
-        wrong += bool(findings)
-        write_out(f"{shown_path(file)}: {'still wrong' if findings else 'holds'}\n")
-        for finding in findings:
-            write_out(printable(f"{finding.account()}\n", keep="\n"))
-    write_out(f"{len(files)} replayed, {wrong} still wrong\n")
-    return FOUND if wrong else DONE
-
-
-def _oracles(options: Options) -> Selection:
-    return select([find_backend(name) for name in options.backends], options.passes, options.domains)
-
-
 def _covered(summary: Summary) -> tuple[int, int]:
     """How many operations, and pairs of an operation and its operand's, were met."""
     pairs = summary.pairs[np.ix_(_OPERATIONS, _OPERATIONS)]
@@ -135,6 +115,8 @@ def _table(options: Options, summary: Summary) -> Table:
     if summary.repeated:
         finds += f", and {summary.repeated} more of the same kinds"
     table.add_row("finds", finds)
+    if summary.not_repeated:
+        table.add_row("deaths and hangs not repeated", f"{summary.not_repeated}")
     table.add_row("time", f"{summary.seconds:.0f} s{', interrupted' if summary.interrupted else ''}")
     return table
 
@@ -171,6 +153,7 @@ def _as_json(options: Options, summary: Summary) -> dict[str, Any]:
         "pairs_met": pairs,
         "interrupted": summary.interrupted,
         "repeated": summary.repeated,
+        "not_repeated": summary.not_repeated,
         "finds": [
             {
                 "seed": find.seed,

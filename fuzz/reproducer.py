@@ -24,7 +24,7 @@ from absint.vm import parse_vm, read_text, write_vm
 from .cases import Case
 from .findings import Finding
 
-_MARK = "# case "
+_MARK = "# case {"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def write_reproducer(path: Path, case: Case, finding: Finding, blame: str = "") 
     comments = [
         f"a find of absint fuzz: {finding.oracle}",
         f"replay: absint fuzz --replay {path.name}",
-        _MARK.removeprefix("# ") + json.dumps(record),
+        f"case {json.dumps(record)}",
         *map(_said, finding.account().splitlines()),
         *([_said(f"to blame: {blame}")] if blame else []),
     ]
@@ -63,11 +63,21 @@ def _said(line: str) -> str:
 def read_reproducer(path: Path) -> Reproducer:
     """Read a find again. Raises `VmError` for a file that is none."""
     text, name = read_text(str(path))
+    if (found := find_in(text, name)) is None:
+        raise VmError(name, 1, 1, f"no line begins with {_MARK!r}: this is no find of absint fuzz")
+    return found
+
+
+def find_in(text: str, name: str) -> Reproducer | None:
+    """The find that a file's text is; None for another program. `name`: how messages call the file.
+
+    Raises `VmError` for malformed text, or a case that cannot be read.
+    """
     graph = parse_vm(text, name)
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith(_MARK):
             try:
-                record = json.loads(line.removeprefix(_MARK))
+                record = json.loads(line.removeprefix(_MARK[:-1]))
                 width, height, x, y, scale, z, grid = record["view"]
                 view = View(width, height, (x, y), scale, z, Grid(grid))
                 precision = as_precision(record["precision"])
@@ -75,9 +85,9 @@ def read_reproducer(path: Path) -> Reproducer:
                 return Reproducer(case, str(record["oracle"]))
             except (ValueError, KeyError, TypeError, AbsintError) as error:
                 raise VmError(name, number, 1, f"not a case of absint fuzz: {error}") from None
-    raise VmError(name, 1, 1, f"no line begins with {_MARK.strip()!r}: this is no find of absint fuzz")
+    return None
 
 
-def reproducers(path: Path) -> list[Path]:
+def vm_files(path: Path) -> list[Path]:
     """The files that a path names: itself, or all `.vm` files of a folder, in the order of their names."""
     return sorted(path.glob("*.vm")) if path.is_dir() else [path]

@@ -21,19 +21,17 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
-from absint import children, native, registry
+from absint import children, registry
 from absint.backend import usual_backends
 from absint.errors import UsageError, did_you_mean, shown
 from absint.manager import pass_names
-from absint.ops.table import OPS
-from absint.precision import Precision
-from absint.sweep import KERNEL_SOURCES, lowering_kernels, operation_kernels
 from absint.terminal import DONE, FOUND, INTERRUPTED, note, plain_table, table_text, write_out
 
 from .blame import blame_of
-from .campaign import Options, selection
+from .campaign import Options, end_with_parent, selection
 from .choices import Seeded
 from .generator import draw_case, random_case
+from .kernels import Compiling, load_kernels
 from .oracles import Oracle, check_safely
 from .planted import BUGS, find_bug, plant
 from .reduction import reduce_case
@@ -80,7 +78,8 @@ def self_test(arguments: argparse.Namespace) -> int:
     """Plant all bugs and report; the exit status."""
     most = arguments.programs or PROGRAMS
     bugs = _chosen(arguments.self_test)
-    warm_up()
+    with Compiling() as compiling:
+        warm_up(compiling.say)
     crew = Crew(_options(arguments))
     (clean,) = crew.run([""], min(CLEAN, most))
     if clean.found:
@@ -123,17 +122,12 @@ def _options(arguments: argparse.Namespace) -> Options:
     )  # fmt: skip
 
 
-def warm_up() -> None:
-    """Compile and load all that a planted bug must not get into: kernels, and the generator's patterns."""
-    lowering_kernels()
-    native.load("absint.kernels.crew", depends=KERNEL_SOURCES)
-    for precision in Precision:
-        lowering_kernels(precision)
-        for unit in ("frame", "points"):
-            native.load(f"absint.kernels.{unit}", precision.value, depends=KERNEL_SOURCES)
-        for op in OPS:
-            if not op.is_leaf:
-                operation_kernels(op.name, precision)
+def warm_up(say: Callable[[str], None] = lambda label: None) -> None:
+    """Compile and load all that a planted bug must not get into: kernels, and the generator's patterns.
+
+    `say`: told which kernels are compiled.
+    """
+    load_kernels(say)
     for mode in ("near", "mutated"):
         draw_case(Seeded(0), 0, mode=mode)
 
@@ -171,8 +165,9 @@ def _reduced(found: Outcome, oracle: Oracle, seed: int, options: Options, second
 
 
 def _work(options: Options, bug: str, most: int, pipe: Connection, at: Any) -> None:
-    """A process with a bug. Ctrl-C is the parent's business."""
+    """A process with a bug, which ends with its parent. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     warm_up()
     pipe.send(search(options, bug, most, at))
 

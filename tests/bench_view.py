@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import numpy as np
 
@@ -37,10 +37,9 @@ def main(model: str, size: str = "1024x768", count: str = "300") -> None:
         assert address.port is not None, f"absint view {model} has not started"
         connection = http.client.HTTPConnection("127.0.0.1", address.port)
         write_out(f"{model}, {width}x{height}, {count} frames each; milliseconds, median / 95th percentile\n")
+        asked = {"width": width, "height": height} | dict(parse_qsl(address.query))
         for name, walk in walks(model):
-            served, waited = times(
-                connection, walk, {"width": width, "height": height, "client": name}, int(count)
-            )
+            served, waited = times(connection, walk, asked | {"client": name}, int(count))
             parts = [f"{what} {np.median(ms):.2f} / {np.percentile(ms, 95):.2f}"
                      for what, ms in (("server", served), ("client", waited))]  # fmt: skip
             write_out(f"{name:6} {', '.join(parts)}\n")

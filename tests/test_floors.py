@@ -35,6 +35,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "absint.memo",
         "absint.ops",
         "absint.precision",
+        "absint.temporary",
     ),
     2: (
         "absint.cache",

@@ -6,11 +6,15 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +33,8 @@ from absint.fuzz.generator import MODES, draw_case, random_case
 from absint.fuzz.oracles import check_safely, select
 from absint.fuzz.pass_oracles import KeepsPromise
 from absint.fuzz.reduction import rebuilt, reduce_case
-from absint.fuzz.reproducer import read_reproducer, reproducers, write_reproducer
+from absint.fuzz.replay import subjects
+from absint.fuzz.reproducer import read_reproducer, vm_files, write_reproducer
 from absint.guard import read_guard
 from absint.manager import pass_names
 from absint.ops.table import MUL, OPS, SIN
@@ -38,8 +43,10 @@ from absint.precision import Precision
 from absint.program import Box
 from absint.registry import names
 from absint.rules import RuleSet
+from absint.temporary import temporary_folder
 from absint.view import View
 from absint.vm import parse_vm
+from tests.command import ROOT
 
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus"
 ALL = select([find_backend("numba")], pass_names(), names("domains"))
@@ -150,9 +157,8 @@ def test_a_reproducer_that_quotes_a_guard_is_no_written_program(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        ("x var-x\n", "1:1: no line begins with '# case'"),
         ('# a\n# case {"oracle": 1}\nx var-x\n', "2:1: not a case"),
-        ("# case nothing\nx var-x\n", "1:1: not a case"),
+        ("# case {nothing\nx var-x\n", "1:1: not a case"),
         ("# case {}\nx var-x\ny sinh x\n", "3:3: unknown opcode"),
     ],
 )
@@ -189,15 +195,86 @@ def test_replay_says_what_is_still_wrong(
     for name in ("a", "b"):
         text = "x var-x\ny var-y\nf min x y\n" if name == "a" else "x var-x\n"
         write_reproducer(tmp_path / f"{name}.vm", case_of(text, seed=0), Finding("pass:minmax", "made up"))
-    assert reproducers(tmp_path) == [tmp_path / "a.vm", tmp_path / "b.vm"]
+    assert vm_files(tmp_path) == [tmp_path / "a.vm", tmp_path / "b.vm"]
     assert main(["fuzz", "--replay", str(tmp_path)]) == 0
-    assert "2 replayed, 0 still wrong" in capsys.readouterr().out
+    assert "2 replayed, 0 wrong" in capsys.readouterr().out
     broken = [replace(rule, when="") if rule.name == "min-left" else rule for rule in minmax.RULES.rules]
     monkeypatch.setattr(minmax, "RULES", RuleSet(broken))
     assert main(["fuzz", "--replay", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "a.vm: still wrong" in out and "b.vm: holds" in out and "expected" in out
     assert main(["fuzz", "--replay", str(tmp_path / "c.vm")]) == 2
+
+
+@pytest.mark.parametrize("model", ["spiral", "gyroid"])
+def test_a_bundled_model_is_put_to_all_oracles(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fuzz", "--replay", model]) == 0
+    assert capsys.readouterr() == (f"{model}: holds\n1 replayed, 0 wrong\n", "")
+    (subject,) = subjects(model)
+    assert {case.precision for case in subject.cases} == set(Precision)
+    assert len({case.view for case in subject.cases}) >= 3
+    assert len({case.seed for case in subject.cases}) == len(subject.cases)
+
+
+def test_a_program_of_ones_own_is_wrong_where_something_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one whose comments look like those of a find, and one of other variables than x, y and z."""
+    (tmp_path / "a.vm").write_text("# case study\nx var-x\nt var-t\nf min x t\n")
+    (tmp_path / "b.vm").write_text("x var-x\nf sin x\n")
+    assert main(["fuzz", "--replay", str(tmp_path)]) == 0
+    assert "2 replayed, 0 wrong" in capsys.readouterr().out
+    broken = [replace(rule, when="") if rule.name == "min-left" else rule for rule in minmax.RULES.rules]
+    monkeypatch.setattr(minmax, "RULES", RuleSet(broken))
+    assert main(["fuzz", "--replay", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    first, *account = out.splitlines()
+    assert (first, err) == (f"{tmp_path / 'a.vm'}: wrong", "")
+    assert account[-2:] == [f"{tmp_path / 'b.vm'}: holds", "2 replayed, 1 wrong"]
+    assert sum(line.startswith("pass:minmax: ") for line in account) == 1
+    assert any("expected" in line for line in account)
+
+
+def test_a_guarded_program_is_checked_where_it_holds(tmp_path: Path, disc: Path) -> None:
+    path = tmp_path / "part.vm"
+    region = ["--region", "x=-0.25:1,y=-0.125:2,z=0.5:0.5", "--precision", "f64"]
+    assert main(["optimize", str(disc), "-o", str(path), *region]) == 0
+    (subject,) = subjects(str(path))
+    assert not subject.is_find and len(subject.cases) >= 3
+    for case in subject.cases:
+        assert case.precision is Precision.F64
+        assert case.box == Box({"x": (-0.25, 1.0), "y": (-0.125, 2.0), "z": (0.5, 0.5)})
+        assert -0.25 <= case.view.center[0] <= 1 and -0.125 <= case.view.center[1] <= 2
+        assert case.view.z == 0.5
+    assert main(["fuzz", "--replay", str(path)]) == 0
+
+
+@pytest.mark.parametrize("box", ["x=1:1,y=2:2,z=0:0", "x=-inf:inf", "x=-3e38:3e38,y=-3e38:3e38", "t=0:1"])
+def test_a_guard_of_any_box(box: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.vm"
+    path.write_text(f"# precision f32, box {box}, promise bits\nx var-x\ny var-y\nf mul x y\n")
+    assert main(["fuzz", "--replay", str(path)]) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_control_c_ends_a_replay_cleanly(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = [f"v{i} add v{i - 1} v{rng.integers(i)}" for i in range(1, 4000)]
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "a.vm").write_text("x var-x\n")
+    (files / "b.vm").write_text("\n".join(["x var-x", "v0 sin x", *lines, ""]))
+    command = [sys.executable, "-m", "absint", "fuzz", "--replay", str(files)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment, cwd=ROOT)
+    assert process.stdout is not None
+    assert process.stdout.readline().endswith(b"a.vm: holds\n")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err and out == b""
+    assert list(tmp_path.iterdir()) == [files]
 
 
 # Campaigns
@@ -242,44 +319,196 @@ def test_a_backend_that_is_not_available_says_how_to_get_it(capsys: pytest.Captu
     assert availability.reason in capsys.readouterr().err
 
 
-def run_with_a_mishap(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mishap: Callable[[int], None], patience: float
+TRAP = 7
+"""The seed at which something happens to a worker."""
+
+
+def work_with_a_trap(options: campaign.Options, pipe: Any, beacon: Any) -> None:
+    """A worker in which something happens: what ABSINT_TRAP says, as often as there are files for it."""
+    usual = campaign._Worker._check
+    what, folder = os.environ["ABSINT_TRAP"].split(":")
+
+    def check(self: Any, seed: int) -> None:
+        left = sorted(Path(folder).iterdir())
+        if seed == TRAP and left:
+            left[0].unlink()
+            self._at(seed, 1)
+            if what == "dies":
+                with temporary_folder() as left_behind:
+                    left_behind.joinpath("large").write_bytes(bytes(1000))
+                    os.kill(os.getpid(), signal.SIGKILL)
+            if what == "compiles":
+                self._compiles("a unit")
+            time.sleep(600 if what == "hangs" else 1.5 * PATIENCE)
+        usual(self, seed)
+
+    campaign._Worker._check = check  # type: ignore[method-assign]  # this process is for nothing else
+    campaign._work(options, pipe, beacon)
+
+
+PATIENCE = 10.0
+"""Seconds: far more than a small program takes on a busy machine."""
+
+
+def run_with_a_trap(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, what: str, times: int, **options: Any
 ) -> campaign.Summary:
-    """A campaign one of whose workers has something happen to it once it is at work."""
+    """A campaign to one of whose programs something happens so many times."""
+    (folder / "times").mkdir()
+    for number in range(times):
+        (folder / "times" / str(number)).touch()
+    (folder / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("ABSINT_TRAP", f"{what}:{folder / 'times'}")
     monkeypatch.setattr(campaign, "REDUCE_FOR", 0.0)
-    options = campaign.Options(["reference"], [], ["interval"], programs=1_000_000, seconds=patience + 14)
-    options = replace(options, patience=patience)
-    once = threading.Event()
-
-    def watch(summary: campaign.Summary) -> None:
-        if summary.programs > 20 and not once.is_set():
-            once.set()
-            (worker,) = multiprocessing.active_children()
-            assert worker.pid is not None
-            mishap(worker.pid)
-        if summary.finds and not summary.interrupted:
-            raise KeyboardInterrupt
-
-    return campaign.run(options, watch, tmp_path)
+    monkeypatch.setattr(campaign, "_work", work_with_a_trap)
+    made = campaign.Options(["reference"], [], ["interval"], programs=12, patience=PATIENCE, size=8)
+    return campaign.run(replace(made, **options), lambda summary: None, folder / "finds")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-@pytest.mark.parametrize(("number", "what"), [("SIGKILL", "died"), ("SIGSTOP", "hangs")])
-def test_a_worker_that_dies_or_hangs_is_a_find(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: str, what: str
+@pytest.mark.parametrize(("what", "said"), [("dies", "died (exit status -9)"), ("hangs", "hangs for more")])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_worker_that_dies_or_hangs_twice_is_a_find(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str, said: str, times: int
 ) -> None:
-    summary = run_with_a_mishap(
-        monkeypatch, tmp_path, lambda pid: os.kill(pid, getattr(signal, number)), patience=4.0
-    )
-    assert summary.interrupted
-    (find,) = summary.finds
-    assert what in find.finding.what
-    (path,) = tmp_path.iterdir()
-    assert read_reproducer(path).case.seed == find.seed
+    summary = run_with_a_trap(monkeypatch, tmp_path, what, times, jobs=2)
+    assert list((tmp_path / "times").iterdir()) == []
+    assert not summary.interrupted
+    assert summary.not_repeated == (times == 1)
+    assert 12 - summary.programs <= 2 * TRAP  # others are checked, also those behind it
+    assert len(summary.finds) == (times == 2)
+    for find in summary.finds:
+        assert said in find.finding.what
+        assert find.seed == TRAP
+        (path,) = (tmp_path / "finds").iterdir()
+        assert read_reproducer(path).case.seed == TRAP
+    assert (tmp_path / "finds").exists() == (times == 2)
+    assert list((tmp_path / "temporary").iterdir()) == []
     deadline = time.monotonic() + 10
     while multiprocessing.active_children() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_compiles_does_not_hang(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    summary = run_with_a_trap(monkeypatch, tmp_path, "compiles", 1)
+    assert (summary.programs, summary.not_repeated, summary.finds) == (12, 0, [])
+    assert list((tmp_path / "times").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_what_is_suspect_is_settled_when_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    began = threading.Event()
+    start = campaign._Crew.start
+
+    def start_late(self: Any, first: int, suspect: bool = False) -> None:
+        if suspect:
+            began.set()
+            self.finish()
+        start(self, first, suspect)
+
+    monkeypatch.setattr(campaign._Crew, "start", start_late)
+    summary = run_with_a_trap(monkeypatch, tmp_path, "dies", 2, programs=None, seconds=600.0)
+    assert began.is_set()
+    (find,) = summary.finds
+    assert find.seed == TRAP
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize(
+    ("words", "count"), [(["--time", "10m", "--jobs", "2"], 2), (["--self-test", "--size", "20000"], 1)]
+)
+def test_workers_end_with_their_parent(words: list[str], count: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "absint", "fuzz", *words, "--corpus", str(tmp_path / "finds")]
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    nowhere = subprocess.DEVNULL
+    parent = subprocess.Popen(command, env=environment, stdout=nowhere, stderr=nowhere, cwd=ROOT)
+    try:
+        workers = wait_for(lambda: len(found := children_of(parent.pid)) >= count and found)
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_for(lambda: not any(map(is_running, workers)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 100
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def children_of(parent: int) -> list[int]:
+    """The workers among the processes that a process has started."""
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    return [int(pid) for pid, of, words in rows if int(of) == parent and "resource_tracker" not in words]
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+KERNELS_LOADED = """
+import json
+from absint import native
+from absint.backend import find_backend
+from absint.fuzz.generator import random_case
+from absint.fuzz.kernels import load_kernels
+from absint.fuzz.oracles import check_safely, select
+from absint.manager import pass_names
+from absint.registry import names
+
+oracles = select([find_backend("numba")], pass_names(), names("domains"))
+load_kernels()
+before = set(native._units)
+for seed in range(40):
+    for oracle in oracles.for_case(random_case(seed)):
+        assert check_safely(oracle, random_case(seed)) is None
+print(json.dumps([sorted(before), sorted(set(native._units) - before)]))
+"""
+
+
+COLD = """
+from absint.fuzz import kernels
+from absint.precision import Precision
+from absint.sweep import operation_unit
+
+units = [operation_unit(name, Precision.F32) for name in ("neg", "abs", "not")]
+kernels.kernel_units = lambda: units
+with kernels.Compiling() as compiling:
+    kernels.load_kernels(compiling.say)
+"""
+
+
+def test_kernels_are_compiled_before_the_clock_starts(tmp_path: Path) -> None:
+    """With an empty cache it is said that they are; after that there is nothing to say."""
+    environment = os.environ | {"ABSINT_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    for said in ("compiling kernels for this machine, once; the campaign starts after that\n", ""):
+        command = [sys.executable, "-c", COLD]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == ("", said)
+        assert len(list(tmp_path.glob("*.absint"))) == 3
+
+
+def test_no_oracle_needs_a_kernel_that_was_not_compiled_before() -> None:
+    command = [sys.executable, "-c", KERNELS_LOADED]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    before, later = json.loads(done.stdout)
+    assert len(before) > 2 * (len(OPS) - 2)
+    assert later == []
 
 
 def test_the_same_find_is_written_three_times_at_most() -> None:

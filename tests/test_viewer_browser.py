@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import absint
+from absint.viewer.admission import CLOSED, Admission
 from tests.browsing import COUNT_OVERLAY, Window, edge_of, luminance, playwright, wait_until, window_settles
 from tests.command import DISC
 from tests.viewing import Client, serving
@@ -335,6 +336,55 @@ def test_the_address_keeps_the_view(spiral: Client, opened: Open) -> None:
     view = window.check("spiral")
     window.page.reload()
     assert window.check("spiral") == view
+
+
+def test_the_token_leaves_the_address_and_the_page_can_be_opened_again(
+    spiral: Client, tempest: Client, opened: Open
+) -> None:
+    window = opened(spiral)
+    bare = f"http://127.0.0.1:{spiral.server.port}/"
+    assert "token" not in window.page.url and window.page.url.startswith(bare)
+    context = window.page.context
+    assert "token" not in window.page.evaluate("document.cookie + document.referrer")
+    for address, model in ((tempest.server.address, "tempest"), (bare, "spiral")):
+        page = context.new_page()
+        page.goto(address)
+        playwright.expect(page.locator("#name")).to_have_text(re.compile(model))
+    window.page.reload()
+    window.check("spiral")
+    context.clear_cookies()
+    page = context.new_page()
+    page.goto(bare)
+    assert page.locator("body").inner_text().strip() == f"absint view: {CLOSED}"
+
+
+def test_a_link_on_another_site_opens_the_page(spiral: Client, browser: Any) -> None:
+    """The same browser can then reload it, and listens for news."""
+    context = browser.new_context()
+    page = context.new_page()
+    link = f'<a href="{spiral.server.address}">here</a>'
+    page.route("http://example.org/", lambda route: route.fulfill(body=link, content_type="text/html"))
+    page.goto("http://example.org/")
+    page.get_by_text("here").click()
+    for _ in range(2):
+        playwright.expect(page.locator("#name")).to_have_text(re.compile("spiral"))
+        page.wait_for_selector("#picture[data-settled=true]")
+        assert re.fullmatch(rf"http://127.0.0.1:{spiral.server.port}/(#.*)?", page.url)
+        page.reload()
+    context.close()
+
+
+def test_a_page_whose_server_has_another_token_says_what_to_do(
+    served: Served, opened: Open, disc: Path
+) -> None:
+    """As where `absint view` was started again on the same port."""
+    client = served(str(disc))
+    window = opened(client)
+    client.server.admission = Admission(client.server.port)
+    client.server.connections.close_all()
+    window.wait_for_text("#news", CLOSED)
+    assert all("403" in complaint for complaint in window.complaints)
+    window.complaints.clear()
 
 
 def test_two_fingers_on_a_phone(spiral: Client, opened: Open) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_a_file_that_is_written_again_is_no_news(disc: Path) -> None:
 def test_news_are_sent_to_those_who_listen(disc: Path) -> None:
     with serving(str(disc)) as client:
         connection = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=30)
-        connection.request("GET", "/events")
+        connection.request("GET", "/events", headers={"Cookie": client.cookie})
         response = connection.getresponse()
         assert response.headers["Content-Type"] == "text/event-stream"
 
@@ -150,7 +151,13 @@ def test_the_first_view_passes_and_precision_are_asked_for(
     monkeypatch.setattr("webbrowser.open", lambda address: (opened.append(address), came.set()))
     words_: list[str] = ["view", "gear", "--center", "-0.5,0.2", "--scale", "0.05", "--z=-1e-3"]
     assert cli.main([*words_, "-O2", "--precision", "f64"]) == 0
-    assert opened == [capfd.readouterr().out.strip()]
+    printed = capfd.readouterr().out.strip()
+    (site, token), (link_site, key) = printed.split("?token="), opened[0].split("?once=")
+    assert (site, token != key, len(opened)) == (
+        link_site,
+        True,
+        1,
+    )  # others see what a browser is started with
     words_ = ["view", "gear", "--no-browser", "--passes", "fold,minmax{rounds=2}"]
     assert cli.main(words_) == 0
     assert len(opened) == 1
@@ -188,14 +195,15 @@ def test_control_c_ends_it_with_nothing_left(
     process.stdin = None
     address = process.stdout.readline().decode()
     assert address.startswith("http://127.0.0.1:")
-    port = int(address.rstrip("/\n").rpartition(":")[2])
+    parts = urlsplit(address.strip())
+    port, query = parts.port, parts.query
     listening = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    listening.request("GET", "/events")
+    listening.request("GET", f"/events?{query}")
     state = json.loads(listening.getresponse().readline()[6:])
     assert state["watched"] is not from_input
     idle = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    idle.request("GET", "/state")
-    idle.getresponse().read()
+    idle.request("GET", f"/state?{query}")
+    assert json.loads(idle.getresponse().read())["name"] == state["name"]
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, b"", b"Ctrl-C ends it.\n")
@@ -207,7 +215,7 @@ def test_no_thread_is_left(disc: Path) -> None:
     before = {thread for thread in threading.enumerate() if not thread.name.startswith("absint-helper")}
     with serving(str(disc)) as client:
         connection = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=30)
-        connection.request("GET", "/events")
+        connection.request("GET", "/events", headers={"Cookie": client.cookie})
         connection.getresponse().readline()
     connection.close()
     after = {thread for thread in threading.enumerate() if not thread.name.startswith("absint-helper")}

@@ -1,4 +1,4 @@
-"""`absint view`: who is refused, and what is said to those who ask for what there is not."""
+"""`absint view`: what other sites are refused, and what is said to those who ask for what there is not."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_requests_without_a_host_or_with_two(gear: Client) -> None:
     own = f"Host: 127.0.0.1:{gear.server.port}\r\n"
     for head in ("", own * 2, own + "Host: example.org\r\n"):
         with socket.create_connection(("127.0.0.1", gear.server.port), timeout=30) as connection:
-            connection.sendall(f"GET /state HTTP/1.1\r\n{head}\r\n".encode())
+            connection.sendall(f"GET /state HTTP/1.1\r\nCookie: {gear.cookie}\r\n{head}\r\n".encode())
             assert connection.recv(64).startswith(b"HTTP/1.1 403 ")
 
 
@@ -127,7 +127,7 @@ def test_every_file_of_the_page_is_served_under_a_strict_policy(gear: Client) ->
 def test_a_connection_takes_many_questions(gear: Client) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", gear.server.port, timeout=30)
     for target in ("/state", "/frame?width=16&height=16", "/nothing", "/frame?width=16", "/state"):
-        connection.request("GET", target)
+        connection.request("GET", target, headers={"Cookie": gear.cookie})
         response = connection.getresponse()
         response.read()
         assert response.status == {"/nothing": 404, "/frame?width=16": 400}.get(target, 200)

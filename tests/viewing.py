@@ -56,11 +56,12 @@ def words(view: View, **more: Any) -> dict[str, Any]:
 
 
 class Client:
-    """Asks a server, each question on a connection of its own."""
+    """Asks a server, each question on a connection of its own, with the cookie of its page."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.session = server.session
+        self.cookie = f"absint-{server.port}={server.admission.token}"
 
     def get(self, path: str, given: dict[str, Any] | None = None, **options: Any) -> Answer:
         """`options`: method, headers, body."""
@@ -72,7 +73,7 @@ class Client:
     ) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         with contextlib.closing(connection):
-            connection.request(method, target, body=body, headers=headers or {})
+            connection.request(method, target, body=body, headers={"Cookie": self.cookie} | (headers or {}))
             response = connection.getresponse()
             return Answer(response.status, response.msg, response.read())
 

@@ -21,7 +21,10 @@ SWITCH_INTERVAL = 0.5e-3
 
 
 def view(arguments: argparse.Namespace) -> int:
-    """Draw the model once, print the address, open it, and answer until Ctrl-C."""
+    """Draw the model once, print the address, open it, and answer until Ctrl-C.
+
+    Standard output is that address and nothing else.
+    """
     pipeline = LEVELS[arguments.level] if arguments.passes is None else arguments.passes
     given = (arguments.center, arguments.scale, arguments.z)
     start = None
@@ -38,7 +41,7 @@ def view(arguments: argparse.Namespace) -> int:
         write_out(server.address + "\n")
         note("Ctrl-C ends it.")
         if arguments.browser:
-            threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
+            threading.Thread(target=webbrowser.open, args=(server.link,), daemon=True).start()
         server.serve_forever(poll_interval=0.1)
     except KeyboardInterrupt:
         pass  # how it is meant to end

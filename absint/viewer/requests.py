@@ -1,4 +1,4 @@
-"""Requests, checked: who may ask, which words a question may hold, and how large a picture may be."""
+"""Questions, checked: which words they may hold, and how large a picture may be."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from email.message import Message
 from http import HTTPStatus
 from urllib.parse import parse_qsl, urlsplit
 
-from absint.errors import AbsintError
 from absint.view import View
+
+from .admission import Refused
 
 MOST_PIXELS = 1 << 24
 """Of a picture on the page: more than any screen has."""
@@ -22,31 +23,6 @@ _NUMBER = re.compile(
     r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,4})?", re.ASCII
 )
 _CLIENT = re.compile(r"[0-9A-Za-z-]{0,40}", re.ASCII)
-
-
-class Refused(AbsintError):  # noqa: N818  # it is an answer
-    """A request that gets no answer but a status and a line."""
-
-    def __init__(self, status: HTTPStatus, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-def check_sender(headers: Message, port: int) -> None:
-    """Raises `Refused` for requests that another site's page may have sent.
-
-    A name that an attacker points at this machine arrives with its own Host, and a foreign page's request
-    with its Origin or with what the browser says of it.
-    """
-    own = {f"127.0.0.1:{port}", f"localhost:{port}"} | ({"127.0.0.1", "localhost"} if port == 80 else set())
-    hosts = headers.get_all("Host", [])
-    if len(hosts) != 1 or hosts[0].strip().lower() not in own:
-        raise Refused(HTTPStatus.FORBIDDEN, "this server answers to 127.0.0.1 and localhost only")
-    origins = headers.get_all("Origin", [])
-    if any(origin.strip().lower() not in {f"http://{host}" for host in own} for origin in origins):
-        raise Refused(HTTPStatus.FORBIDDEN, "another site's page has no business here")
-    if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise Refused(HTTPStatus.FORBIDDEN, "another site's page has no business here")
 
 
 def check_no_body(headers: Message) -> None:

@@ -1,12 +1,12 @@
 """HTTP on 127.0.0.1: the page, pictures as packed bits or PNG, answers as JSON, and news as they come.
 
-There are questions only, all of them GET: nothing that a request asks for changes what others see. What a
-client did wrong it is told in a line; what went wrong here is said in the terminal.
+There are questions only, all of them GET: nothing that a request asks for changes what others see.
+`admission` says who may ask, `connections` how many may. What a client did wrong it is told in a line; what
+went wrong here is said in the terminal.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -31,7 +31,9 @@ from absint.terminal import note
 from absint.view import View
 
 from . import studies
-from .requests import MOST_EXPORTED, Question, Refused, check_no_body, check_sender
+from .admission import Admission, Refused
+from .connections import IDLE, Connections
+from .requests import MOST_EXPORTED, Question, check_no_body
 from .session import Session, Shown, Superseded
 
 HOST = "127.0.0.1"
@@ -60,8 +62,10 @@ HEARTBEAT = 10.0
 GONE = (ConnectionError, TimeoutError)
 """What a client's leaving is told by."""
 
-IDLE = 120
-"""Seconds after which a connection that nobody uses is closed."""
+_PAUSE = 0.05
+"""Seconds until a connection is asked for again that could not be had."""
+
+_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 @cache
@@ -79,14 +83,11 @@ def page_files() -> dict[str, tuple[str, bytes]]:
 class Server(ThreadingHTTPServer):
     """Serves a session until it is closed. Raises `UsageError` for a port that cannot be had; 0: any."""
 
-    daemon_threads = True  # they are waited for in `close`, but not forever
-    request_queue_size = 64
+    request_queue_size = 128
 
     def __init__(self, session: Session, port: int = 0) -> None:
         self.session = session
-        self._open: set[socket.socket] = set()
-        self._handlers: set[threading.Thread] = set()
-        self._open_lock = threading.Lock()
+        self.connections = Connections()
         try:
             super().__init__((HOST, port), Handler)
         except OSError as error:
@@ -94,7 +95,10 @@ class Server(ThreadingHTTPServer):
             hint = ": leave --port out for a free one" if error.errno == errno.EADDRINUSE else ""
             raise UsageError(f"port {port}: cannot be had: {reason}{hint}") from error
         self.port: int = self.server_address[1]
-        self.address = f"http://{HOST}:{self.port}/"
+        self.admission = Admission(self.port)
+        site = f"http://{HOST}:{self.port}/"
+        self.address = f"{site}?token={self.admission.token}"
+        self.link = f"{site}?once={self.admission.link_key}"
 
     def server_bind(self) -> None:
         """Bind, without asking the network for this machine's name."""
@@ -103,36 +107,57 @@ class Server(ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = HOST, self.server_address[1]
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer a connection's requests, known to `close` meanwhile."""
-        thread = threading.current_thread()
-        with self._open_lock:
-            self._open.add(request)
-            self._handlers.add(thread)
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection. Without a file or memory for it, room is made; it stays in the queue."""
         try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._open_lock:
-                self._open.discard(request)
-                self._handlers.discard(thread)
+            return super().get_request()
+        except (OSError, MemoryError) as error:
+            if not isinstance(error, GONE):
+                self.connections.make_room()
+                time.sleep(_PAUSE)
+            raise OSError("no connection") from error
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection's requests in a thread of its own, which `close` does not wait for forever."""
+        thread = threading.Thread(
+            target=self.process_request_thread, args=(request, client_address), daemon=True
+        )
+        if not self.connections.add(request, thread):
+            request.sendall(_TOO_MANY)
+            self.shutdown_request(request)
+            return
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # the system has no more threads
+            self.connections.remove(request)
+            self.connections.make_room()
+            self.shutdown_request(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        super().shutdown_request(request)
+        self.connections.remove(request)
+
+    def service_actions(self) -> None:
+        """What is done several times a second."""
+        self.connections.close_late()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that leaves is no error; all else is a bug."""
-        if not isinstance(sys.exception(), GONE):
+        error = sys.exception()
+        if isinstance(error, MemoryError):
+            note("out of memory: a connection was closed")
+        elif not isinstance(error, GONE):
             note(traceback.format_exc().rstrip())
 
     def close(self) -> None:
         """End the session, close all connections, and wait a moment for those who still answer."""
         self.session.stop()
         self.server_close()
-        with self._open_lock:
-            handlers = list(self._handlers)
-            for connection in self._open:
-                with contextlib.suppress(OSError):  # closed already
-                    connection.shutdown(socket.SHUT_RDWR)
         deadline = time.monotonic() + 2.0
-        for handler in handlers:
-            handler.join(max(0.0, deadline - time.monotonic()))
+        for thread in self.connections.close_all():
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -144,14 +169,31 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
 
+    def handle_one_request(self) -> None:
+        """Wait for a request and answer it."""
+        super().handle_one_request()
+        self.server.connections.wait(self.connection)
+
+    def parse_request(self) -> bool:
+        """Whether there is a request, and of somebody who may ask; whoever may not is told."""
+        if not super().parse_request():
+            return False
+        self.server.connections.answer(self.connection)
+        try:
+            self._cookie = self.server.admission.check(self.path, self.headers, self.client_address)
+        except Refused as refusal:
+            self.close_connection = True  # what follows on the line may be its body
+            self._send_error(refusal.status, str(refusal))
+            return False
+        return True
+
     def do_GET(self) -> None:
         """Answer a question."""
         try:
-            check_sender(self.headers, self.server.port)
             check_no_body(self.headers)
             question = Question(self.path)
             if question.path in page_files():
-                self._send(*page_files()[question.path])
+                self._send(*page_files()[question.path], headers=self._cookie)
             elif question.path in _ANSWERS:
                 _ANSWERS[question.path](self, question)
             else:
@@ -185,7 +227,12 @@ class Handler(BaseHTTPRequestHandler):
         return "absint"
 
     def _send_error(self, status: HTTPStatus, message: str) -> None:
-        self._send("application/json", json.dumps({"error": message}).encode(), status)
+        """A line: as JSON, and as plain text for somebody who looks at it."""
+        headers = getattr(self, "headers", None)  # there are none before they are read
+        if headers is not None and "text/html" in headers.get("Accept", ""):
+            self._send("text/plain; charset=utf-8", f"absint view: {message}\n".encode(), status)
+        else:
+            self._send("application/json", json.dumps({"error": message}).encode(), status)
 
     def _send_json(self, answer: dict[str, Any]) -> None:
         self._send("application/json", json.dumps(answer, allow_nan=False).encode())

@@ -9,7 +9,6 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from importlib import resources
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from absint import cache
 from absint.errors import BackendError
 from absint.memo import Turn
+from absint.temporary import temporary_folder
 
 from ..cuda.driver import address
 
@@ -98,8 +98,8 @@ def _library(source: str, flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
     assert cxx is not None, "the backend was not probed"
     key = "\n".join(["cuda shim", cxx, platform.machine(), *flags, text])
     payload = cache.read(key)
-    with tempfile.TemporaryDirectory(prefix="absint-shim-") as folder:
-        path = Path(folder, "kernels.so")
+    with temporary_folder() as folder:
+        path = folder / "kernels.so"
         if payload is None:
             build(text, path, flags)
             cache.write(key, path.read_bytes())
@@ -127,8 +127,9 @@ def build(text: str, path: Path, flags: tuple[str, ...] = FLAGS) -> None:
     source = path.with_suffix(".cpp")
     source.write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [cxx, *flags, "-o", str(path), str(source)], capture_output=True, text=True, check=False
-    )
+        [cxx, *flags, "-o", str(path), str(source)], capture_output=True, text=True, check=False,
+        env=os.environ | {"TMPDIR": str(path.parent)},
+    )  # fmt: skip
     with contextlib.suppress(OSError):
         source.unlink()
     if done.returncode:

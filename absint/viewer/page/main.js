@@ -250,6 +250,8 @@ function showSize({ width, height }) {
   }
 }
 
+if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the token is in a cookie now
+
 const page = new Page();
 const picture = byId("picture");
 
@@ -301,5 +303,5 @@ for (const name of ["x", "y", "scale", "z"]) {
 byId("z-slider").addEventListener("input", (event) => page.go({ ...page.view, z: Number(event.target.value) }));
 byId("view-form").addEventListener("submit", (event) => event.preventDefault());
 listenToSaving(page, command);
-listen((state) => page.take(state), () => page.say("The server does not answer; trying again …"));
+listen((state) => page.take(state), (message) => page.say(message));
 addEventListener("hashchange", () => { if (page.view) { page.view = null; page.begin(); } });

@@ -36,14 +36,25 @@ export async function study(kind, given) {
   return answer;
 }
 
-/** Listen for the state of the server; not while nobody sees the page, for browsers allow few connections. */
+/**
+ * Listen for the state of the server; not while nobody sees the page, for browsers allow few connections.
+ * `onLost` is told what is wrong; a browser tries again by itself, unless the server has refused it.
+ */
 export function listen(onState, onLost) {
   let source = null;
+  const lose = async () => {
+    if (source?.readyState !== EventSource.CLOSED) {
+      onLost("The server does not answer; trying again …");
+      return;
+    }
+    source = null; // another try when the page is seen again
+    await ask("state", {}).then(() => onLost("The server sends no news; reload the page."), (error) => onLost(error.message));
+  };
   const open = () => {
     if (source !== null || document.hidden) return;
     source = new EventSource("events");
     source.onmessage = (event) => onState(JSON.parse(event.data));
-    source.onerror = onLost;
+    source.onerror = lose;
   };
   const close = () => { source?.close(); source = null; };
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));

@@ -1,0 +1,125 @@
+"""`absint fuzz --replay`: finds that were kept, and programs of one's own, put to all oracles.
+
+A find is checked as it was found. A program is checked in each precision that it may be run in, on the box
+that its guard names or on the unit box, in several views and with several seeds, which choose points and
+pipelines.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from absint import models
+from absint.errors import UsageError, ViewError, printable, shown_path
+from absint.graph import AXES
+from absint.lowering_cache import VmText
+from absint.precision import Precision
+from absint.program import Box, Program
+from absint.terminal import DONE, FOUND, Progress, write_out
+from absint.view import View
+from absint.vm import read_text
+
+from .cases import Case
+from .findings import Finding
+from .oracles import Selection, check_safely
+from .reproducer import find_in, vm_files
+
+MODE = "program"
+"""The mode of a program's cases, which the generator did not draw."""
+
+_SHAPES = ((64, 48, 0.0, 1.0), (33, 70, 0.3, 0.1), (48, 48, -0.4, 1e-3))
+"""Views: width, height, the centre's offset from the middle of the box, and the scale, in its half extent."""
+
+
+class Subject(NamedTuple):
+    """What is checked: a file or model by its name, and the cases that it is checked in."""
+
+    name: str
+    cases: tuple[Case, ...]
+    is_find: bool
+
+    def checked(self, oracles: Selection) -> list[Finding]:
+        """What is wrong: of each oracle the first that it complains of."""
+        findings: dict[str, Finding] = {}
+        checks = list(itertools.product(self.cases, oracles.every))
+        with Progress(self.name) as progress:
+            for number, (case, oracle) in enumerate(checks, 1):
+                progress.update(f"{self.name}: check {number} of {len(checks)}, {oracle.name}")
+                if oracle.name not in findings and (found := check_safely(oracle, case)) is not None:
+                    findings[oracle.name] = found
+        return list(findings.values())
+
+
+def replay(target: str, oracles: Selection) -> int:
+    """Check what `subjects` gives, and say for each whether it holds; the exit status."""
+    wrong, given = 0, subjects(target)
+    for subject in given:
+        findings = subject.checked(oracles)
+        wrong += bool(findings)
+        verdict = "holds" if not findings else "still wrong" if subject.is_find else "wrong"
+        write_out(f"{shown_path(subject.name)}: {verdict}\n")
+        for finding in findings:
+            write_out(printable(f"{finding.account()}\n", keep="\n"))
+    write_out(f"{len(given)} replayed, {wrong} wrong\n")
+    return FOUND if wrong else DONE
+
+
+def subjects(target: str) -> list[Subject]:
+    """What a file, a folder of `.vm` files or a bundled model's name stands for.
+
+    Raises `UsageError` where there is none, and `VmError` for malformed text.
+    """
+    path = Path(target)
+    if not os.path.exists(path):  # unlike the method, it takes any name
+        if target not in models.names():
+            raise UsageError(
+                f"--replay {shown_path(target)}: no such file or folder, and no bundled model of that name"
+                f"{models.nearest(target)}"
+            )
+        return [_subject(target, VmText(models.text(target), f"{target}.vm"))]
+    files = vm_files(path)
+    if not files:
+        raise UsageError(f"--replay {shown_path(path)}: there is no .vm file in the folder")
+    return [_subject(str(file), VmText(*read_text(str(file)))) for file in files]
+
+
+def _subject(name: str, source: VmText) -> Subject:
+    if (found := find_in(source.text, source.path)) is not None:
+        return Subject(name, (found.case,), is_find=True)
+    return Subject(name, tuple(cases_of(source.program())), is_find=False)
+
+
+def cases_of(program: Program) -> Iterator[Case]:
+    """The cases that a program is checked in: one with a guard in the precision and the box of that."""
+    precisions = [program.precision] if program.specialised else list(Precision)
+    box = program.box if program.specialised else Box.default()
+    names = {*AXES, *program.graph.variables.values()}
+    box = Box({name: ends for name, ends in box.bounds.items() if name in names})
+    for seed, (precision, shape) in enumerate(itertools.product(precisions, _SHAPES)):
+        rounded = box.rounded(precision)
+        yield Case(program.graph, precision, rounded, _view(rounded.bounds, precision, shape), seed, MODE)
+
+
+def _view(
+    bounds: Mapping[str, tuple[float, float]], precision: Precision, shape: tuple[int, int, float, float]
+) -> View:
+    """A view of a box; of the unit square where the box is a point or has no ends to speak of."""
+    width, height, offset, scale = shape
+    (x, y, z), extent = zip(*(_middle_and_half(*bounds.get(axis, (-1.0, 1.0))) for axis in AXES), strict=True)
+    half = max(extent[:2])
+    try:
+        view = View(
+            width, height, (x + offset * half, y + offset * half), scale * half, z + offset * extent[2]
+        )
+        view.box(precision)  # its positions do not overflow
+    except ViewError:
+        return View(width, height)
+    return view
+
+
+def _middle_and_half(lower: float, upper: float) -> tuple[float, float]:
+    return lower / 2 + upper / 2, upper / 2 - lower / 2
