@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from absint import cli, commands, terminal
 from tests.command import ROOT, interruptible
 
 RENDER = ["render", "gear", "-n", "200", "-o"]
@@ -142,6 +143,14 @@ def test_what_control_c_does_at(moment: str) -> None:
     with interruptible():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=50)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")
+
+
+def test_a_command_that_reports_what_it_has_found_says_it_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(commands.BY_NAME, "fuzz", lambda _: terminal.INTERRUPTED)
+    assert cli.main(["fuzz"]) == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
 
 
 @needs_signals
