@@ -65,7 +65,10 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: 
         from absint import commands
 
         ready()
-        return _run(commands.BY_NAME[command], arguments)
+        status = _run(commands.BY_NAME[command], arguments)
+        if status == INTERRUPTED:  # the command has said what it has found until then
+            note("interrupted")
+        return status
     except SystemExit as stop:  # --help and --version
         return int(stop.code or 0)
     except KeyboardInterrupt:

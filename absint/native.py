@@ -56,7 +56,7 @@ _CTYPES: dict[str, Any] = {
     "float32": ctypes.c_float,
     "float64": ctypes.c_double,
 }
-_CHILD = "import json; from absint import native; [m, a, d] = json.loads(sys.argv[1]); "
+_CHILD = "import json, sys; from absint import native; [m, a, d] = json.loads(sys.argv[1]); "
 _CHILD += "native.load(m, *a, depends=d)"
 """What a process does that compiles a unit for another one."""
 _ANOTHER_FOLDER = "ABSINT_CACHE_DIR names another folder"

@@ -76,8 +76,8 @@ def _compile(module: str, arguments: tuple[str, ...]) -> tuple[dict[str, list[st
     """All kernels of a unit in one LLVM module, with their signatures and the machine to emit it for."""
     if numba.config.DISABLE_JIT:
         raise BackendError(
-            "kernels cannot be compiled while Numba is told not to: for a first run, unset "
-            "NUMBA_DISABLE_JIT, or disable_jit in ./.numba_config.yaml; later runs need no compiler"
+            "kernels cannot be compiled while Numba is told not to: unset NUMBA_DISABLE_JIT for one run, "
+            "which keeps them, or take disable_jit out of ./.numba_config.yaml"
         )
     kernels = importlib.import_module(module).kernels(*arguments)
     machine = _target_machine()

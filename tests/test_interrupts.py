@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from absint import cli, commands, terminal
 from tests.command import ROOT, interruptible
 
 RENDER = ["render", "gear", "-n", "200", "-o"]
@@ -93,10 +94,13 @@ def test_control_c_while_kernels_are_compiled(tmp_path: Path) -> None:
 @needs_signals
 @pytest.mark.parametrize("pause", [0.0, 0.002, 0.02])
 def test_control_c_twice(pause: float, tmp_path: Path) -> None:
-    chance = random.Random(6)
-    statuses = [interrupted(MODULE, tmp_path / "x.pgm", [chance.uniform(0.1, 0.5), pause]) for _ in range(5)]
+    target, chance = tmp_path / "x.pgm", random.Random(6)
+    start = time.monotonic()
+    assert interrupted(MODULE, target, []) == 0
+    length = time.monotonic() - start
+    statuses = [interrupted(MODULE, target, [chance.uniform(0.2, 0.9) * length, pause]) for _ in range(6)]
     assert 130 in statuses
-    assert set(os.listdir(tmp_path)) <= {"x.pgm"}
+    assert os.listdir(tmp_path) == ["x.pgm"]
 
 
 # What `absint.interrupts` does where a signal comes at one of these moments; `hit()` is Ctrl-C.
@@ -142,6 +146,14 @@ def test_what_control_c_does_at(moment: str) -> None:
     with interruptible():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=50)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")
+
+
+def test_a_command_that_reports_what_it_has_found_says_it_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(commands.BY_NAME, "fuzz", lambda _: terminal.INTERRUPTED)
+    assert cli.main(["fuzz"]) == 130
+    assert capsys.readouterr() == ("", "interrupted\n")
 
 
 @needs_signals
