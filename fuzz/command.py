@@ -22,7 +22,7 @@ from absint.terminal import DONE, FOUND, INTERRUPTED, is_terminal, note, plain_t
 
 from .campaign import Options, Summary, run, selection
 from .kernels import Compiling, load_kernels
-from .replay import replay
+from .replay import replay, subjects
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,9 +38,10 @@ def fuzz(arguments: argparse.Namespace) -> int:
         return self_test(arguments)
     options = _options(arguments)
     if arguments.replay is not None:
+        given = subjects(arguments.replay)
         with Compiling() as compiling:
             load_kernels(compiling.say)
-        return replay(arguments.replay, selection(options))
+        return replay(given, selection(options))
     corpus = Path(arguments.corpus)
     _check_corpus(corpus)
     with Compiling() as compiling:

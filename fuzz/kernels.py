@@ -49,7 +49,7 @@ class Compiling:
         """Some are compiled now."""
         if not self._is_said:
             self._is_said = True
-            note("compiling kernels for this machine, once; the campaign starts after that")
+            note("compiling kernels for this machine, once")
 
 
 def load_kernels(say: Callable[[str], None] = lambda label: None) -> None:

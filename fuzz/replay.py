@@ -54,9 +54,9 @@ class Subject(NamedTuple):
         return list(findings.values())
 
 
-def replay(target: str, oracles: Selection) -> int:
-    """Check what `subjects` gives, and say for each whether it holds; the exit status."""
-    wrong, given = 0, subjects(target)
+def replay(given: list[Subject], oracles: Selection) -> int:
+    """Check some subjects, and say for each whether it holds; the exit status."""
+    wrong = 0
     for subject in given:
         findings = subject.checked(oracles)
         wrong += bool(findings)

@@ -40,7 +40,7 @@ LEGEND = (
     "A box without a slash: modules in absint/ itself. + file: what is put there is found by being there.",
 )
 
-WIDTH, MARGIN, PAD, GAP, LANE = 1000, 16, 12, 30, 26
+WIDTH, MARGIN, PAD, GAP, LANE = 1120, 16, 12, 30, 26
 BETWEEN = 34
 """Height between floors, where arrows turn."""
 LINE, CHIP, TITLE = 15, 19, 19

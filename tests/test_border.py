@@ -25,8 +25,6 @@ from absint.errors import (
     PromiseError,
     UsageError,
     ViewError,
-    shown,
-    shown_path,
 )
 from absint.expr import OperandError
 from absint.graph import check_graph, vouch_for
@@ -41,20 +39,6 @@ INTEGERS = (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int6
 
 
 # Messages
-
-
-def test_a_value_in_a_message_is_short_and_printable() -> None:
-    class Nameless:
-        def __repr__(self) -> str:
-            raise RuntimeError
-
-    assert shown("a\x1b[31m") == r"'a\x1b[31m'"
-    assert len(shown("x" * 10**6)) == 60
-    assert shown(10**5000) == "<int>"
-    assert shown(Nameless()) == "<Nameless>"
-    assert shown_path("models/é.vm") == "models/é.vm"
-    assert shown_path("a\n.vm") == r"'a\n.vm'"
-    assert len(shown_path("x" * 4000)) == 60
 
 
 # Plain arguments
