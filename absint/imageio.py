@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.errors import UsageError, shown, shown_name
+from absint.errors import UsageError, shown
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
@@ -26,7 +26,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
     if not isinstance(path, str | Path):
         raise UsageError(f"{shown(path)}: expected the path of a file")
     if not isinstance(data, bytes):
-        raise UsageError(f"{shown_name(path)}: expected bytes to write, not {type(data).__name__}")
+        raise UsageError(f"{path}: expected bytes to write, not {type(data).__name__}")
     try:
         mode = _mode(path)
         if mode is not None and not stat.S_ISREG(mode):
@@ -47,7 +47,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
             raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{shown_name(path)}: cannot be written: {reason}") from error
+        raise UsageError(f"{path}: cannot be written: {reason}") from error
 
 
 def _mode(path: str | Path) -> int | None:
