@@ -203,21 +203,9 @@ class Graph:
 
     def verify(self) -> None:
         """Check every invariant, once. Raises `GraphError` naming the first node that breaks one."""
-        self._is_sound  # noqa: B018  # a cached property: computed once
-
-    @cached_property
-    def _is_sound(self) -> bool:
-        """True; raises `GraphError` for a graph that is not."""
-        _check_fields(self)
-        _check_names(self)
-        broken = [fault for fault in _faults(self) if fault.nodes.any()]
-        if broken:
-            first = min(broken, key=lambda fault: int(np.argmax(fault.nodes)))  # of one node the first fault
-            node = int(np.argmax(first.nodes))
-            record = RECORDS.get(int(self.op[node]))
-            place = f"node {node}" + (f" ({record.name})" if record is not None else "")
-            raise GraphError(f"{place}: {first.what(node)}")
-        return True
+        if _SOUND not in vars(self):
+            _check(self)
+            vouch_for(self)
 
     def depth(self) -> int:
         """Operations on the longest path from a leaf to the root."""
@@ -272,6 +260,23 @@ _ARITY = np.zeros(256, np.uint8)
 _ARITY[[op.code for op in OPS]] = [op.arity for op in OPS]
 _ARITY[BAND.code] = 1
 """By code, how many operands `args` holds."""
+
+
+_SOUND = "_sound"
+"""The attribute of a graph that is known to be sound; what is made from it does not inherit it."""
+
+
+def _check(graph: Graph) -> None:
+    """Raises `GraphError` for a graph that breaks an invariant."""
+    _check_fields(graph)
+    _check_names(graph)
+    broken = [fault for fault in _faults(graph) if fault.nodes.any()]
+    if broken:
+        first = min(broken, key=lambda fault: int(np.argmax(fault.nodes)))  # of one node the first fault
+        node = int(np.argmax(first.nodes))
+        record = RECORDS.get(int(graph.op[node]))
+        place = f"node {node}" + (f" ({record.name})" if record is not None else "")
+        raise GraphError(f"{place}: {first.what(node)}")
 
 
 def _check_fields(graph: Graph) -> None:
@@ -548,7 +553,7 @@ def check_graph(graph: object) -> None:
 
 def vouch_for(graph: Graph) -> Graph:
     """The graph, of which its maker knows that it is sound: `verify` will not look at it."""
-    vars(graph)["_is_sound"] = True
+    vars(graph)[_SOUND] = True
     return graph
 
 
