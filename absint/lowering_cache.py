@@ -41,6 +41,7 @@ SOURCES = (
     "absint.domains",
     "absint.graph",
     "absint.interpret",
+    "absint.invariants",
     "absint.kernels",
     "absint.lowering",
     "absint.lowering_cache",
