@@ -22,6 +22,7 @@ from absint.backend import (
     broadcast_shape,
     find_backend,
     hull,
+    is_on_device,
     real_array,
 )
 from absint.errors import BackendError, UsageError, shown, shown_path
@@ -226,7 +227,10 @@ def evaluate(
     program = load(model)
     precision = program.precision if precision is None else as_precision(precision)
     given = {"x": x, "y": y, "z": z, **variables}
-    points = {name: real_array(name, value, precision) for name, value in given.items()}
+    points = {
+        name: value if is_on_device(value) else real_array(name, value, precision)
+        for name, value in given.items()
+    }
     broadcast_shape(points)
     optimised, _ = run_pipeline(program, level=1, region=hull(points), precision=precision)
     return find_backend(backend).compile(optimised).values(**points)

@@ -280,15 +280,20 @@ def _known(program: Program, given: Mapping[str, _Value]) -> Mapping[str, _Value
 
 
 def real_array(name: str, value: Any, precision: Precision, xp: Any = np) -> Any:
-    """Numbers as an array of the precision, of the module `xp`; one in a device's memory stays there.
+    """Numbers as an array of the precision, of the module `xp`.
 
-    Raises `UsageError`, which begins with `name`, for what is no array of real numbers, and for masked
-    arrays: what is masked has no value, and an array of the precision cannot say so.
+    They are rounded by NumPy: on a device subnormal numbers become zero. Raises `UsageError`, which begins
+    with `name`, for what is no array of real numbers, and for masked arrays: what is masked has no value, and
+    an array of the precision cannot say so.
     """
     if _is_masked(value):
         raise UsageError(f"{name}: masked arrays are not taken: give those without a mask, x.compressed()")
+    if xp is not np and is_on_device(value):
+        if value.dtype == precision.dtype:
+            return value
+        value = value.get()
     try:
-        array = value if _is_on_device(value) else np.asarray(value)
+        array = np.asarray(value)
     except (ValueError, TypeError, OverflowError):  # ragged, or deeper than arrays can be
         raise UsageError(f"{name}: {shown(value)} is no array of numbers") from None
     if array.dtype.kind not in "biuf":
@@ -305,7 +310,7 @@ def _is_masked(value: object) -> bool:
     return type(value) is not np.ndarray and isinstance(value, np.ndarray) and np.ma.isMaskedArray(value)
 
 
-def _is_on_device(value: object) -> bool:
+def is_on_device(value: object) -> bool:
     """Whether it is an array like NumPy's in the memory of a GPU."""
     return hasattr(value, "__cuda_array_interface__") and isinstance(getattr(value, "dtype", 0), np.dtype)
 

@@ -18,7 +18,8 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from absint.errors import ExpressionError, GraphError, shown
-from absint.graph import FIRST_PREDICATE, Graph, GraphBuilder, check_graph, is_token
+from absint.graph import FIRST_PREDICATE, Graph, GraphBuilder, check_graph
+from absint.invariants import is_token
 from absint.ops import table
 from absint.ops.table import CONST, OPS, VAR, Op
 from absint.precision import Precision

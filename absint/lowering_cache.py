@@ -43,6 +43,7 @@ SOURCES = (
     "absint.graph",
     "absint.guard",
     "absint.interpret",
+    "absint.invariants",
     "absint.kernels",
     "absint.lowering",
     "absint.lowering_cache",

@@ -188,10 +188,12 @@ def half_plane(point: Vector, normal: Vector) -> Expr:
     Written as a sum of a function of x, one of y and one of z, which vanish at `point`. `normal` may have any
     length. Raises `ExpressionError` for one of length 0, and for coordinates that do not match.
     """
-    at, outward = _pair(point, normal, "half_plane: point", "half_plane: normal")
-    length = _length(outward)
-    if length == 0:
+    at, given = _pair(point, normal, "half_plane: point", "half_plane: normal")
+    if not any(given):
         raise ExpressionError("half_plane: normal: must not be zero")
+    exponent = math.frexp(max(abs(part) for part in given))[1]
+    outward = [math.ldexp(part, -exponent) for part in given]  # exact, and its length is an ordinary number
+    length = _length(outward)
     return _sum(
         [
             _up_to(x, axis) if n == -length else _times(_less(axis, x), n / length)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from absint.arguments import number, pair, whole
 from absint.errors import ViewError, shown
-from absint.graph import frozen
+from absint.invariants import frozen
 from absint.precision import Precision, as_precision
 from absint.program import Box
 

@@ -201,7 +201,7 @@ class _Worker:
         kind = _kind(finding)
         self._known[kind] = self._known.get(kind, 0) + 1
         if self._known[kind] > _SAME_FIND:
-            self._finds.append(Find(case.seed, case, finding, ""))
+            self._finds.append(Find(case.seed, replace(case), finding, ""))  # without what was compiled
         else:
             self._finds.append(investigate(case, oracle))
 

@@ -256,8 +256,10 @@ def _operand(given: Fields, rng: Rng) -> None:
 
 
 def _operation(given: Fields, rng: Rng) -> None:
-    codes = [*_ARITY, *_PREDICATES, 200, 255]
-    given["op"][rng.integers(len(given["op"]))] = codes[rng.integers(len(codes))]
+    """Another one, or none; often that of the last node, which no other refers to."""
+    n = len(given["op"])
+    codes = (*_ARITY, *_PREDICATES, 200, 239, 255)
+    given["op"][_pick(rng, [n - 1, int(rng.integers(n))])] = _pick(rng, codes)
 
 
 def _value(given: Fields, rng: Rng) -> None:

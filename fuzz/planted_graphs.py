@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from absint import graph as graphs
+from absint import invariants
 
 from .planted_tools import Bug, Plant, always, module_of, planted
 
@@ -23,7 +24,7 @@ def _without(function: str, *forgotten: int) -> Plant:
 
         return faults
 
-    return planted(graphs, function, make)
+    return planted(invariants, function, make)
 
 
 def _any_type(old: Any) -> Any:
@@ -39,12 +40,12 @@ BUGS = (
     Bug("graph:real", "a predicate may be the operand of an operation", _without("_operand_faults", 1)),
     Bug("graph:arity", "an operation may have an operand too many", _without("_operand_faults", 2)),
     Bug("graph:code", "any code is an operation", _without("_faults", 0)),
-    Bug("graph:type", "arrays may be of any type", planted(graphs, "_check_array", _any_type)),
-    Bug("graph:names", "any two nodes may have one name", planted(graphs, "_check_names", always(None))),
+    Bug("graph:type", "arrays may be of any type", planted(invariants, "_check_array", _any_type)),
+    Bug("graph:names", "any two nodes may have one name", planted(invariants, "_check_names", always(None))),
     Bug("graph:band", "a band may hold nothing", _without("_logic_faults", 3)),
     Bug("graph:list", "operands of a predicate may be later ones", _without("_logic_faults", 2)),
     Bug(
-        "graph:copy", "a graph shares the arrays that it is made of", planted(graphs, "_freeze", always(None))
+        "graph:copy", "a graph shares the arrays that it is made of", planted(graphs, "freeze", always(None))
     ),
     Bug("graph:unasked", "the CPU engine takes any graph", planted(numba, "check_program", always(None))),
 )

@@ -353,6 +353,10 @@ _LOOKUPS = {"Graph.operands", "Graph.record", "Graph.label"}
 """Methods that look a node up, and raise what a list or an array raises for what it does not have."""
 
 
+_WRITERS = {"write_whole"}
+"""Functions whose messages show a path as it is."""
+
+
 class Call(NamedTuple):
     """A call, and the same with plain arguments, None if it has none."""
 
@@ -458,7 +462,7 @@ def try_call(call: Call) -> str:
     try:
         result = call.subject.call(*call.arguments[0], **call.arguments[1])
     except (AbsintError, TypeError) as error:
-        return _complaint(error)
+        return _complaint(call.subject.name, error)
     except (IndexError, ValueError):
         return "" if call.subject.name in _LOOKUPS else traceback.format_exc()
     except Exception:
@@ -472,10 +476,10 @@ def try_call(call: Call) -> str:
     return "" if not differ(result, expected) else f"gave {result!r}, of plain arguments {expected!r}"
 
 
-def _complaint(error: Exception) -> str:
+def _complaint(subject: str, error: Exception) -> str:
     """What is wrong with an error of absint: it has one short line for people."""
     message = str(error)
-    if not isinstance(error, AbsintError):
+    if not isinstance(error, AbsintError) or subject in _WRITERS:
         return ""
     if len(message) > 600 or any(char < " " or "\x7f" <= char < "\xa0" for char in message):
         return f"a message of {len(message)} characters: {message[:300]!r}"

@@ -41,6 +41,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "absint.cache",
         "absint.domains",
         "absint.graph",
+        "absint.invariants",
         "absint.native",
         "absint.native_arrays",
         "absint.native_build",

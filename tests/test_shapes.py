@@ -339,3 +339,10 @@ def test_any_expression_is_a_shape() -> None:
     at = points()
     got = values(shapes.move(shapes.complement(exp(X) - Y * Z), dx=1), at)
     assert got == pytest.approx(-(np.exp(at[0] - 1) - at[1] * at[2]), rel=1e-14, abs=1e-14)
+
+
+@pytest.mark.parametrize("size", [2.0**-1074, 2.0**-1030, 1.0, 2.0**1000, 2.0**1023])
+def test_a_normal_of_any_length(size: float) -> None:
+    """Powers of two change no bit, also where the length overflows or is too small for its digits."""
+    assert repr(shapes.half_plane((0, 0), (size, size))) == repr(shapes.half_plane((0, 0), (1, 1)))
+    assert repr(shapes.half_plane((0, 0), (size, 0))) == "x"
