@@ -299,11 +299,12 @@ class _Writer:
             if 0 < high - low < math.inf:
                 lower, upper = terms.boxes[:, 2 * axis : 2 * axis + 2].T
                 share *= np.maximum(np.minimum(upper, high) - np.maximum(lower, low), 0) / (high - low)
+        outer, first = share[terms.box[some]], terms.first[some]
         kind, number = terms.code[:, :2].T
         own = np.maximum.accumulate(np.where(kind == TERM, np.arange(len(kind)), 0))  # its sums come first
-        before = np.concatenate([[0.0], np.cumsum(np.where(kind == SUM, share[number[own]], 0.0))])
-        first, outer = terms.first[some], share[terms.box[some]]
-        cost = before[terms.code[first, 3]] - before[first] + ALTERNATIVE * terms.alternatives[some] * outer
+        within = np.repeat(outer, np.diff(first, append=len(kind)))
+        sums = np.where(kind == SUM, np.minimum(share[number[own]], within), 0.0)
+        cost = np.add.reduceat(sums, first) + ALTERNATIVE * terms.alternatives[some] * outer
         return ((terms.others[some] > 0) & (outer > LOOSE)) | (cost > HEAVY)
 
     def _tables(self, axis: int, used: NDArray[np.int32]) -> _Tables:

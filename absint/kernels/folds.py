@@ -1,6 +1,6 @@
 """Demands settled: which of them the root needs, and which are better asked of a value as a whole.
 
-A demand on a *fold*, a function of one other value, is an atom of its own where more than `FEW` bands of
+A demand on a *fold*, a function of one other value, is an atom of its own where more than `MOST` bands of
 values would stand for it, or something below it was kept (see `absint.kernels.thresholds`): to compute the
 fold then costs less than to compare what it is made of with so many ends. Bands of variables do not count:
 they are sides of boxes, which cost nothing at a pixel.
@@ -17,7 +17,7 @@ from absint.ops.table import ABS, MAX, MIN, SQUARE, VAR
 
 _ABS, _MAX, _MIN, _SQUARE, _VAR = (op.code for op in (ABS, MAX, MIN, SQUARE, VAR))
 
-FEW = 64
+MOST = 64
 """Bands of values that may stand for a demand on a fold."""
 
 MANY = 1 << 20
@@ -123,7 +123,7 @@ def settle(
             right[demand] = y
             if base[node] == node:
                 weight = min(weight, np.int64(1))
-            elif result == demand and weight > FEW:
+            elif result == demand and weight > MOST:
                 kinds[demand] = ATOM
         if result < 2:
             weight = np.int64(0)

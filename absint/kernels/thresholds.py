@@ -48,14 +48,10 @@ _ABS, _ADD, _CEIL, _DIV, _FLOOR, _MAX, _MIN, _MUL, _NEG, _RECIP, _ROUND, _SQRT, 
 _NONE, _RSUB, _RDIV = -1, 100, 101
 """No operation, and the steps `c - v` and `c / v`, which are none either."""
 
-CROWD = 8
-"""Demands on a node for each value above it that asks. A node that has more is crowded: all are kept, unless
-they become few bands of variables.
-"""
-
-NARROW, WIDE = 64, 512
-"""How many bands of variables are few, for a node of one variable, which is computed but once for a column or
-row of pixels; and for a node of several.
+CROWD, FEW = (2, 8), (64, 512)
+"""Demands on a node for each value above it that asks, and bands of variables, for a node of one variable and
+one of several. A node that has more demands is crowded: all are kept, unless they become few bands in all.
+What is of one variable may be kept sooner: it is computed but once for a column or row of pixels.
 """
 
 FAR = 1 << 16
@@ -309,8 +305,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 continue
             code, v, w = np.int64(op[node]), np.int64(a[node]), np.int64(b[node])
             asked.ends[node] += asked.most[node] + max(0, asked.askers[node] - 1)
-            times, few = np.int64(asked.times[node]), NARROW if variables[node] < 2 else WIDE
-            crowded = times > CROWD * asked.ends[node] and times * paths[node] > few
+            times, several = np.int64(asked.times[node]), np.int64(variables[node] > 1)
+            crowded = times > CROWD[several] * asked.ends[node] and times * paths[node] > FEW[several]
             while current >= 0:
                 lo, hi = demands.los[current], demands.his[current]
                 kind = ATOM
