@@ -224,7 +224,7 @@ class Generator:
         choices = self._choices
         self._odd = chance(choices, 50)
         shapes = [self._shape() for _ in range(1 + choices.below(max(1, self._size // 5)))]
-        if chance(choices, 5):
+        if chance(choices, 2):
             shapes[0] = self._folded(shapes[0])
         while len(shapes) > 1:
             i = choices.below(len(shapes) - 1)
@@ -247,7 +247,7 @@ class Generator:
         return self._apply(op, *(a, b)[: op.arity])
 
     def _shape(self) -> int:
-        """A disc, ring, box, half plane, diamond, a box that is cut, something periodic, or something odd.
+        """A disc, ring, box, half plane, diamond, box that is cut, stripes, something periodic, or something odd.
 
         More often than not it lies on the grid of the samples: pixels are on its edge, or a float beside it.
         """
@@ -257,9 +257,9 @@ class Generator:
         x, y = (self._moved(axis, on_grid) for axis in (axes[0], axes[-1]))
         if chance(choices, 30):
             x, y = self._apply(ADD, x, y), self._apply(SUB, x, y)
-        if chance(choices, 3):
-            x = self._folded(x)
         size = self._edge(abs(self._place(0.6, on_grid)) * pick(choices, (1.0, 0.25, 0.5)), on_grid)
+        if chance(choices, 2):  # stripes
+            return self._apply(MAX, self._folded(x), self._apply(SUB, self._apply(ABS, y), size))
         kind = choices.below(9 if self._odd else 7)
         if kind == 0:
             return self._apply(SUB, self._length(x, y), size)
@@ -291,7 +291,7 @@ class Generator:
         choices = self._choices
         kind = choices.below(4)
         a, b, slope = (self._shared(choices.real(*ends)) for ends in ((0.0, 0.6), (0.0, 0.6), (1.0, 2.0)))
-        for _ in range(2 + choices.below(9)):
+        for _ in range(2 + choices.below(8)):
             if kind == 0:
                 fold = self._apply(SUB, self._apply(ABS, value), a)
             elif kind == 1:

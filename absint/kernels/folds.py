@@ -73,6 +73,29 @@ def put_in_order(n, count, nodes, lows, highs, starts, order):
                 order[place] = demand
 
 
+@njit(error_model="numpy")
+def choose(count, root, kinds, left, right, order, chosen, made):
+    """List what a demand needs, children first; returns how many demands that are."""
+    if root < 2:
+        return 0
+    chosen[root] = 1
+    needed = 0
+    for i in range(count - 1, -1, -1):
+        demand = np.int64(order[i])
+        if not chosen[demand]:
+            continue
+        needed += 1
+        if kinds[demand] != ATOM:
+            chosen[left[demand]] = 1
+            chosen[right[demand]] = 1
+    position = 0
+    for i in range(count):
+        if chosen[order[i]]:
+            made[position] = order[i]
+            position += 1
+    return needed
+
+
 def settle(
     n, op_, base_, count, nodes_, lows_, highs_, kinds_, first_, second_,
     starts_, order_, results_, weights_, chosen_, made_, answer_,
@@ -82,9 +105,9 @@ def settle(
     Of n real nodes: `op` u8 and `base` i32, see `bases`. Of the demands: `kinds`, of which those that are
     kept, or better were, become atoms. `starts` i32[n + 2], `order` and `weights` i32[count]: scratch.
     `results` i32[count]: for each demand 0 (false), 1 (true) or the demand that stands for it, one of kind
-    atom, any or all, of which `left` and `right` are rewritten to such demands.
-    `chosen` u8[count], all 0 before: what the root needs. `made` i32[count]: the same as a list, children
-    first. `answer` i32[1]: what the root, the third demand, resolved to.
+    atom, any or all, of which `left` and `right` are rewritten to such demands. `chosen` u8[count], all 0
+    before: what the root needs. `made` i32[count]: the same as a list, children first. `answer` i32[1]: what
+    the root, the third demand, resolved to.
     """
     nodes, lows, highs, kinds, order = i32s(nodes_), f64s(lows_), f64s(highs_), u8s(kinds_), i32s(order_)
     left, right, results, chosen = i32s(first_), i32s(second_), i32s(results_), u8s(chosen_)
@@ -130,24 +153,7 @@ def settle(
         results[demand] = result
         weights[demand] = weight
     answer[0] = results[2]
-    if results[2] < 2:
-        return 0
-    chosen[results[2]] = 1
-    needed = 0
-    for i in range(count - 1, -1, -1):
-        demand = np.int64(order[i])
-        if not chosen[demand]:
-            continue
-        needed += 1
-        if kinds[demand] != ATOM:
-            chosen[left[demand]] = 1
-            chosen[right[demand]] = 1
-    position = 0
-    for i in range(count):
-        if chosen[order[i]]:
-            made[position] = order[i]
-            position += 1
-    return needed
+    return choose(count, np.int64(results[2]), kinds, left, right, order, chosen, made)
 
 
 SHARED = {

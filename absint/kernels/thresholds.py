@@ -255,6 +255,56 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             return FALSE, v, 0.0, 0.0
         return SAME, v, np.float64(at_key(start, real(0))), np.float64(at_key(end, real(0)))
 
+    @njit(error_model="numpy")
+    def magnitude_back(code, v, lo, hi, facts):
+        """What a demand on |v| or v² becomes: FALSE, SAME with a band of v, or ANY of one and its mirror."""
+        p, q = max(lo, 0.0), hi
+        if code != _ABS:
+            far = real(max(-facts.lower[v], facts.upper[v]))
+            start = first(_SQUARE, real(0), False, False, real(p), 0, key(far))
+            end = first(_SQUARE, real(0), False, True, real(q), 0, key(far)) - 1
+            p = np.float64(at_key(start, real(0)))
+            q = np.float64(at_key(end, real(0))) if end >= 0 else -1.0
+        if p > q:
+            return FALSE, p, q
+        return (SAME, -q, q) if p <= 0 else (ANY, p, q)
+
+    @njit(error_model="numpy")
+    def gone_through(node, code, v, w, lo, hi, facts, demands, asked, count):
+        """What a demand on a node becomes, its children, -1 for none, and the count of demands after it."""
+        kind = ATOM
+        x = y = np.int64(-1)
+        if code == _MIN or code == _MAX:
+            bounded_low, bounded_high = lo > -INF, hi < INF
+            if bounded_low and bounded_high:
+                x, count = ask(node, node, lo, INF, facts, demands, asked, count)
+                y, count = ask(node, node, -INF, hi, facts, demands, asked, count)
+                return ALL, x, y, count
+            if bounded_low == (code == _MIN) and bounded_low != bounded_high:
+                kind = ALL
+            elif bounded_low != bounded_high and not facts.nan[v] and not facts.nan[w]:
+                kind = ANY
+            if kind != ATOM:
+                x, count = ask(node, v, lo, hi, facts, demands, asked, count)
+                y, count = ask(node, w, lo, hi, facts, demands, asked, count)
+        elif code == _NEG:
+            kind = SAME
+            x, count = ask(node, v, -hi, -lo, facts, demands, asked, count)
+        elif code == _ABS or code == _SQUARE or (code == _MUL and v == w):
+            kind, p, q = magnitude_back(code, v, lo, hi, facts)
+            # two signs are two bands, which only one variable affords
+            if kind == ANY and facts.lower[v] <= -p and facts.upper[v] >= p and facts.variables[v] > 1:
+                kind = ATOM
+            if kind == SAME or kind == ANY:
+                x, count = ask(node, v, p, q, facts, demands, asked, count)
+            if kind == ANY:
+                y, count = ask(node, v, -q, -p, facts, demands, asked, count)
+        else:
+            kind, varying, p, q = step_back(code, v, w, lo, hi, facts)
+            if kind == SAME:
+                x, count = ask(node, varying, p, q, facts, demands, asked, count)
+        return kind, x, y, count
+
     def push(
         root, op_, a_, b_, lower_, upper_, nan_, variables_,
         paths_, oldest_, newest_, times_, asker_, askers_, most_, ends_,
@@ -264,27 +314,20 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
 
         Of n nodes: `op` u8, `a` and `b` i32, `lower`, `upper` (f64) and `nan` (u8) their bounds, `variables`
         (u8) how many variables they depend on, 2 for more than one, `paths` i32, see `bases` in
-        `absint.kernels.folds`; scratch as in `Asked`. Of `capacity`
-        demands: `nodes` i32, `los` and `his` f64, `kinds` u8, `first` and `second` i32, their children;
-        `after` i32, scratch. `slots`: a hash table of mask+1 entries, all -1. `counts`: i64 per operation,
-        how many steps were taken through it. Where there is no room for more demands those that are left are
-        kept. Demands 0 and 1 are false and true, and the third is that on the root.
+        `absint.kernels.folds`; scratch as in `Asked`. Of `capacity` demands: `nodes` i32, `los` and `his`
+        f64, `kinds` u8, `first` and `second` i32, their children; `after` i32, scratch. `slots`: a hash table
+        of mask+1 entries, all -1. `counts`: i64 per operation, how many steps were taken through it. Where
+        there is no room for more demands those that are left are kept. Demands 0 and 1 are false and true,
+        and the third is that on the root.
         """
         op, a, b, paths = u8s(op_), i32s(a_), i32s(b_), i32s(paths_)
         facts = Facts(f64s(lower_), f64s(upper_), u8s(nan_), u8s(variables_))
-        lower, upper, nan, variables = facts
         kinds, left, right, counts = u8s(kinds_), i32s(first_), i32s(second_), i64s(counts_)
         demands = Demands(i32s(nodes_), f64s(los_), f64s(his_), i32s(slots_), mask)
         asked = Asked(
-            i32s(oldest_),
-            i32s(newest_),
-            i32s(after_),
-            i32s(times_),
-            i32s(asker_),
-            i32s(askers_),
-            i32s(most_),
-            i32s(ends_),
-        )
+            i32s(oldest_), i32s(newest_), i32s(after_), i32s(times_), i32s(asker_), i32s(askers_),
+            i32s(most_), i32s(ends_),
+        )  # fmt: skip
         for node in range(root + 1):
             asked.oldest[node] = asked.asker[node] = -1
             asked.times[node] = asked.askers[node] = asked.most[node] = asked.ends[node] = 0
@@ -305,54 +348,15 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 continue
             code, v, w = np.int64(op[node]), np.int64(a[node]), np.int64(b[node])
             asked.ends[node] += asked.most[node] + max(0, asked.askers[node] - 1)
-            times, several = np.int64(asked.times[node]), np.int64(variables[node] > 1)
+            times, several = np.int64(asked.times[node]), np.int64(facts.variables[node] > 1)
             crowded = times > CROWD[several] * asked.ends[node] and times * paths[node] > FEW[several]
-            while current >= 0:
-                lo, hi = demands.los[current], demands.his[current]
-                kind = ATOM
+            while current >= 0:  # a demand with two ends adds two on the same node
+                kind = KEPT
                 x = y = np.int64(-1)
-                if is_step(code) and (crowded or count + 4 > capacity):
-                    kind = KEPT
-                elif code == _MIN or code == _MAX:
-                    bounded_low, bounded_high = lo > -INF, hi < INF
-                    if bounded_low and bounded_high:
-                        x, count = ask(node, node, lo, INF, facts, demands, asked, count)
-                        y, count = ask(node, node, -INF, hi, facts, demands, asked, count)
-                        kind = ALL
-                    elif bounded_low == (code == _MIN) and bounded_low != bounded_high:
-                        kind = ALL
-                    elif bounded_low != bounded_high and not nan[v] and not nan[w]:
-                        kind = ANY
-                    if kind != ATOM and x < 0:
-                        x, count = ask(node, v, lo, hi, facts, demands, asked, count)
-                        y, count = ask(node, w, lo, hi, facts, demands, asked, count)
-                elif code == _NEG:
-                    kind = SAME
-                    x, count = ask(node, v, -hi, -lo, facts, demands, asked, count)
-                elif code == _ABS or code == _SQUARE or (code == _MUL and v == w):
-                    # a step of the magnitude; its two signs are two bands, which only one variable affords
-                    p, q = max(lo, 0.0), hi
-                    if code != _ABS:
-                        far = real(max(-lower[v], upper[v]))
-                        start = first(_SQUARE, real(0), False, False, real(p), 0, key(far))
-                        end = first(_SQUARE, real(0), False, True, real(q), 0, key(far)) - 1
-                        p = np.float64(at_key(start, real(0)))
-                        q = np.float64(at_key(end, real(0))) if end >= 0 else -1.0
-                    if p > q:
-                        kind = FALSE
-                    elif p <= 0:
-                        kind = SAME
-                        x, count = ask(node, v, -q, q, facts, demands, asked, count)
-                    elif lower[v] > -p or upper[v] < p or variables[v] < 2:
-                        kind = ANY
-                        x, count = ask(node, v, p, q, facts, demands, asked, count)
-                        y, count = ask(node, v, -q, -p, facts, demands, asked, count)
-                else:
-                    kind, v_, p, q = step_back(code, v, w, lo, hi, facts)
-                    if kind == SAME:
-                        x, count = ask(node, v_, p, q, facts, demands, asked, count)
-                if kind != ATOM and kind != KEPT:
-                    counts[code] += 1
+                lo, hi = demands.los[current], demands.his[current]
+                if not is_step(code) or not (crowded or count + 4 > capacity):
+                    kind, x, y, count = gone_through(node, code, v, w, lo, hi, facts, demands, asked, count)
+                    counts[code] += kind != ATOM
                 kinds[current] = kind
                 left[current] = x
                 right[current] = y
