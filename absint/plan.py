@@ -1,8 +1,8 @@
 """Plans: a lowered program as typed arrays, for a renderer that is generic over programs.
 
 The operands of the root's `any` become *terms*, drawn where their boxes say (see `absint.kernels.tiles`): a
-box, bands of sums `u(x) + v(y)`, bands of other values, and alternatives made of terms. What does not come to
-small terms is left to the regions (see `absint.kernels.regions`).
+box, bands of sums `u(x) + v(y)`, of which one side may be missing, bands of other values, and alternatives
+made of terms. What does not come to small terms is left to the regions (see `absint.kernels.regions`).
 
 A plan holds floats, never pixels: it is good for every view inside the program's box.
 """
@@ -24,6 +24,8 @@ from absint.kernels.layout import (
     CODE,
     DEEPEST_TERM,
     PACKED_ROWS,
+    SUM,
+    TERM,
     TILE_COLUMNS,
     Y_PITCH,
 )  # fmt: skip
@@ -43,6 +45,11 @@ MOST_TABLES = 64
 
 LOOSE = 1 / 32
 """A term with other values than sums is left to the regions if its box is a larger part of the program's."""
+
+HEAVY, ALTERNATIVE = 4.0, 1 / 16
+"""A term is left to the regions as well if it costs more than `HEAVY` sums do in all of the program's box;
+and what a list of alternatives costs, in sums. At most pixels the regions look at few parts of a long list.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +118,8 @@ class _Forms(NamedTuple):
 
 
 class _Tables(NamedTuple):
-    """Tables of an axis: the number of each base's, -1 for none, the tape that fills them, and where they
-    lie.
+    """Tables of an axis: the number of each base's, -1 for none, and last that of the samples, 0; the tape
+    that fills them, and where they lie.
     """
 
     number: NDArray[np.int32]
@@ -288,13 +295,19 @@ class _Writer:
 
     def _loose(self, terms: _Terms, some: NDArray[np.int64]) -> NDArray[np.bool_]:
         """bool[some]: whether each of some terms is better left to the regions."""
-        share = np.ones(len(some))
+        share = np.ones(len(terms.boxes))
         for axis, name in enumerate("xy"):
             low, high = self._program.box.bounds.get(name, (-math.inf, math.inf))
             if 0 < high - low < math.inf:
-                lower, upper = terms.boxes[terms.box[some], 2 * axis : 2 * axis + 2].T
+                lower, upper = terms.boxes[:, 2 * axis : 2 * axis + 2].T
                 share *= np.maximum(np.minimum(upper, high) - np.maximum(lower, low), 0) / (high - low)
-        return (terms.others[some] > 0) & (share > LOOSE)
+        outer, first = share[terms.box[some]], terms.first[some]
+        kind, number = terms.code[:, :2].T
+        own = np.maximum.accumulate(np.where(kind == TERM, np.arange(len(kind)), 0))  # its sums come first
+        within = np.repeat(outer, np.diff(first, append=len(kind)))
+        sums = np.where(kind == SUM, np.minimum(share[number[own]], within), 0.0)
+        cost = np.add.reduceat(sums, first) + ALTERNATIVE * terms.alternatives[some] * outer
+        return ((terms.others[some] > 0) & (outer > LOOSE)) | (cost > HEAVY)
 
     def _tables(self, axis: int, used: NDArray[np.int32]) -> _Tables:
         """The tables of the bases that sums use, the most frequent first. Table 0 holds the samples."""
@@ -302,13 +315,13 @@ class _Writer:
         samples = [node for node, name in graph.variables.items() if name == "xy"[axis]]
         bases, times = np.unique(used, return_counts=True)
         ordered = bases[np.argsort(-times, kind="stable")].tolist()
-        wanted = [base for base in ordered if base not in samples][: MOST_TABLES - 1]
+        wanted = [base for base in ordered if base >= 0 and base not in samples][: MOST_TABLES - 1]
         kind, length = ((ROW, TILE_COLUMNS), (COLUMN, Y_PITCH))[axis]
         begin, size = memory.end, length * memory.size
         memory.end += (1 + len(wanted)) * size
-        number = np.full(len(graph), -1, np.int32)
+        number = np.full(len(graph) + 1, -1, np.int32)
         number[wanted] = np.arange(1, len(wanted) + 1)
-        number[samples] = 0
+        number[[*samples, -1]] = 0
         places = {node: Place(begin + int(number[node]) * size, kind) for node in (*samples, *wanted)}
         return _Tables(number, self._table_tape(wanted, places, size), begin)
 

@@ -224,6 +224,8 @@ class Generator:
         choices = self._choices
         self._odd = chance(choices, 50)
         shapes = [self._shape() for _ in range(1 + choices.below(max(1, self._size // 5)))]
+        if chance(choices, 2):
+            shapes[0] = self._folded(shapes[0])
         while len(shapes) > 1:
             i = choices.below(len(shapes) - 1)
             shapes[i : i + 2] = [self._joined(*shapes[i : i + 2])]
@@ -245,7 +247,7 @@ class Generator:
         return self._apply(op, *(a, b)[: op.arity])
 
     def _shape(self) -> int:
-        """A disc, ring, box, half plane, diamond, a box that is cut, something periodic, or something odd.
+        """A disc, ring, box, half plane, diamond, box that is cut, stripes, something periodic, or something odd.
 
         More often than not it lies on the grid of the samples: pixels are on its edge, or a float beside it.
         """
@@ -256,6 +258,8 @@ class Generator:
         if chance(choices, 30):
             x, y = self._apply(ADD, x, y), self._apply(SUB, x, y)
         size = self._edge(abs(self._place(0.6, on_grid)) * pick(choices, (1.0, 0.25, 0.5)), on_grid)
+        if chance(choices, 2):  # stripes
+            return self._apply(MAX, self._folded(x), self._apply(SUB, self._apply(ABS, y), size))
         kind = choices.below(9 if self._odd else 7)
         if kind == 0:
             return self._apply(SUB, self._length(x, y), size)
@@ -281,6 +285,23 @@ class Generator:
             return self._apply(SUB, self._apply(wave, self._apply(MUL, x, self._shared(10.0))), y)
         op = pick(choices, OPERATIONS)
         return self._apply(SUB, self._apply(op, *(x, y)[: op.arity]), self._constant())
+
+    def _folded(self, value: int) -> int:
+        """A value behind a chain of folds, each of which asks twice of what is below it."""
+        choices = self._choices
+        kind = choices.below(4)
+        a, b, slope = (self._shared(choices.real(*ends)) for ends in ((0.0, 0.6), (0.0, 0.6), (1.0, 2.0)))
+        for _ in range(2 + choices.below(8)):
+            if kind == 0:
+                fold = self._apply(SUB, self._apply(ABS, value), a)
+            elif kind == 1:
+                fold = self._apply(SUB, self._apply(SQUARE, value), a)
+            else:
+                fold = self._apply(MIN, self._apply(ADD, value, a), self._apply(SUB, b, value))
+            if kind == 3:
+                fold = self._apply(MAX, fold, self._apply(SUB, self._apply(NEG, value), b))
+            value = self._apply(MUL, fold, slope)
+        return value
 
     def _length(self, x: int, y: int) -> int:
         return self._apply(SQRT, self._apply(ADD, self._apply(SQUARE, x), self._apply(SQUARE, y)))

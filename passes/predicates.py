@@ -3,7 +3,9 @@
 Through min, max and neg the demand on the root becomes demands on the arms; through a step with one varying
 operand (a sum with a constant, a square root, …) the demand `lo <= fl(g(v)) <= hi` becomes `lo' <= v <= hi'`
 with ends found by search among the ordered floats, because rounding is monotone. Where that stops an atom, a
-band of a real value, remains. `absint.kernels.thresholds` has the conditions.
+band of a real value, remains. `absint.kernels.thresholds` has the conditions. Where many bands of one value
+would stand for a demand on another, as behind a chain of folds, that one is an atom: see
+`absint.kernels.folds`.
 
 The thresholds hold on the program's box only. After Bolz-Tereick (2025), who pushes the sign alone.
 """
@@ -33,9 +35,7 @@ ATOM_KIND, _, _, _, ANY_KIND, ALL_KIND = range(6)
 """How the kernel calls what a demand has become."""
 
 DEMANDS_PER_NODE, FEWEST_DEMANDS = 4, 1024
-"""How many demands are pushed at most; what is asked beyond stays an atom. Thresholds may double from node to
-node, as in a chain of abs(v - c).
-"""
+"""How many demands are pushed at most; what is asked beyond stays an atom."""
 
 ALWAYS = Rewrite("always-true", Mode.SIGN)
 NEVER = Rewrite("never-true", Mode.SIGN)
@@ -66,15 +66,18 @@ def _pushed(program: Program, ranges: Ranges) -> tuple[Predicates, Counter[Rewri
     a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
     counts = np.zeros(len(OPS), np.int64)
     demands = _Demands(DEMANDS_PER_NODE * n + FEWEST_DEMANDS)
+    base, paths = np.empty((2, n), np.int32)
+    facts = ranges.lower, ranges.upper, ranges.variables
+    call(lowering_kernels()["bases"], n, graph.op, a, b, *facts, base, paths)
     count = call(
-        push, graph.root, graph.op, a, b, *ranges, len(demands.nodes), *demands.arrays, len(demands.slots) -
-        1, counts,
+        push, graph.root, graph.op, a, b, *ranges, paths, *np.empty((7, n), np.int32),
+        len(demands.nodes), *demands.arrays, len(demands.slots) - 1, counts,
     )  # fmt: skip
     nodes, lows, highs, kinds = (array[:count] for array in demands.arrays[:4])
     made, answer = np.empty(count, np.int32), np.empty(1, np.int32)
     needed = call(
-        settle, n, count, nodes, lows, highs, kinds, demands.first, demands.second,
-        np.empty(n + 2, np.int32), *np.empty((2, count), np.int32), np.zeros(count, np.uint8), made, answer,
+        settle, n, graph.op, base, count, nodes, lows, highs, kinds, demands.first, demands.second,
+        np.empty(n + 2, np.int32), *np.empty((3, count), np.int32), np.zeros(count, np.uint8), made, answer,
     )  # fmt: skip
     rewrites = Counter(
         {
@@ -114,9 +117,12 @@ class _Demands:
         self.kinds = np.zeros(capacity, np.uint8)
         self.first = np.empty(capacity, np.int32)
         self.second = np.empty(capacity, np.int32)
+        self.after = np.empty(capacity, np.int32)
         self.slots = np.full(1 << (2 * capacity - 1).bit_length(), -1, np.int32)
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
         """In the order of the kernel's arguments."""
-        return self.nodes, self.lows, self.highs, self.kinds, self.first, self.second, self.slots
+        return (
+            self.nodes, self.lows, self.highs, self.kinds, self.first, self.second, self.after, self.slots
+        )  # fmt: skip

@@ -22,12 +22,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from absint import cli
+from absint.analysis import Analyses
 from absint.backend import find_backend
 from absint.cli import main
 from absint.fuzz import campaign, generator
 from absint.fuzz.blame import blame_of
 from absint.fuzz.cases import Case
-from absint.fuzz.choices import Drawn
+from absint.fuzz.choices import Drawn, Seeded
 from absint.fuzz.findings import Finding
 from absint.fuzz.generator import MODES, draw_case, random_case
 from absint.fuzz.oracles import check_safely, select
@@ -36,11 +37,12 @@ from absint.fuzz.reduction import rebuilt, reduce_case
 from absint.fuzz.replay import subjects
 from absint.fuzz.reproducer import read_reproducer, vm_files, write_reproducer
 from absint.guard import read_guard
-from absint.manager import pass_names
-from absint.ops.table import MUL, OPS, SIN
+from absint.manager import PassManager, parse_pipeline, pass_names
+from absint.ops.table import ABS, BAND, MUL, OPS, SIN, SQUARE
 from absint.passes import minmax
+from absint.passes.ranges import ranges_of
 from absint.precision import Precision
-from absint.program import Box
+from absint.program import Box, Program
 from absint.registry import names
 from absint.rules import RuleSet
 from absint.temporary import temporary_folder
@@ -85,6 +87,20 @@ def test_every_operation_and_mode_is_drawn_and_every_graph_is_sound() -> None:
     assert modes == set(MODES)
     assert operations == {op.code for op in OPS}
     assert 30 < np.mean(sizes) < 60
+
+
+def test_chains_of_folds_are_drawn() -> None:
+    """Some are so long that the lowering keeps a magnitude of one variable, through which it goes else."""
+    kept = 0
+    for seed in range(1500):
+        case = draw_case(Seeded(seed), seed, mode="shapes")
+        start = Program(case.graph, case.precision, case.box)
+        lowered, _ = PassManager(parse_pipeline("predicates")).run(start)
+        bands = lowered.graph.op == BAND.code
+        values = lowered.graph.args[bands, 0]
+        magnitudes = np.isin(lowered.graph.op[values], [ABS.code, SQUARE.code])
+        kept += int((ranges_of(lowered, Analyses()).variables[values[magnitudes]] == 1).sum())
+    assert kept
 
 
 @given(st.data())

@@ -68,6 +68,56 @@ def test_sums_of_all_forms(form: str, precision: Precision) -> None:
     assert not len(plan.tapes)
 
 
+ONE_SIDED = {
+    "of x": "a sin x; s sub a c",
+    "of y": "a sin y; s sub a c",
+    "squared": "a sin x; b sub c a; d square b; s neg d",
+    "of y and z": "a add y z; s sin a",
+}
+
+
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("form", ONE_SIDED)
+def test_a_value_of_one_variable_has_a_table(form: str, precision: Precision) -> None:
+    """Alone, cut by a box or a disc, and among alternatives."""
+    lines = ["x var-x", "y var-y", "z var-z", "c const 0.3", *ONE_SIDED[form].split("; "), "t const -0.1"]
+    lines += ["p sub s t", "q sub t s", "w const 0.05", "n max p q", "band sub n w", *disc(0, 0.1, 0, 0.5)]
+    lines += ["o max band d0", "u neg d0", "v max p u", "e const 0.7", "g abs y", "h sub g e", "i min q h"]
+    lines += ["k max i d0", "l min v k"]
+    for root in "band", "o", "l":
+        number = next(i for i, line in enumerate(lines) if line.startswith(f"{root} "))
+        corner = ["edge const -0.8", "far sub x edge", f"r min {root} far"]
+        plan = planned("\n".join([*lines[: number + 1], *corner]), precision)
+        assert not len(plan.tapes)
+
+
+@pytest.mark.parametrize("text", ["v var-x; m sin v", "v var-y; m sin v", "v var-x; a sqrt v; m sub a v"])
+def test_a_value_of_the_only_variable_has_a_table(text: str) -> None:
+    """Also one that is not everywhere a number."""
+    plan = planned("\n".join([*text.split("; "), "c const 0.2", "s sub m c"]))
+    assert len(plan.sums) == 1
+    assert not len(plan.tapes)
+
+
+def test_long_lists_over_a_large_box_are_left_to_the_regions() -> None:
+    """A box without many discs, which are many sums at every pixel; and without many boxes."""
+    lines = ["x var-x", "y var-y", "h const 0.8", "a abs x", "b abs y", "m max a b", "c sub m h"]
+    sides = list(lines)
+    for i in range(30):
+        lines += disc(i, -0.7 + 0.05 * i, 0.6 - 0.07 * (i * 7 % 19), 0.004)
+        sides += disc(i, -0.7 + 0.05 * i, 0.6 - 0.07 * (i * 7 % 19), 0.004)[:5]
+        sides += [f"k{i} abs dx{i}", f"l{i} abs dy{i}", f"m{i} max k{i} l{i}", f"e{i} sub m{i} r{i}"]
+    few = [*lines[:7], *disc(0, 0, 0, 0.1), "n0 neg d0", "f max c n0"]
+    assert planned("\n".join(few)).regions is None
+    for some, name in (lines, "d"), (sides, "e"):
+        for count in (3, 30):
+            cut = [
+                f"n{i} neg {name}{i}\nc{i + 1} max {'c' if i == 0 else f'c{i}'} n{i}" for i in range(count)
+            ]
+            plan = planned("\n".join([*some, *cut]))
+            assert (plan.regions is not None) == (count == 30 and name == "d")
+
+
 def disc(i: int, x: float, y: float, r: float) -> list[str]:
     return [
         f"cx{i} const {x}", f"cy{i} const {y}", f"r{i} const {r}", f"dx{i} sub x cx{i}", f"dy{i} sub y cy{i}",

@@ -11,6 +11,7 @@ from absint.kernels import (
     boxes,
     contraction,
     flatten,
+    folds,
     predicates,
     simple_terms,
     sweep,
@@ -19,7 +20,7 @@ from absint.kernels import (
     vm_scan,
 )
 
-SHARED = (boxes, contraction, flatten, predicates, simple_terms, sweep, terms, thresholds, vm_scan)
+SHARED = (boxes, contraction, flatten, folds, predicates, simple_terms, sweep, terms, vm_scan)
 """The modules with kernels that serve both precisions."""
 
 OF_A_PRECISION = (bands, boxes, contraction, thresholds)

@@ -13,9 +13,9 @@ from numba import njit, types
 
 from absint.kernels.memory import f64s, i32s, u8s
 from absint.kernels.predicates import predicates_at
-from absint.ops.table import ADD, ALL, ANY, BAND, CONST, FALSE, MUL, NEG, SQUARE, SUB
+from absint.ops.table import ADD, ALL, ANY, BAND, CONST, FALSE, MUL, NEG, SQUARE, SUB, VAR
 
-_ADD, _CONST, _MUL, _NEG, _SQUARE, _SUB = (op.code for op in (ADD, CONST, MUL, NEG, SQUARE, SUB))
+_ADD, _CONST, _MUL, _NEG, _SQUARE, _SUB, _VAR = (op.code for op in (ADD, CONST, MUL, NEG, SQUARE, SUB, VAR))
 _FALSE, _BAND, _ALL, _ANY = (kind.code for kind in (FALSE, BAND, ALL, ANY))
 _INF = np.inf
 
@@ -33,47 +33,59 @@ class Real(NamedTuple):
     is_sum: Any
 
 
+@njit(error_model="numpy")
+def write_side(op, a, b, constant, t, sign, place, places, numbers):
+    """Write a value of one variable as ±(t + c) or ±(t + c)², times a sign."""
+    squared, offset = 0, -0.0  # adding this zero changes nothing
+    while op[t] == _NEG:
+        sign, t = -sign, np.int64(a[t])
+    if op[t] == _SQUARE or (op[t] == _MUL and a[t] == b[t]):
+        squared, t = 1, np.int64(a[t])
+        while op[t] == _NEG:
+            t = np.int64(a[t])
+    if op[t] == _ADD or op[t] == _SUB:
+        left, right = np.int64(a[t]), np.int64(b[t])
+        if op[right] == _CONST:
+            offset = constant[right] if op[t] == _ADD else -constant[right]
+            t = left
+        elif op[left] == _CONST and op[t] == _ADD:
+            offset, t = constant[left], right
+        elif op[left] == _CONST:  # c - t is -(t - c)
+            offset, t = -constant[left], right
+            sign = sign if squared else -sign
+    places[place], places[place + 1] = t, squared
+    numbers[place], numbers[place + 1] = offset, sign
+
+
 def forms(n, op_, a_, b_, class_, constant_, is_sum_, places_, numbers_):
     """The values that are sums of ±(t + c) or ±(t + c)², one of x and one of y, t being a node's value.
 
-    Of n nodes: `op` u8, `a` and `b` i32, `class` u8, `constant` f64, rounded; the result: `is_sum` u8,
-    `places` i32[n, 4], t and whether it is squared, for x and for y, and `numbers` f64[n, 4], c and the sign,
-    for each.
+    A value of x or y alone is the sum of it and of zeros, the samples of the other axis times 0. Of n nodes:
+    `op` u8, `a` and `b` i32, `class` u8, `constant` f64, rounded; the result: `is_sum` u8, `places`
+    i32[n, 4], t, -1 for the samples, and whether it is squared, for x and for y, and `numbers` f64[n, 4], c
+    and the sign, for each.
     """
     op, a, b, kind, constant = u8s(op_), i32s(a_), i32s(b_), u8s(class_), f64s(constant_)
     is_sum, places, numbers = u8s(is_sum_), i32s(places_), f64s(numbers_)
     for node in range(n):
         is_sum[node] = 0
-        if op[node] != _ADD and op[node] != _SUB:
+        if op[node] == _VAR:
             continue
-        v, w = np.int64(a[node]), np.int64(b[node])
-        if not ((kind[v] == _ROW and kind[w] == _COLUMN) or (kind[v] == _COLUMN and kind[w] == _ROW)):
-            continue
-        is_sum[node] = 1
-        for operand in (v, w):
-            place = 4 * node + (2 if kind[operand] == _COLUMN else 0)
-            sign, squared, offset = 1.0, 0, -0.0  # adding this zero changes nothing
-            t = operand
-            while op[t] == _NEG:
-                sign, t = -sign, np.int64(a[t])
-            if op[t] == _SQUARE or (op[t] == _MUL and a[t] == b[t]):
-                squared, t = 1, np.int64(a[t])
-                while op[t] == _NEG:
-                    t = np.int64(a[t])
-            if op[t] == _ADD or op[t] == _SUB:
-                left, right = np.int64(a[t]), np.int64(b[t])
-                if op[right] == _CONST:
-                    offset = constant[right] if op[t] == _ADD else -constant[right]
-                    t = left
-                elif op[left] == _CONST and op[t] == _ADD:
-                    offset, t = constant[left], right
-                elif op[left] == _CONST:  # c - t is -(t - c)
-                    offset, t = -constant[left], right
-                    sign = sign if squared else -sign
-            if op[node] == _SUB and operand == w:  # a - b is a + (-b)
-                sign = -sign
-            places[place], places[place + 1] = t, squared
-            numbers[place], numbers[place + 1] = offset, sign
+        if kind[node] == _ROW or kind[node] == _COLUMN:
+            is_sum[node] = 1
+            mine = 4 * node + (2 if kind[node] == _COLUMN else 0)
+            other = 4 * node + (0 if kind[node] == _COLUMN else 2)
+            write_side(op, a, b, constant, np.int64(node), 1.0, mine, places, numbers)
+            places[other], places[other + 1] = -1, 0
+            numbers[other], numbers[other + 1] = -0.0, 0.0
+        elif op[node] == _ADD or op[node] == _SUB:
+            v, w = np.int64(a[node]), np.int64(b[node])
+            if kind[v] + kind[w] == _ROW + _COLUMN and kind[v] != 0 and kind[w] != 0:
+                is_sum[node] = 1
+                for operand in (v, w):
+                    place = 4 * node + (2 if kind[operand] == _COLUMN else 0)
+                    sign = -1.0 if op[node] == _SUB and operand == w else 1.0  # a - b is a + (-b)
+                    write_side(op, a, b, constant, operand, sign, place, places, numbers)
 
 
 class Simple(NamedTuple):

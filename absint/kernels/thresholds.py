@@ -4,11 +4,15 @@ A demand asks `lo <= v <= hi` of a real node v (false on NaN). Every demand is r
 where children are demands on operands. A step through an operation with one varying operand is exact:
 rounding is monotone, so the floats v with `lo <= fl(g(v)) <= hi` are a run of consecutive floats, whose ends
 are searched among the ordered floats. No algebra is done on thresholds.
+
+Folds, as in a chain of abs(v) - c or of min(v + a, b - v), ask twice as often of each value as of the one
+above it. So a node is looked at when all that is asked of it is known, and one of which much more is asked
+than there are values above it stays as it is: see `CROWD`. What is kept is settled in `absint.kernels.folds`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
@@ -34,8 +38,9 @@ from absint.ops.table import (
 from absint.ops.translate import numba_form
 from absint.precision import Precision
 
-KINDS = ("atom", "false", "true", "same", "any", "all")
-ATOM, FALSE, TRUE, SAME, ANY, ALL = range(len(KINDS))
+KINDS = ("atom", "false", "true", "same", "any", "all", "kept")
+ATOM, FALSE, TRUE, SAME, ANY, ALL, KEPT = range(len(KINDS))
+"""What becomes of a demand; one that is kept is an atom as well, though it could be pushed."""
 
 _ABS, _ADD, _CEIL, _DIV, _FLOOR, _MAX, _MIN, _MUL, _NEG, _RECIP, _ROUND, _SQRT, _SQUARE, _SUB = (
     op.code for op in (ABS, ADD, CEIL, DIV, FLOOR, MAX, MIN, MUL, NEG, RECIP, ROUND, SQRT, SQUARE, SUB)
@@ -43,10 +48,65 @@ _ABS, _ADD, _CEIL, _DIV, _FLOOR, _MAX, _MIN, _MUL, _NEG, _RECIP, _ROUND, _SQRT, 
 _NONE, _RSUB, _RDIV = -1, 100, 101
 """No operation, and the steps `c - v` and `c / v`, which are none either."""
 
+CROWD, FEW = (2, 8), (64, 512)
+"""Demands on a node for each value above it that asks, and bands of variables, for a node of one variable and
+one of several. A node that has more demands is crowded: all are kept, unless they become few bands in all.
+What is of one variable may be kept sooner: it is computed but once for a column or row of pixels.
+"""
+
 FAR = 1 << 16
 """Places that the inverse's value may be off before it counts for nothing."""
 
 INF = np.inf
+
+
+class Asked(NamedTuple):
+    """Who asks of real nodes, i32 each. `oldest` and `newest`: the first and last of the demands on a node,
+    -1 for none, which `after` chains, and `times`, how many there are. `asker`: the last node that asked;
+    `askers`: how many nodes did; `ends`: how many values above a node lead to it, at least: as many as lead
+    to one of those that ask, the `most`, and one for each other. What a node of several variables asks of one
+    of a single variable stands beside bands of others, so each such demand counts as one.
+    """
+
+    oldest: Any
+    newest: Any
+    after: Any
+    times: Any
+    asker: Any
+    askers: Any
+    most: Any
+    ends: Any
+
+
+class Facts(NamedTuple):
+    """What is known of real nodes: their bounds `lower` and `upper`, f64; u8, `nan`, whether one may be NaN,
+    and `variables`, on how many it depends, 2 for more than one.
+    """
+
+    lower: Any
+    upper: Any
+    nan: Any
+    variables: Any
+
+
+class Demands(NamedTuple):
+    """Demands: `nodes` i32, `los` and `his` f64; `slots` i32, a hash table of `mask` + 1 entries."""
+
+    nodes: Any
+    los: Any
+    his: Any
+    slots: Any
+    mask: Any
+
+
+@njit(error_model="numpy")
+def is_step(code):
+    """Whether demands may be pushed through an operation, if its operands allow."""
+    return (
+        code == _MIN or code == _MAX or code == _NEG or code == _ABS or code == _SQUARE or code == _SQRT
+        or code == _ADD or code == _SUB or code == _MUL or code == _DIV or code == _RECIP or code == _FLOOR
+        or code == _CEIL or code == _ROUND
+    )  # fmt: skip
 
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
@@ -113,145 +173,197 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         return low
 
     @njit(error_model="numpy")
-    def ask(node, lo, hi, lower, upper, nan, nodes, los, his, slots, mask, count):
+    def ask(by, node, lo, hi, facts, demands, asked, count):
         """The number of a demand and the count of demands after it; decided ones are 0 (false) and 1 (true).
 
-        An end that the node's bounds imply is dropped, so that equal demands are found equal.
+        `by`: the node that asks. An end that the node's bounds imply is dropped, so that equal demands are
+        found equal.
         """
-        if lo > hi or upper[node] < lo or lower[node] > hi or lower[node] > upper[node]:
+        least, most, may_nan = facts.lower[node], facts.upper[node], facts.nan[node]
+        if lo > hi or most < lo or least > hi or least > most:
             return 0, count
-        implied_low, implied_high = lower[node] >= lo, upper[node] <= hi
-        if implied_low and implied_high and not nan[node]:
+        implied_low, implied_high = least >= lo, most <= hi
+        if implied_low and implied_high and not may_nan:
             return 1, count
         lo = -INF if implied_low else lo + 0.0  # one zero
         hi = INF if implied_high else hi + 0.0
+        enters = facts.variables[node] < 2 and facts.variables[by] > 1
+        if by != node and asked.asker[node] != by and not enters:
+            asked.asker[node] = by
+            asked.askers[node] += 1
+            asked.most[node] = max(asked.most[node], asked.ends[by])
         place = (node * 0x9E3779B1 ^ key(lo) * 0x85EBCA77 ^ key(hi) * 0xC2B2AE3D) & 0x7FFFFFFFFFFFFFFF
-        place = (place ^ place >> 29) & mask
-        while slots[place] >= 0:
-            found = slots[place]
-            if nodes[found] == node and los[found] == lo and his[found] == hi:
-                return np.int64(found), count
-            place = (place + 1) & mask
-        slots[place] = count
-        nodes[count] = node
-        los[count] = lo
-        his[count] = hi
+        place = (place ^ place >> 29) & demands.mask
+        while demands.slots[place] >= 0:
+            found = np.int64(demands.slots[place])
+            if demands.nodes[found] == node and demands.los[found] == lo and demands.his[found] == hi:
+                return found, count
+            place = (place + 1) & demands.mask
+        demands.slots[place] = count
+        demands.nodes[count] = node
+        demands.los[count] = lo
+        demands.his[count] = hi
+        asked.after[count] = -1
+        if asked.oldest[node] < 0:
+            asked.oldest[node] = count
+        else:
+            asked.after[asked.newest[node]] = count
+        asked.newest[node] = count
+        asked.times[node] += 1
+        asked.ends[node] += enters
         return count, count + 1
+
+    @njit(error_model="numpy")
+    def step_back(code, v, w, lo, hi, facts):
+        """What a demand on a step through one varying operand becomes: SAME, with the operand and its band,
+        FALSE, or ATOM where the step cannot be gone through.
+        """
+        how, falling = np.int64(_NONE), False
+        c = 0.0
+        lower, upper, nan = facts.lower, facts.upper, facts.nan
+        if code == _SQRT or code == _FLOOR or code == _CEIL or code == _ROUND:
+            how = code
+        elif code == _RECIP:
+            how, c = code, 1.0
+        elif code == _ADD or code == _SUB or code == _MUL or code == _DIV:
+            # a fixed operand; if it is a zero its sign is open, which no band sees behind these steps
+            if lower[w] == upper[w] and not nan[w]:
+                how, c = code, lower[w]
+            elif lower[v] == upper[v] and not nan[v]:
+                how, c = code, lower[v]
+                how = np.int64(_RSUB if code == _SUB else _RDIV if code == _DIV else code)
+                v = w
+            falling = how == _RSUB or ((how == _MUL or how == _DIV) and c < 0)
+            if not (c > -INF and c < INF) or (c == 0 and (code == _MUL or code == _DIV)):
+                how = np.int64(_NONE)  # might make NaN of a number, or loses it
+        low = high = 0.0
+        if how >= 0:
+            low, high = lower[v], upper[v]
+        if how == _RDIV or how == _RECIP:
+            falling = c > 0
+            if not (low > 0 or high < 0):
+                how = np.int64(_NONE)
+        elif how == _SQRT:
+            low = max(low, 0.0)
+        if how < 0:
+            return ATOM, v, 0.0, 0.0
+        near, far = (hi, lo) if falling else (lo, hi)
+        bottom, top = key(real(low)), key(real(high))
+        start = first(how, real(c), falling, False, real(near), bottom, top)
+        end = first(how, real(c), falling, True, real(far), bottom, top) - 1
+        if start > end:
+            return FALSE, v, 0.0, 0.0
+        return SAME, v, np.float64(at_key(start, real(0))), np.float64(at_key(end, real(0)))
+
+    @njit(error_model="numpy")
+    def magnitude_back(code, v, lo, hi, facts):
+        """What a demand on |v| or v² becomes: FALSE, SAME with a band of v, or ANY of one and its mirror."""
+        p, q = max(lo, 0.0), hi
+        if code != _ABS:
+            far = real(max(-facts.lower[v], facts.upper[v]))
+            start = first(_SQUARE, real(0), False, False, real(p), 0, key(far))
+            end = first(_SQUARE, real(0), False, True, real(q), 0, key(far)) - 1
+            p = np.float64(at_key(start, real(0)))
+            q = np.float64(at_key(end, real(0))) if end >= 0 else -1.0
+        if p > q:
+            return FALSE, p, q
+        return (SAME, -q, q) if p <= 0 else (ANY, p, q)
+
+    @njit(error_model="numpy")
+    def gone_through(node, code, v, w, lo, hi, facts, demands, asked, count):
+        """What a demand on a node becomes, its children, -1 for none, and the count of demands after it."""
+        kind = ATOM
+        x = y = np.int64(-1)
+        if code == _MIN or code == _MAX:
+            bounded_low, bounded_high = lo > -INF, hi < INF
+            if bounded_low and bounded_high:
+                x, count = ask(node, node, lo, INF, facts, demands, asked, count)
+                y, count = ask(node, node, -INF, hi, facts, demands, asked, count)
+                return ALL, x, y, count
+            if bounded_low == (code == _MIN) and bounded_low != bounded_high:
+                kind = ALL
+            elif bounded_low != bounded_high and not facts.nan[v] and not facts.nan[w]:
+                kind = ANY
+            if kind != ATOM:
+                x, count = ask(node, v, lo, hi, facts, demands, asked, count)
+                y, count = ask(node, w, lo, hi, facts, demands, asked, count)
+        elif code == _NEG:
+            kind = SAME
+            x, count = ask(node, v, -hi, -lo, facts, demands, asked, count)
+        elif code == _ABS or code == _SQUARE or (code == _MUL and v == w):
+            kind, p, q = magnitude_back(code, v, lo, hi, facts)
+            # two signs are two bands, which only one variable affords
+            if kind == ANY and facts.lower[v] <= -p and facts.upper[v] >= p and facts.variables[v] > 1:
+                kind = ATOM
+            if kind == SAME or kind == ANY:
+                x, count = ask(node, v, p, q, facts, demands, asked, count)
+            if kind == ANY:
+                y, count = ask(node, v, -q, -p, facts, demands, asked, count)
+        else:
+            kind, varying, p, q = step_back(code, v, w, lo, hi, facts)
+            if kind == SAME:
+                x, count = ask(node, varying, p, q, facts, demands, asked, count)
+        return kind, x, y, count
 
     def push(
         root, op_, a_, b_, lower_, upper_, nan_, variables_,
-        capacity, nodes_, los_, his_, kinds_, first_, second_, slots_, mask, counts_,
+        paths_, oldest_, newest_, times_, asker_, askers_, most_, ends_,
+        capacity, nodes_, los_, his_, kinds_, first_, second_, after_, slots_, mask, counts_,
     ):  # fmt: skip
         """Resolve the demand `value < 0` of the root and all that come of it; returns how many there are.
 
         Of n nodes: `op` u8, `a` and `b` i32, `lower`, `upper` (f64) and `nan` (u8) their bounds, `variables`
-        (u8) how many variables they depend on, 2 for more than one. Of `capacity` demands: `nodes` i32, `los`
-        and `his` f64, `kinds` u8, `first` and `second` i32, their children. `slots`: a hash table of mask+1
-        entries, all -1. `counts`: i64 per operation, how many steps were taken through it. Where there
-        is no room for more demands those that are left become atoms. Demands 0 and 1 are false and true.
+        (u8) how many variables they depend on, 2 for more than one, `paths` i32, see `bases` in
+        `absint.kernels.folds`; scratch as in `Asked`. Of `capacity` demands: `nodes` i32, `los` and `his`
+        f64, `kinds` u8, `first` and `second` i32, their children; `after` i32, scratch. `slots`: a hash table
+        of mask+1 entries, all -1. `counts`: i64 per operation, how many steps were taken through it. Where
+        there is no room for more demands those that are left are kept. Demands 0 and 1 are false and true,
+        and the third is that on the root.
         """
-        op, a, b = u8s(op_), i32s(a_), i32s(b_)
-        lower, upper, nan, variables = f64s(lower_), f64s(upper_), u8s(nan_), u8s(variables_)
-        nodes, los, his, kinds = i32s(nodes_), f64s(los_), f64s(his_), u8s(kinds_)
-        left, right, slots, counts = i32s(first_), i32s(second_), i32s(slots_), i64s(counts_)
+        op, a, b, paths = u8s(op_), i32s(a_), i32s(b_), i32s(paths_)
+        facts = Facts(f64s(lower_), f64s(upper_), u8s(nan_), u8s(variables_))
+        kinds, left, right, counts = u8s(kinds_), i32s(first_), i32s(second_), i64s(counts_)
+        demands = Demands(i32s(nodes_), f64s(los_), f64s(his_), i32s(slots_), mask)
+        asked = Asked(
+            i32s(oldest_), i32s(newest_), i32s(after_), i32s(times_), i32s(asker_), i32s(askers_),
+            i32s(most_), i32s(ends_),
+        )  # fmt: skip
+        for node in range(root + 1):
+            asked.oldest[node] = asked.asker[node] = -1
+            asked.times[node] = asked.askers[node] = asked.most[node] = asked.ends[node] = 0
         kinds[0] = FALSE
         kinds[1] = TRUE
-        nodes[0] = nodes[1] = -1
+        demands.nodes[0] = demands.nodes[1] = -1
         tiny = at_key(np.int64(1), real(0))
-        demand, count = ask(root, -INF, -np.float64(tiny), lower, upper, nan, nodes, los, his, slots, mask, 2)
+        demand, count = ask(np.int64(root), root, -INF, -np.float64(tiny), facts, demands, asked, np.int64(2))
         if demand < 2:
             # even a decided root is a demand, the third
-            nodes[2] = root
+            demands.nodes[2] = root
             kinds[2] = FALSE if demand == 0 else TRUE
             return 3
-        current = 2
-        while current < count:
-            node, lo, hi = np.int64(nodes[current]), los[current], his[current]
+        asked.ends[root] = 1
+        for node in range(root, -1, -1):
+            current = np.int64(asked.oldest[node])
+            if current < 0:
+                continue
             code, v, w = np.int64(op[node]), np.int64(a[node]), np.int64(b[node])
-            if count + 4 > capacity:
-                code = np.int64(_NONE)
-            kind = ATOM
-            x = y = np.int64(-1)
-            if code == _MIN or code == _MAX:
-                bounded_low, bounded_high = lo > -INF, hi < INF
-                if bounded_low and bounded_high:
-                    x, count = ask(node, lo, INF, lower, upper, nan, nodes, los, his, slots, mask, count)
-                    y, count = ask(node, -INF, hi, lower, upper, nan, nodes, los, his, slots, mask, count)
-                    kind = ALL
-                elif bounded_low == (code == _MIN) and bounded_low != bounded_high:
-                    kind = ALL
-                elif bounded_low != bounded_high and not nan[v] and not nan[w]:
-                    kind = ANY
-                if kind != ATOM and x < 0:
-                    x, count = ask(v, lo, hi, lower, upper, nan, nodes, los, his, slots, mask, count)
-                    y, count = ask(w, lo, hi, lower, upper, nan, nodes, los, his, slots, mask, count)
-            elif code == _NEG:
-                kind = SAME
-                x, count = ask(v, -hi, -lo, lower, upper, nan, nodes, los, his, slots, mask, count)
-            elif code == _ABS or code == _SQUARE or (code == _MUL and v == w):
-                # a step of the magnitude; its two signs are two bands, which only one variable affords
-                p, q = max(lo, 0.0), hi
-                if code != _ABS:
-                    far = real(max(-lower[v], upper[v]))
-                    start = first(_SQUARE, real(0), False, False, real(p), 0, key(far))
-                    end = first(_SQUARE, real(0), False, True, real(q), 0, key(far)) - 1
-                    p = np.float64(at_key(start, real(0)))
-                    q = np.float64(at_key(end, real(0))) if end >= 0 else -1.0
-                if p > q:
-                    kind = FALSE
-                elif p <= 0:
-                    kind = SAME
-                    x, count = ask(v, -q, q, lower, upper, nan, nodes, los, his, slots, mask, count)
-                elif lower[v] > -p or upper[v] < p or variables[v] < 2:
-                    kind = ANY
-                    x, count = ask(v, p, q, lower, upper, nan, nodes, los, his, slots, mask, count)
-                    y, count = ask(v, -q, -p, lower, upper, nan, nodes, los, his, slots, mask, count)
-            else:
-                how, falling = np.int64(_NONE), False
-                c = 0.0
-                if code == _SQRT or code == _FLOOR or code == _CEIL or code == _ROUND:
-                    how = code
-                elif code == _RECIP:
-                    how, c = code, 1.0
-                elif code == _ADD or code == _SUB or code == _MUL or code == _DIV:
-                    # a fixed operand; if it is a zero its sign is open, which no band sees behind these steps
-                    if lower[w] == upper[w] and not nan[w]:
-                        how, c = code, lower[w]
-                    elif lower[v] == upper[v] and not nan[v]:
-                        how, c = code, lower[v]
-                        how = np.int64(_RSUB if code == _SUB else _RDIV if code == _DIV else code)
-                        v = w
-                    falling = how == _RSUB or ((how == _MUL or how == _DIV) and c < 0)
-                    if not (c > -INF and c < INF) or (c == 0 and (code == _MUL or code == _DIV)):
-                        how = np.int64(_NONE)  # might make NaN of a number, or loses it
-                low = high = 0.0
-                if how >= 0:
-                    low, high = lower[v], upper[v]
-                if how == _RDIV or how == _RECIP:
-                    falling = c > 0
-                    if not (low > 0 or high < 0):
-                        how = np.int64(_NONE)
-                elif how == _SQRT:
-                    low = max(low, 0.0)
-                if how >= 0:
-                    near, far = (hi, lo) if falling else (lo, hi)
-                    bottom, top = key(real(low)), key(real(high))
-                    start = first(how, real(c), falling, False, real(near), bottom, top)
-                    end = first(how, real(c), falling, True, real(far), bottom, top) - 1
-                    kind = FALSE
-                    if start <= end:
-                        kind = SAME
-                        p, q = np.float64(at_key(start, real(0))), np.float64(at_key(end, real(0)))
-                        x, count = ask(v, p, q, lower, upper, nan, nodes, los, his, slots, mask, count)
-            if kind != ATOM:
-                counts[code] += 1
-            kinds[current] = kind
-            left[current] = x
-            right[current] = y
-            current += 1
+            asked.ends[node] += asked.most[node] + max(0, asked.askers[node] - 1)
+            times, several = np.int64(asked.times[node]), np.int64(facts.variables[node] > 1)
+            crowded = times > CROWD[several] * asked.ends[node] and times * paths[node] > FEW[several]
+            while current >= 0:  # a demand with two ends adds two on the same node
+                kind = KEPT
+                x = y = np.int64(-1)
+                lo, hi = demands.los[current], demands.his[current]
+                if not is_step(code) or not (crowded or count + 4 > capacity):
+                    kind, x, y, count = gone_through(node, code, v, w, lo, hi, facts, demands, asked, count)
+                    counts[code] += kind != ATOM
+                kinds[current] = kind
+                left[current] = x
+                right[current] = y
+                current = np.int64(asked.after[current])
         return count
 
-    return {"push": (push, types.int64(*[types.int64] * 18))}
+    return {"push": (push, types.int64(*[types.int64] * 27))}
 
 
 @njit(error_model="numpy")
@@ -274,97 +386,3 @@ def inverse(op, value, c):
     if op == _SQUARE:
         return numba_primitives.sqrt(value)
     return value
-
-
-@njit(error_model="numpy")
-def put_in_order(n, count, nodes, lows, highs, starts, order):
-    """Order demands by node, those with both ends last, for they lead to others on the same node."""
-    for node in range(n + 2):
-        starts[node] = 0
-    for demand in range(count):
-        starts[nodes[demand] + 2] += 1  # the first two demands are on no node, -1
-    for node in range(n + 1):
-        starts[node + 1] += starts[node]
-    for two_ends in (False, True):
-        for demand in range(count):
-            if (lows[demand] > -INF and highs[demand] < INF) == two_ends:
-                place = starts[nodes[demand] + 1]
-                starts[nodes[demand] + 1] += 1
-                order[place] = demand
-
-
-def settle(
-    n,
-    count,
-    nodes_,
-    lows_,
-    highs_,
-    kinds_,
-    first_,
-    second_,
-    starts_,
-    order_,
-    results_,
-    chosen_,
-    made_,
-    answer_,
-):
-    """Resolve demands bottom up and say which the root needs; returns how many those are.
-
-    `n`: how many real nodes there are. `starts` i32[n + 2] and `order` i32[count]: scratch. `results`
-    i32[count]: for each demand 0 (false), 1 (true) or the demand that stands for it, one of kind atom, any or
-    all, of which `left` and `right` are rewritten to such demands. `chosen` u8[count], all 0 before: what the
-    root needs. `made` i32[count]: the same as a list, children first. `answer` i32[1]: what the root, the
-    third demand, resolved to.
-    """
-    nodes, lows, highs, kinds, order = i32s(nodes_), f64s(lows_), f64s(highs_), u8s(kinds_), i32s(order_)
-    left, right, results, chosen = i32s(first_), i32s(second_), i32s(results_), u8s(chosen_)
-    made, answer = i32s(made_), i32s(answer_)
-    put_in_order(n, count, nodes, lows, highs, i32s(starts_), order)
-    results[0] = 0
-    results[1] = 1
-    for i in range(count):
-        demand = np.int64(order[i])
-        kind = kinds[demand]
-        result = demand
-        if kind == FALSE:
-            result = np.int64(0)
-        elif kind == TRUE:
-            result = np.int64(1)
-        elif kind == SAME:
-            result = np.int64(results[left[demand]])
-        elif kind == ANY or kind == ALL:
-            x, y = np.int64(results[left[demand]]), np.int64(results[right[demand]])
-            absorbing = 1 if kind == ANY else 0
-            if x == absorbing or y == absorbing:
-                result = np.int64(absorbing)
-            elif x == 1 - absorbing or x == y:
-                result = y
-            elif y == 1 - absorbing:
-                result = x
-            left[demand] = x
-            right[demand] = y
-        results[demand] = result
-    answer[0] = results[2]
-    if results[2] < 2:
-        return 0
-    chosen[results[2]] = 1
-    needed = 0
-    for i in range(count - 1, -1, -1):
-        demand = np.int64(order[i])
-        if not chosen[demand]:
-            continue
-        needed += 1
-        if kinds[demand] != ATOM:
-            chosen[left[demand]] = 1
-            chosen[right[demand]] = 1
-    position = 0
-    for i in range(count):
-        if chosen[order[i]]:
-            made[position] = order[i]
-            position += 1
-    return needed
-
-
-SHARED = {"settle": (settle, types.int64(*[types.int64] * 14))}
-"""The kernels that serve both precisions."""

@@ -113,8 +113,28 @@ def term_drawer(precision: Precision) -> Any:
         )
 
     @njit(**INLINE)
+    def draw_one_side(thread, words, numbers, k, left, right, top, bottom, plane):
+        """A term of one sum of which x or y has the sign 0: its other side says all of a column or row."""
+        lows, highs = repeat8(numbers[SUM_NUMBERS * k + 4]), repeat8(numbers[SUM_NUMBERS * k + 5])
+        inside = rows_between(thread[THREAD.window], top, bottom)
+        if numbers[SUM_NUMBERS * k + 1] == 0:
+            v = reals(thread[THREAD.sums])
+            row_values(thread[THREAD.sums], thread[THREAD.y_tables], words, numbers, k, top, bottom - top)
+            rows = u8s(thread[THREAD.strip])
+            for r in range(top, bottom):
+                rows[r] = bits_of(between(repeat8(v[r - top]), lows, highs))
+            inside = inside & load_strip(thread[THREAD.strip])
+        for strip in range(left >> 3, (right + 7) >> 3):
+            bits = columns_between(strip, left, right)
+            if numbers[SUM_NUMBERS * k + 3] == 0:
+                u = column_values(thread[THREAD.x_tables], words, numbers, k, strip)
+                bits = bits & bits_of(between(u, lows, highs))
+            at = plane + strip * TILE_ROWS
+            store_packed(at, load_strip(at) | (inside & repeat_rows(bits)))
+
+    @njit(**INLINE)
     def draw_sum(thread, words, numbers, k, left, right, top, bottom, plane):
-        """A term of one sum: or its pixels into a plane."""
+        """A term of one sum of two sides: or its pixels into a plane."""
         v = reals(thread[THREAD.sums])
         rows = bottom - top
         row_values(thread[THREAD.sums], thread[THREAD.y_tables], words, numbers, k, top, rows)
@@ -262,7 +282,10 @@ def term_drawer(precision: Precision) -> Any:
                     position = following
                 elif count == 1:
                     k = np.int64(code[place + CODE + 1])
-                    draw_sum(thread, words, numbers, k, left, right, top, bottom, plane)
+                    if numbers[SUM_NUMBERS * k + 1] == 0 or numbers[SUM_NUMBERS * k + 3] == 0:
+                        draw_one_side(thread, words, numbers, k, left, right, top, bottom, plane)
+                    else:
+                        draw_sum(thread, words, numbers, k, left, right, top, bottom, plane)
                     position = following
                 elif count == 2:
                     k, m = np.int64(code[place + CODE + 1]), np.int64(code[place + 2 * CODE + 1])

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from absint.analysis import Analyses
+from absint.expr import Expr, X, Y, Z, maximum, minimum, sin, to_graph
 from absint.manager import PassManager, parse_pipeline
 from absint.ops.table import BAND, FALSE, TRUE, VAR
 from absint.precision import Precision
@@ -238,6 +239,114 @@ def test_programs_that_double_their_demands_stay_small() -> None:
     points = points_around(np.random.default_rng(0), program)
     assert (answers(program, points) == answers(after, points)).all()
     assert len(after.graph) < 10_000
+
+
+FOLDS = {
+    "tents": lambda v: abs(v) * 1.9 - 0.37,
+    "slopes": lambda v: minimum(v + 0.37, 0.21 - v) * 1.9,
+    "waves": lambda v: maximum(minimum(v + 0.37, 0.21 - v) * 1.9, -0.6 - v),
+    "parabolas": lambda v: v * v * 1.9 - 0.9,
+    "magnitudes": lambda v: abs(abs(v) - 0.4) * 1.7 - 0.2,
+}
+FOLDED = {
+    "x": X * 1.0,
+    "x and z": X + Z,
+    "a sum": X + Y * 0.3,
+    "a disc": X * X + Y * Y,
+    "a box": maximum(abs(X), abs(Y)),
+}
+
+
+def folded(fold: str, times: int, value: Expr) -> Expr:
+    for _ in range(times):
+        value = FOLDS[fold](value)
+    return value
+
+
+def lowered_expression(expression: Expr, precision: Precision = Precision.F32) -> Program:
+    """What `predicates` makes of an expression, whose answers are compared."""
+    program = Program(to_graph(expression), precision, Box.of((-1, 1), (-1, 1), (-1, 1)))
+    after = applied("predicates", program)
+    points = points_around(np.random.default_rng(5), program, after.graph)
+    assert (answers(program, points) == answers(after, points)).all()
+    return after
+
+
+def values_of_bands(program: Program) -> list[str]:
+    """What each band is of: a variable's name, or an operation's."""
+    graph = program.graph
+    values = [graph.rows[node][1] for node in range(len(graph)) if graph.record(node) is BAND]
+    return [graph.variables.get(value) or graph.record(value).name for value in values]
+
+
+@pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
+@pytest.mark.parametrize("value", FOLDED)
+@pytest.mark.parametrize("fold", FOLDS)
+def test_a_chain_of_folds_is_one_value(fold: str, value: str, precision: Precision) -> None:
+    """Each fold asks twice of the one below it; the bands of sixty would be without number."""
+    for times in (20, 60):
+        after = lowered_expression(maximum(folded(fold, times, FOLDED[value]), abs(Y) - 0.8), precision)
+        assert len(values_of_bands(after)) <= 3
+
+
+@pytest.mark.parametrize("fold", FOLDS)
+def test_bands_of_folds_grow_no_faster_than_the_source(fold: str) -> None:
+    """Folds that are cut, joined, and shared, of any length."""
+    for times in (12, 20, 40):
+        cut = trapped = X * 1.0
+        most = trapped
+        for i in range(times):
+            cut = maximum(FOLDS[fold](cut), Y - (1 - i / 50))
+            trapped = FOLDS[fold](trapped)
+            most = maximum(most, trapped - i / 100)
+        for expression in (cut, most, maximum(folded(fold, times, X * 1.0), folded(fold, times, Y * 1.1))):
+            after = lowered_expression(expression)
+            assert len(values_of_bands(after)) <= 64 + 4 * times
+
+
+@pytest.mark.parametrize("fold", ["tents", "slopes", "parabolas"])
+def test_few_folds_are_bands_of_the_variable(fold: str) -> None:
+    for times in (1, 2, 3, 4):
+        after = lowered_expression(maximum(folded(fold, times, X * 1.0), abs(Y) - 0.8))
+        assert set(values_of_bands(after)) == {"x", "y"}
+
+
+def test_few_folds_of_a_box_are_bands_of_its_sides() -> None:
+    for times in (1, 3, 5):
+        after = lowered_expression(folded("slopes", times, maximum(abs(X) - 0.5, abs(Y) - 0.4)))
+        assert set(values_of_bands(after)) == {"x", "y"}
+
+
+def test_many_slabs_are_no_fold() -> None:
+    """A band for each of their operations is cheaper than the operations."""
+    slabs = abs(X + 0.99) - 0.004
+    for i in range(1, 100):
+        slabs = minimum(slabs, abs(X + (0.99 - i / 50)) - 0.004)
+    after = lowered_expression(maximum(slabs, abs(Y) - 0.8))
+    assert values_of_bands(after).count("x") == 100
+    rings = lowered_expression(abs(minimum(slabs, sin(X * Y))) - 0.001)
+    assert values_of_bands(rings).count("x") >= 200
+
+
+def test_a_fold_that_many_shapes_share_is_one_value() -> None:
+    fold = folded("slopes", 16, X * 1.0)
+    shapes = maximum(fold, abs(Y) - 0.01)
+    for i in range(1, 100):
+        shapes = minimum(shapes, maximum(fold - i / 1000, abs(Y - i / 60) - 0.01))
+    after = lowered_expression(shapes)
+    graph = after.graph
+    values = {graph.rows[node][1] for node in range(len(graph)) if graph.record(node) is BAND}
+    assert len(values - set(graph.variables)) == 1
+
+
+def test_one_fold_takes_no_room_from_other_shapes() -> None:
+    """A hundred boxes beside a chain of folds are bands of variables as they are without it."""
+    boxes = maximum(abs(X) - 0.01, abs(Y) - 0.01)
+    for i in range(1, 100):
+        boxes = minimum(boxes, maximum(abs(X - i / 120) - 0.01, abs(Y + i / 110) - 0.01))
+    alone = lowered_expression(boxes)
+    beside = lowered_expression(minimum(boxes, folded("slopes", 60, X + Y * 0.3)))
+    assert len(values_of_bands(beside)) == len(values_of_bands(alone)) + 1
 
 
 def test_rewrites_say_what_was_gone_through() -> None:
