@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from absint.errors import UsageError, VmError
-from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder
+from absint.graph import BYTE_ORDER_MARK, FIRST_PREDICATE, NO_NAME_BEGINS_WITH, Graph, GraphBuilder
 from absint.ops.table import BAND, BY_NAME, CONST, OPS, REFUSED, VAR
 
 VARIABLE_PREFIX = "var-"
@@ -231,22 +231,31 @@ def dump_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
     Predicates are lines such as `_5 band _4 -inf -0.25`, lower and upper end, and `_9 all _5 _7 _8`.
     """
     graph.verify()
-    names = _complete_names(graph)
+    names = complete_names(graph)
     lines = [f"# {line}".rstrip() for comment in comments for line in comment.split("\n")]
-    for node, (code, _, _) in enumerate(graph.rows):
-        words = [names[node], graph.record(node).name, *(names[operand] for operand in graph.operands(node))]
-        if code == CONST.code:
-            words.append(repr(graph.values[node]))
-        elif code == VAR.code:
-            words[1] = VARIABLE_PREFIX + graph.variables[node]
-        elif code == BAND.code:
-            assert graph.logic is not None
-            words += map(repr, graph.logic.bands[node].tolist())
-        lines.append(" ".join(words))
+    lines += (instruction_text(graph, names, node) for node in range(len(graph)))
     return "\n".join(lines) + "\n"
 
 
-def _complete_names(graph: Graph) -> list[str]:
+def instruction_text(graph: Graph, names: Sequence[str], node: int) -> str:
+    """The line of one node, of a graph whose nodes have these names."""
+    code, a, b = graph.rows[node]
+    words = [names[node], graph.record(node).name]
+    if code >= FIRST_PREDICATE:
+        words += [names[operand] for operand in graph.operands(node)]
+    else:
+        words += [names[operand] for operand in (a, b) if operand >= 0]
+    if code == CONST.code:
+        words.append(repr(graph.values[node]))
+    elif code == VAR.code:
+        words[1] = VARIABLE_PREFIX + graph.variables[node]
+    elif code == BAND.code:
+        assert graph.logic is not None
+        words += map(repr, graph.logic.bands[node].tolist())
+    return " ".join(words)
+
+
+def complete_names(graph: Graph) -> list[str]:
     """The graph's names, with `_0`, `_1`, … in hexadecimal for nodes that have none."""
     taken = set(graph.names)
     names: list[str] = []

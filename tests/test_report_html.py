@@ -14,6 +14,7 @@ from absint import api
 from absint.analysis import RewriteBudget
 from absint.errors import BackendError
 from absint.markup import Markup, element, escaped
+from absint.report import json_bytes
 from absint.report_html import report_page
 from absint.report_parts import TEXT_LENGTH
 from absint.report_sections import MISSED_MOST, SECTIONS
@@ -131,7 +132,7 @@ def test_shapes_have_numbers_for_coordinates(edge: Page) -> None:
 
 
 def test_a_page_is_the_same_again(edge: Page) -> None:
-    assert report_page(json.loads(json.dumps(edge.report)), edge.pictures) == edge.text
+    assert report_page(json.loads(json_bytes(edge.report)), edge.pictures) == edge.text
 
 
 # The numbers

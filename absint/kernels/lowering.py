@@ -1,5 +1,5 @@
-"""The kernels of the lowering passes and of `absint.plan` in two units, for few files are mapped faster than
-many.
+"""The kernels of the lowering passes, of `absint.plan` and of `absint.regions` in two units, for few files
+are mapped faster than many.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from absint.kernels import (
     contraction,
     flatten,
     predicates,
+    remaining,
     simple_terms,
     sweep,
     terms,
@@ -22,7 +23,7 @@ from absint.kernels import (
 SHARED = (boxes, contraction, flatten, predicates, simple_terms, sweep, terms, thresholds, vm_scan)
 """The modules with kernels that serve both precisions."""
 
-OF_A_PRECISION = (bands, boxes, contraction, thresholds)
+OF_A_PRECISION = (bands, boxes, contraction, remaining, thresholds)
 
 
 def kernels(precision_name: str | None = None) -> dict[str, tuple[Any, Any]]:
