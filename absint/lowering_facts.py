@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.analysis import Analyses
-from absint.graph import AXES, Graph
+from absint.graph import AXES, FIRST_PREDICATE, Graph
 from absint.manager import Step
 from absint.ops.table import ADD, ALL, ANY, BAND, FALSE, SUB
 from absint.passes.variability import variability_of
@@ -120,6 +120,70 @@ def _parts_of(graph: Graph, terms: NDArray[np.int64]) -> tuple[NDArray[np.int64]
     within = joint[owners]
     parts[within] = graph.logic.items[starts[owners[within]] + place[within]]
     return owners, parts
+
+
+def term_rows(program: Program) -> list[dict[str, Any]]:
+    """What each term of a lowered program is, in the order of `terms_of`.
+
+    Its `box`, (left, right, bottom, top), outside of which it is false; how many `operations` and
+    `comparisons` it has; the last `line` of the source that it was made from, where it is complete, or None.
+    """
+    graph = program.graph
+    terms = terms_of(graph)
+    last = graph.line_list[:]
+    for node in range(len(graph)):
+        last[node] = max([last[node], *(last[operand] for operand in graph.operands(node))])
+    operations = (graph.op < FIRST_PREDICATE) & (graph.args[:, 0] >= 0)
+    counted = [_counts_below(graph, terms, which) for which in (operations, graph.op == BAND.code)]
+    return [
+        {
+            "box": (left, right, bottom, top),
+            "operations": arithmetic,
+            "comparisons": comparisons,
+            "line": last[term] or None,
+        }
+        for term, (left, right, bottom, top), arithmetic, comparisons in zip(
+            terms, term_boxes(program).reshape(-1, 4).tolist(), *counted, strict=True
+        )
+    ]
+
+
+TERMS_AT_ONCE = 8192
+"""Terms that are counted in one go over the graph."""
+
+
+def _counts_below(graph: Graph, terms: Sequence[int], which: NDArray[np.bool_]) -> list[int]:
+    """How many of some nodes each term depends on, itself among them.
+
+    One after the other would take quadratic time where terms share much. So each node gets the set of terms
+    that depend on it, as bits of an integer, and bit t of `digits[i]` is bit i of the count of term t.
+    """
+    found: list[int] = []
+    wanted = which.tolist()
+    for first in range(0, len(terms), TERMS_AT_ONCE):
+        part = terms[first : first + TERMS_AT_ONCE]
+        users: dict[int, int] = {}
+        for place, term in enumerate(part):
+            users[term] = users.get(term, 0) | 1 << place
+        digits: list[int] = []
+        for node in range(max(part), -1, -1):
+            carry = users.pop(node, 0)
+            if not carry:
+                continue
+            for operand in graph.operands(node):
+                users[operand] = users.get(operand, 0) | carry
+            for i in range(len(digits) if wanted[node] else 0):
+                digits[i], carry = digits[i] ^ carry, digits[i] & carry
+                if not carry:
+                    break
+            if wanted[node] and carry:
+                digits.append(carry)
+        size = len(part) + 7 >> 3
+        bits = [np.unpackbits(np.frombuffer(digit.to_bytes(size, "little"), np.uint8), bitorder="little")
+                for digit in digits]  # fmt: skip
+        counts = sum((row.astype(np.int64) << i for i, row in enumerate(bits)), np.zeros(8 * size, np.int64))
+        found += counts[: len(part)].tolist()
+    return found
 
 
 def _rectangles(program: Program) -> NDArray[np.float64] | None:

@@ -58,7 +58,7 @@ def make_report(
         "domains": list(domains),
         "source": _summary(program, analyses),
         "result": _summary(result, analyses),
-        "passes": [_pass(step) for step in steps],
+        "passes": [_pass(step, analyses) for step in steps],
         "missed": Missed(result, analyses),
         "memory": {"source": memory_of(start, analyses), "result": memory_of(result, analyses)},
         "regions": _regions(start, domains, tiles),
@@ -112,7 +112,8 @@ def _counts(values: NDArray[Any]) -> list[tuple[int, int]]:
     return list(zip(different[order].tolist(), counts[order].tolist(), strict=True))
 
 
-def _pass(step: Step) -> dict[str, Any]:
+def _pass(step: Step, analyses: Analyses) -> dict[str, Any]:
+    before, after = (liveness_of(program, analyses) for program in (step.before, step.after))
     return {
         "pass": format_pass(step.pass_),
         "promise": step.after.promise.value,
@@ -120,12 +121,36 @@ def _pass(step: Step) -> dict[str, Any]:
         "after": step.after.graph.operation_count,
         "nodes_before": len(step.before.graph),
         "nodes_after": len(step.after.graph),
+        "peak_live_before": before.peak,
+        "peak_live_after": after.peak,
+        "slots_before": before.slots,
+        "slots_after": after.slots,
         "rewrites": [
             {"rule": rewrite.rule, "mode": rewrite.mode.value, "count": count}
             for rewrite, count in step.rewrites.most_common()
         ],
         "ms": step.seconds * 1e3,
     }
+
+
+GROWING = {
+    "operations": ("before", "after"),
+    "values alive": ("peak_live_before", "peak_live_after"),
+    "slots": ("slots_before", "slots_after"),
+}
+"""What a pass should leave no more of, and where a pass's entry says how many there were."""
+
+
+def growth(row: dict[str, Any]) -> str:
+    """What a pass made worse, with a mark, as `▲ more values alive: 4 to 6`; nothing if there is nothing.
+
+    `row`: one of the report's `passes`.
+    """
+    counts = {name: (row[before], row[after]) for name, (before, after) in GROWING.items()}
+    worse = [
+        f"more {name}: {before:,} to {after:,}" for name, (before, after) in counts.items() if after > before
+    ]
+    return f"▲ {'; '.join(worse)}" if worse else ""
 
 
 def memory_of(program: Program, analyses: Analyses, pixels: int = REPORT_PIXELS) -> dict[str, Any]:
