@@ -373,6 +373,23 @@ class GraphBuilder:
         return graph
 
 
+def selected(graph: Graph, nodes: NDArray[np.int64]) -> Graph:
+    """The real graph of some nodes, in this order, with the last as its root; operands are among them."""
+    number = np.full(len(graph) + 1, -1, np.int32)  # the last entry stands for the operand -1
+    number[nodes] = np.arange(len(nodes), dtype=np.int32)
+    made = Graph(
+        op=graph.op[nodes],
+        args=number[graph.args[nodes]],
+        constants=graph.constants[nodes],
+        variables={int(number[node]): name for node, name in graph.variables.items() if number[node] >= 0},
+        names=tuple([graph.names[node] for node in nodes.tolist()]),
+        lines=graph.lines[nodes],
+    )
+    for array in (made.op, made.args, made.constants, made.lines):
+        array.flags.writeable = False
+    return made
+
+
 def reachable(graph: Graph) -> NDArray[np.bool_]:
     """bool[n]: whether the root depends on each node. Read-only."""
     return graph.live

@@ -96,16 +96,17 @@ def measure_regions(
     rows = max(1, MASK_BYTES // (max(1, choices) * MASKS_OF_A_CHOICE * tiles[0] * tiles[2]))
     for first in range(0, tiles[1], rows):
         part = slice(first, first + rows)
-        _interpret_tiles(program, domains, _rows_of(intervals, part), Regions(*(
-            layer[:, part] for layer in (found.undecided, found.operations, found.operations_for_sign)
-        )))  # fmt: skip
+        here = Regions(
+            found.undecided[:, part], found.operations[:, part], found.operations_for_sign[:, part]
+        )
+        _interpret_tiles(program, domains, _rows_of(intervals, part), here)
     return found
 
 
-SCRATCH, CHOICE = 2, 7
+SCRATCH, MASKS_OF_A_CHOICE = 2, 7
 """Records before those of the slots, and masks of a min or max, see `absint.kernels.remaining`."""
 
-MASK_BYTES, MASKS_OF_A_CHOICE = 2 * 10**8, 7
+MASK_BYTES = 2 * 10**8
 """Memory for the masks of min and max, a byte a tile each; with more, rows of tiles are done one after the
 other.
 """
@@ -124,7 +125,7 @@ def _sweep_tiles(program: Program, intervals: Mapping[str, Interval], found: Reg
         values = graph.constants.astype(precision.dtype)
     a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
     choices = int(np.isin(graph.op, (MIN.code, MAX.code)).sum())
-    known, masks = np.empty((choices, CHOICE), np.uint16), np.zeros((len(graph), 3), np.uint16)
+    known, masks = np.empty((choices, MASKS_OF_A_CHOICE), np.uint16), np.zeros((len(graph), 3), np.uint16)
     given = len(graph), graph.op, a, b, kernels, slots, values, address_of(records[SCRATCH:])
     shape, total = found.undecided.shape, found.undecided.size
     ends = {name: [np.broadcast_to(part, shape).ravel() for part in intervals[name]]

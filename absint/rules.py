@@ -193,7 +193,8 @@ def power_of_two(lower: float, upper: float) -> bool:
 def powers_of_two(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:
     """`power_of_two` of arrays."""
     size = np.abs(lower)
-    return (lower == upper) & (size >= 2.0**-126) & (size <= 2.0**126) & (np.frexp(size)[0] == 0.5)
+    normal = (size >= 2.0**-126) & (size <= 2.0**126)
+    return np.asarray((lower == upper) & normal & (np.frexp(size)[0] == 0.5), np.bool_)
 
 
 class _Forms(NamedTuple):

@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from absint.analysis import Analyses
-from absint.graph import GraphBuilder, reachable
+from absint.graph import reachable, selected
 from absint.manager import PassResult
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
@@ -24,14 +26,10 @@ class Dce:
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Drop dead nodes."""
-        graph = program.graph
-        live = reachable(graph).tolist()
-        dead = live.count(False)
+        live = np.flatnonzero(reachable(program.graph))
+        dead = len(program.graph) - len(live)
         if not dead:
             return PassResult(program, Counter())
-        builder = GraphBuilder()
-        new: dict[int, int] = {-1: -1}
-        for node, (_, a, b) in enumerate(graph.rows):
-            if live[node]:
-                new[node] = builder.copy(graph, node, new[a], new[b])
-        return PassResult(analyses.rebuilt(program, builder), Counter({DEAD: dead}))
+        made = program.with_graph(selected(program.graph, live))
+        analyses.succeed(made, program, live.tolist())
+        return PassResult(made, Counter({DEAD: dead}))
