@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
 
 from absint.domains.lattice import Domain
 from absint.domains.product import ProductDomain
@@ -112,13 +116,33 @@ def make_domain(names: Sequence[str], precision: Precision, batched: bool = Fals
     return domains[0] if len(domains) == 1 else ProductDomain(domains)
 
 
+class Columns(NamedTuple):
+    """Bounds of n nodes as arrays: `lower`, `upper` float64[n], `may_nan` bool[n]."""
+
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    may_nan: NDArray[np.bool_]
+
+
 @dataclass(frozen=True, eq=False)
 class BoundFacts:
-    """What the abstract domains know of every node of a program on its box; `bounds` as Python numbers."""
+    """What the abstract domains know of every node of a program on its box; `bounds` as Python numbers.
+
+    `given`: the bounds as arrays, where they were that first.
+    """
 
     domain: Domain[Any]
     elements: list[Any]
     bounds: list[Bounds]
+    given: Columns | None = None
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The bounds as arrays."""
+        if self.given is not None:
+            return self.given
+        lower, upper, may_nan = np.array(self.bounds, np.float64).T
+        return Columns(lower, upper, may_nan != 0)
 
     def less(self, a: int, b: int) -> bool:
         """Wherever both nodes are numbers, a < b."""

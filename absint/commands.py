@@ -109,8 +109,8 @@ def _instruments(arguments: argparse.Namespace) -> list[Instrument]:
 def _report_text(
     arguments: argparse.Namespace, source: Program, steps: list[Step], result: Program,
     budget: RewriteBudget | None,
-) -> str:  # fmt: skip
-    from absint.report import TILES_PER_AXIS, make_report, page_tiles
+) -> str | bytes:  # fmt: skip
+    from absint.report import TILES_PER_AXIS, json_bytes, make_report, page_tiles
     from absint.report_tables import print_report
 
     form = _report_format(arguments)
@@ -119,7 +119,7 @@ def _report_text(
         tiles=page_tiles(source, arguments.domains) if form == "html" else TILES_PER_AXIS,
     )  # fmt: skip
     if form == "json":
-        return json.dumps(report) + "\n"
+        return json_bytes(report)
     if form == "html":
         from absint.report_html import report_page
         from absint.report_pictures import make_pictures

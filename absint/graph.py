@@ -183,10 +183,15 @@ class Graph:
 
     def depth(self) -> int:
         """Operations on the longest path from a leaf to the root."""
-        depths = [0] * len(self)
-        for node in range(len(self)):
-            if operands := self.operands(node):
-                depths[node] = 1 + max(depths[operand] for operand in operands)
+        depths: list[int] = []
+        for node, (code, a, b) in enumerate(self.rows):
+            if b >= 0:
+                depths.append(1 + max(depths[a], depths[b]))
+            elif a >= 0:
+                depths.append(1 + depths[a])
+            else:
+                operands = self.operands(node) if code >= FIRST_PREDICATE else ()
+                depths.append(1 + max(depths[operand] for operand in operands) if operands else 0)
         return depths[-1]
 
     def to_networkx(self) -> networkx.DiGraph[int]:

@@ -1,10 +1,10 @@
 """How far a program specialises: what is left of it on each tile of its box.
 
-All tiles are interpreted at once, in batched abstract domains; x-only work is done per column of tiles,
-y-only work per row. A tile is undecided when the root may be negative there and may be something else. What
-is left is what the root still depends on when every min and max with a known outcome is its winning arm: with
-the value demanded, or only `f < 0` (the rules of `minmax` and `signdemand`, and the demand of
-`absint.ops.demand`).
+In the interval domain alone, tiles are bounded by native kernels, sixteen at a time. In others all are
+interpreted at once, batched; x-only work is done per column of tiles, y-only work per row. A tile is
+undecided when the root may be negative there and may be something else. What is left is what the root still
+depends on when every min and max with a known outcome is its winning arm: with the value demanded, or only
+`f < 0` (the rules of `minmax` and `signdemand`, and the demand of `absint.ops.demand`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from absint.domains.lattice import Domain, Interval
 from absint.errors import UsageError
 from absint.graph import AXES, Graph
 from absint.interpret import last_read, walk_abstract
+from absint.native_arrays import address_of, call
 from absint.ops.table import MAX, MIN, NEG, OPS, Op
 from absint.precision import Precision
 from absint.program import Box, Program, check_program
+from absint.sweep import ANYTHING, LANES, interval_kernels, lowering_kernels, record_dtype, write_interval
+from absint.tape import last_uses
 
 Masks = NDArray[np.bool_]
 
@@ -84,9 +87,107 @@ def measure_regions(
     graph = program.graph
     if graph.lowered:
         raise UsageError("regions are measured of a real program: give the one that was lowered")
-    domain = make_domain(domains, program.precision, batched=True)
     shape = (tiles[2], tiles[1], tiles[0])
+    found = Regions(np.zeros(shape, bool), *np.zeros((2, *shape), np.int32))
     intervals = tile_intervals(program.box, tiles, program.precision)
+    if tuple(domains) == DEFAULT_DOMAINS:
+        _sweep_tiles(program, intervals, found)
+        return found
+    choices = int(np.isin(graph.op, (MIN.code, MAX.code)).sum())
+    rows = max(1, MASK_BYTES // (max(1, choices) * MASKS_OF_A_CHOICE * tiles[0] * tiles[2]))
+    for first in range(0, tiles[1], rows):
+        part = slice(first, first + rows)
+        here = Regions(
+            found.undecided[:, part], found.operations[:, part], found.operations_for_sign[:, part]
+        )
+        _interpret_tiles(program, domains, _rows_of(intervals, part), here)
+    return found
+
+
+SCRATCH, MASKS_OF_A_CHOICE = 2, 7
+"""Records before those of the slots, and masks of a min or max, see `absint.kernels.remaining`."""
+
+MASK_BYTES = 2 * 10**8
+"""Memory for the masks of min and max, a byte a tile each; with more, rows of tiles are done one after the
+other.
+"""
+
+
+def _sweep_tiles(program: Program, intervals: Mapping[str, Interval], found: Regions) -> None:
+    """Fill in what is found on the tiles by a native kernel, in the interval domain, sixteen at a time."""
+    graph, precision = program.graph, program.precision
+    kernel = lowering_kernels(precision)["remaining"]
+    kernels = interval_kernels(graph, precision) * graph.live
+    slots, variables, count = _slots(graph)
+    records = np.zeros(count + SCRATCH, record_dtype(precision))
+    for slot in variables.values():
+        write_interval(records, slot + SCRATCH, ANYTHING)
+    with np.errstate(over="ignore"):
+        values = graph.constants.astype(precision.dtype)
+    a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
+    choices = int(np.isin(graph.op, (MIN.code, MAX.code)).sum())
+    known, masks = np.empty((choices, MASKS_OF_A_CHOICE), np.uint16), np.zeros((len(graph), 3), np.uint16)
+    given = len(graph), graph.op, a, b, kernels, slots, values, address_of(records[SCRATCH:])
+    shape, total = found.undecided.shape, found.undecided.size
+    ends = {name: [np.broadcast_to(part, shape).ravel() for part in intervals[name]]
+            for name in variables if name in intervals}  # fmt: skip
+    for first in range(0, total, LANES):
+        tiles = np.minimum(np.arange(first, first + LANES), total - 1)
+        here = slice(first, min(first + LANES, total))
+        for name, parts in ends.items():
+            write_interval(records, variables[name] + SCRATCH, Interval(*(part[tiles] for part in parts)))
+        lanes = (1 << here.stop - first) - 1
+        undecided, counts = np.zeros(1, np.int64), np.zeros((2, LANES), np.int32)
+        call(kernel, *given, known, masks, lanes, undecided, counts)
+        found.undecided.reshape(-1)[here] = undecided >> np.arange(here.stop - first) & 1
+        for layer, left in zip((found.operations, found.operations_for_sign), counts, strict=True):
+            layer.reshape(-1)[here] = left[: here.stop - first]
+
+
+def _slots(graph: Graph) -> tuple[NDArray[np.int32], dict[str, int], int]:
+    """Where the bounds of each node are kept as long as they are read, -1 for constants and dead nodes; the
+    slots of the variables; and how many slots there are.
+    """
+    variables = {name: place for place, name in enumerate(sorted(set(graph.variables.values())))}
+    last, free, count = last_uses(graph).tolist(), list[int](), len(variables)
+    slots = [-1] * len(graph)
+    for node, (_, a, b) in enumerate(graph.rows):
+        if a < 0 or last[node] < 0:
+            continue
+        for operand in {a, b} - {-1}:
+            if last[operand] == node and graph.rows[operand][1] >= 0:
+                free.append(slots[operand])
+        if not free:
+            free.append(count)
+            count += 1
+        slots[node] = free.pop()
+    for node, name in graph.variables.items():
+        slots[node] = variables[name]
+    return np.array(slots, np.int32), variables, count
+
+
+def _undecided(lower: Any, upper: Any, may_nan: Any) -> Any:
+    """Whether the root may be negative, and may be something else. NaN is outside: a tile without numbers
+    below 0 is outside, one that is < 0 or NaN is not inside.
+    """
+    inside = (upper < 0) & ~np.asarray(may_nan)
+    return ~(inside | (lower >= 0))
+
+
+def _rows_of(intervals: Mapping[str, Interval], rows: slice) -> dict[str, Interval]:
+    """The intervals of some rows of tiles, which lie along y."""
+    return {
+        name: Interval(*(part[:, rows] for part in ends)) if name == "y" else ends
+        for name, ends in intervals.items()
+    }
+
+
+def _interpret_tiles(
+    program: Program, domains: Sequence[str], intervals: Mapping[str, Interval], found: Regions
+) -> None:
+    """Fill in what is found on the tiles in any domains, on all of them at once."""
+    graph = program.graph
+    domain = make_domain(domains, program.precision, batched=True)
     unread = last_read(graph)
     outcomes: dict[int, _Outcome] = {}
     with np.errstate(all="ignore"):
@@ -96,15 +197,9 @@ def measure_regions(
                 outcomes[node] = _outcome(domain, OPS[code], elements[a], elements[b])
             for operand in unread[node]:  # memory: thousands of nodes on thousands of tiles
                 elements[operand] = None
-        lower, upper, may_nan = domain.to_interval(elements[graph.root])
-    # NaN is outside: a tile without numbers below 0 is outside, one that is < 0 or NaN is not inside
-    inside = (upper < 0) & ~np.asarray(may_nan)
-    undecided = np.broadcast_to(~(inside | (lower >= 0)), shape)
-    return Regions(
-        undecided,
-        _count(graph, outcomes, undecided, for_sign=False),
-        _count(graph, outcomes, undecided, for_sign=True),
-    )
+        found.undecided[:] = _undecided(*domain.to_interval(elements[graph.root]))
+    found.operations[:] = _count(graph, outcomes, found.undecided, for_sign=False)
+    found.operations_for_sign[:] = _count(graph, outcomes, found.undecided, for_sign=True)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,32 +1,30 @@
 """The report: what a program is, what each pass did to it, what was missed and why, and how far it
 specialises.
 
-`make_report` collects plain data, the same that `--format json` prints; `absint.report_tables` draws it as
-tables for a terminal, `absint.report_html` as a page.
+`make_report` collects plain data, which `json_bytes` writes as `--format json` prints it;
+`absint.report_tables` draws it as tables for a terminal, `absint.report_html` as a page.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from absint.analysis import DEFAULT_DOMAINS, Analyses, BoundFacts, RewriteBudget
+from absint.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget
 from absint.graph import FIRST_PREDICATE
 from absint.lowering_facts import lowering_facts
 from absint.manager import Step, format_pass
-from absint.ops.demand import LABELS, Bounds
-from absint.ops.table import CONST, MAX, MIN, OPS, VAR
-from absint.passes.bounds import bounds_of
-from absint.passes.demand import demand_of
+from absint.ops.table import CONST, OPS, VAR
 from absint.passes.liveness import liveness_of
 from absint.passes.variability import class_label, variability_of
 from absint.program import Program
 from absint.regions import Regions, measure_regions
-from absint.vm import dump_vm
+from absint.report_missed import Missed, json_number
 
 REPORT_PIXELS = 1024 * 1024
 """The image that memory is stated for."""
@@ -55,13 +53,13 @@ def make_report(
         "model": model,
         "bisected": None if budget is None else {"rewrites": budget.made, "last": budget.last or None},
         "precision": result.precision.value,
-        "box": {name: [_json(end) for end in bounds] for name, bounds in result.box.bounds.items()},
+        "box": {name: [json_number(end) for end in bounds] for name, bounds in result.box.bounds.items()},
         "promise": result.promise.value,
         "domains": list(domains),
         "source": _summary(program, analyses),
         "result": _summary(result, analyses),
-        "passes": [_pass(step) for step in steps],
-        "missed": _missed(result, analyses),
+        "passes": [_pass(step, analyses) for step in steps],
+        "missed": Missed(result, analyses),
         "memory": {"source": memory_of(start, analyses), "result": memory_of(result, analyses)},
         "regions": _regions(start, domains, tiles),
         "lowering": lowering_facts(result, steps, analyses) if result.graph.lowered else None,
@@ -74,29 +72,48 @@ def page_tiles(program: Program, domains: Sequence[str]) -> tuple[int, ...]:
     return (*TILES_PER_AXIS, FINEST_TILES) if quick else TILES_PER_AXIS
 
 
+def json_bytes(report: dict[str, Any]) -> bytes:
+    """A report as `--format json` writes it: one line of ASCII."""
+    text = io.BytesIO()
+    for name, value in report.items():
+        text.write(f"{', ' if text.tell() else '{'}{json.dumps(name)}: ".encode())
+        if isinstance(value, Missed):  # one after the other, for there may be a million
+            pieces = ((", " if place else "[") + json.dumps(entry) for place, entry in enumerate(value))
+            text.writelines(piece.encode() for piece in pieces)
+            text.write(b"]" if value else b"[]")
+        else:
+            text.write(json.dumps(value).encode())
+    text.write(b"}\n")
+    return text.getvalue()
+
+
 def _summary(program: Program, analyses: Analyses) -> dict[str, Any]:
     graph = program.graph
-    real = [row for row in graph.rows if row[0] < FIRST_PREDICATE]
-    histogram = Counter(OPS[code].name for code, _, _ in real)
-    classes = Counter(
-        class_label(variables)
-        for (code, a, _), variables in zip(graph.rows, variability_of(program, analyses), strict=True)
-        if a >= 0 and code < FIRST_PREDICATE
-    )
-    operations = (graph.op < FIRST_PREDICATE) & (graph.args[:, 0] >= 0)
+    real = graph.op < FIRST_PREDICATE
+    operations = real & (graph.args[:, 0] >= 0)
+    histogram = {OPS[code].name: count for code, count in _counts(graph.op[real])}
+    classes = np.array(variability_of(program, analyses), np.int64)[operations]
     return {
         "operations": graph.operation_count,
-        "nodes": len(real),
+        "nodes": int(real.sum()),
         "constants": histogram.pop(CONST.name, 0),
         "variables": sorted(set(graph.variables.values())),
         "depth": graph.depth(),
         "shared": int(((graph.use_counts > 1) & operations).sum()),
-        "histogram": {name: count for name, count in histogram.most_common() if name != VAR.name},
-        "variability": dict(classes.most_common()),
+        "histogram": {name: count for name, count in histogram.items() if name != VAR.name},
+        "variability": {class_label(variables): count for variables, count in _counts(classes)},
     }
 
 
-def _pass(step: Step) -> dict[str, Any]:
+def _counts(values: NDArray[Any]) -> list[tuple[int, int]]:
+    """Each value and how often it occurs, the most frequent first; of several, the one that comes first."""
+    different, first, counts = np.unique(values, return_index=True, return_counts=True)
+    order = np.lexsort((first, -counts))
+    return list(zip(different[order].tolist(), counts[order].tolist(), strict=True))
+
+
+def _pass(step: Step, analyses: Analyses) -> dict[str, Any]:
+    before, after = (liveness_of(program, analyses) for program in (step.before, step.after))
     return {
         "pass": format_pass(step.pass_),
         "promise": step.after.promise.value,
@@ -104,6 +121,10 @@ def _pass(step: Step) -> dict[str, Any]:
         "after": step.after.graph.operation_count,
         "nodes_before": len(step.before.graph),
         "nodes_after": len(step.after.graph),
+        "peak_live_before": before.peak,
+        "peak_live_after": after.peak,
+        "slots_before": before.slots,
+        "slots_after": after.slots,
         "rewrites": [
             {"rule": rewrite.rule, "mode": rewrite.mode.value, "count": count}
             for rewrite, count in step.rewrites.most_common()
@@ -112,72 +133,24 @@ def _pass(step: Step) -> dict[str, Any]:
     }
 
 
-def _missed(program: Program, analyses: Analyses) -> list[dict[str, Any]]:
-    """Every min and max that stayed, with what is known of its arms; those nearest to a decision first."""
-    graph, facts = program.graph, bounds_of(program, analyses)
-    demand = demand_of(program, analyses)
-    source_lines = _source_lines(program)
-    missed = []
-    for node, (code, a, b) in enumerate(graph.rows):
-        if code in (MIN.code, MAX.code) and demand[node]:
-            arms = [_arm(program, facts, operand, source_lines) for operand in (a, b)]
-            line = graph.line_list[node]
-            missed.append(
-                {
-                    "op": OPS[code].name,
-                    "line": line or None,
-                    "text": source_lines.get(line),
-                    "name": graph.names[node],
-                    "demand": LABELS[demand[node]],
-                    "left": arms[0],
-                    "right": arms[1],
-                    "overlap": _overlap(facts, a, b),
-                    "why": _why(facts.bounds[a], facts.bounds[b]),
-                }
-            )
-    return sorted(missed, key=lambda entry: (entry["overlap"], entry["line"] or 0))
+GROWING = {
+    "operations": ("before", "after"),
+    "values alive": ("peak_live_before", "peak_live_after"),
+    "slots": ("slots_before", "slots_after"),
+}
+"""What a pass should leave no more of, and where a pass's entry says how many there were."""
 
 
-def _source_lines(program: Program) -> dict[int, str]:
-    """The instructions of the source by line, as `.vm` text without superfluous blanks."""
-    graph = program.origin.graph
-    return {
-        line: text for line, text in zip(graph.line_list, dump_vm(graph).splitlines(), strict=True) if line
-    }
+def growth(row: dict[str, Any]) -> str:
+    """What a pass made worse, with a mark, as `▲ more values alive: 4 to 6`; nothing if there is nothing.
 
-
-def _json(value: float) -> float | str:
-    """A float as JSON can hold it: what is not finite is spelled out."""
-    return value if math.isfinite(value) else str(value)
-
-
-def _arm(program: Program, facts: BoundFacts, node: int, source_lines: dict[int, str]) -> dict[str, Any]:
-    bounds, line = facts.bounds[node], program.graph.line_list[node]
-    return {
-        "line": line or None,
-        "text": source_lines.get(line),
-        "lower": _json(bounds.lower),
-        "upper": _json(bounds.upper),
-        "may_nan": bounds.may_nan,
-    }
-
-
-def _overlap(facts: BoundFacts, a: int, b: int) -> float:
-    """The overlap of the arms' bounds as a share of their hull: 0 touching or apart, 1 equal or unbounded."""
-    p, q = facts.bounds[a], facts.bounds[b]
-    hull = max(p.upper, q.upper) - min(p.lower, q.lower)
-    shared = min(p.upper, q.upper) - max(p.lower, q.lower)
-    if shared < 0:
-        return 0.0  # apart, and kept because one of them may be NaN
-    return shared / hull if 0 < hull < float("inf") else 1.0
-
-
-def _why(left: Bounds, right: Bounds) -> str:
-    apart = left.upper < right.lower or right.upper < left.lower
-    ranges = [f"[{bounds.lower:.4g}, {bounds.upper:.4g}]" for bounds in (left, right)]
-    reasons = [f"{ranges[0]} and {ranges[1]} are apart" if apart else f"{ranges[0]} overlaps {ranges[1]}"]
-    reasons += ["the left arm may be NaN"] * left.may_nan + ["the right arm may be NaN"] * right.may_nan
-    return ", ".join(reasons)
+    `row`: one of the report's `passes`.
+    """
+    counts = {name: (row[before], row[after]) for name, (before, after) in GROWING.items()}
+    worse = [
+        f"more {name}: {before:,} to {after:,}" for name, (before, after) in counts.items() if after > before
+    ]
+    return f"▲ {'; '.join(worse)}" if worse else ""
 
 
 def memory_of(program: Program, analyses: Analyses, pixels: int = REPORT_PIXELS) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from absint import api, study
 from absint.errors import AbsintError
 from absint.graph import AXES
+from absint.lowering_facts import term_rows, terms_of
+from absint.ops.table import FALSE
 from absint.precision import Precision
 from absint.program import Box, Program
 from absint.view import Grid, View
@@ -47,7 +49,7 @@ class Picture:
 class Pictures:
     """What there is to show; in place of what cannot be shown there is the reason.
 
-    `terms`: rows of `study.terms`, those with the largest boxes first; `line` is where one is complete.
+    `terms`: rows of `term_rows`, those with the largest boxes first.
     """
 
     picture: Picture | str
@@ -114,11 +116,15 @@ def _slice(lower: float, upper: float) -> float:
 def _terms(program: Program, result: Program, domains: Sequence[str]) -> list[dict[str, Any]] | str:
     """The terms of the lowered model, or why there are none to show."""
     try:
-        rows = study.terms(program, domains=domains, region=result.box, precision=result.precision)
+        lowered, _ = api.run_pipeline(
+            program, passes=study.LOWERING_TO_TERMS, domains=domains, region=result.box,
+            precision=result.precision,
+        )  # fmt: skip
     except AbsintError as error:
         return str(error)
-    for row in rows:  # the last line is where a term is complete; the first is that of a variable
-        row["line"] = row["lines"][-1] if row["lines"] else None
+    graph = lowered.graph
+    rows = [row for row, term in zip(term_rows(lowered), terms_of(graph), strict=True)
+            if graph.rows[term][0] != FALSE.code]  # fmt: skip
     return sorted(rows, key=lambda row: (-_area(row["box"]), row["line"] or 0))
 
 

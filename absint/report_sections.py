@@ -7,6 +7,7 @@ from typing import Any
 
 from absint import report_charts as charts
 from absint.markup import Markup, element, joined
+from absint.report import growth
 from absint.report_parts import (
     before_after,
     box_text,
@@ -125,14 +126,16 @@ def _passes(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
         left, removed = row["after"], row["before"] - row["after"]
         pieces = [(0, left, "left"), (left, left + max(removed, 0), "removed")]
         bars = joined([charts.bar(whole, *pieces), charts.bar(slowest, (0, row["ms"], "time"))])
-        rows.append([code(row["pass"]), bars, f"{left:,}", f"{removed:,}", f"{row['ms']:,.1f}"])
+        rows.append([code(row["pass"]), bars, f"{left:,}", f"{removed:,}", f"{row['ms']:,.1f}",
+                     f"{row['peak_live_after']:,}", growth(row)])  # fmt: skip
     total = passes[0]["before"] - passes[-1]["after"]
     rows.append(
-        ["total", "", f"{passes[-1]['after']:,}", f"{total:,}", f"{sum(row['ms'] for row in passes):,.1f}"]
-    )
+        ["total", "", f"{passes[-1]['after']:,}", f"{total:,}", f"{sum(row['ms'] for row in passes):,.1f}",
+         f"{passes[-1]['peak_live_after']:,}", ""]
+    )  # fmt: skip
     yield table(
         f"Operations left after each pass, of {passes[0]['before']:,}",
-        ["pass", "", "left", "removed", "ms"], rows,
+        ["pass", "", "left", "removed", "ms", "values alive at most", "made worse"], rows,
     )  # fmt: skip
     rewrites = [(row["pass"], rewrite) for row in passes for rewrite in row["rewrites"]]
     if not rewrites:

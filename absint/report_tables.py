@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from absint.errors import one_line
+from absint.report import growth
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,15 +65,18 @@ def _histogram_table(report: dict[str, Any]) -> Table:
 
 
 def _pass_table(report: dict[str, Any]) -> Table:
-    table = _table("Passes", "pass", "before", "after", "ms", "rewrites")
+    table = _table("Passes", "pass", "before", "after", "peak live", "ms", "rewrites")
     table.columns[-1].justify = "left"
     for row in report["passes"]:
         rules = ", ".join(f"{r['rule']} {r['count']} ({r['mode']})" for r in row["rewrites"]) or "none"
-        table.add_row(row["pass"], str(row["before"]), str(row["after"]), f"{row['ms']:.1f}", rules)
+        told = "; ".join(filter(None, (growth(row), rules)))
+        table.add_row(row["pass"], str(row["before"]), str(row["after"]), str(row["peak_live_after"]),
+                      f"{row['ms']:.1f}", told)  # fmt: skip
     if report["passes"]:
         total = sum(row["ms"] for row in report["passes"])
+        live = report["passes"][-1]["peak_live_after"]
         table.add_row("total", str(report["passes"][0]["before"]), str(report["result"]["operations"]),
-                      f"{total:.1f}", "", style="bold")  # fmt: skip
+                      str(live), f"{total:.1f}", "", style="bold")  # fmt: skip
     return table
 
 

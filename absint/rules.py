@@ -21,19 +21,22 @@ from __future__ import annotations
 import ast
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from absint.analysis import BoundFacts, RewriteBudget
-from absint.graph import GraphBuilder
+from absint.graph import Graph, constant_key
 from absint.memo import cached_property
 from absint.ops.demand import Bounds, Demand
-from absint.ops.table import BY_NAME, CONST, OPS, Op
+from absint.ops.table import BY_NAME, CONST, Op
+from absint.patch import Patch
+from absint.precision import Precision
 from absint.program import ANYTHING, Program
 
 
@@ -101,9 +104,36 @@ class Rule:
         if not self.when:
             return None
         letters = ", ".join(self.plain_operands or sorted(self.left.letters()))
-        body = _condition_source(ast.parse(self.when, mode="eval").body)
+        body = _condition_source(ast.parse(self.when, mode="eval").body, _NUMBERS)
         names = {"inf": math.inf, "power_of_two": power_of_two}
         made: Condition = eval(f"lambda bounds, less, less_equal, {letters}: {body}", names)
+        return made
+
+    @cached_property
+    def bound_letters(self) -> tuple[tuple[str, ...] | None, ...]:
+        """The letters, or nothing, that the node's operands are bound to, in each order in which the pattern
+        is tried; that of the node itself for a pattern of one letter. None where the pattern looks deeper.
+        """
+        if self.left.op is None:
+            return ((self.left.letter,),)
+        if any(operand.op is not None for operand in self.left.operands):
+            return (None,)
+        letters = tuple(operand.letter for operand in self.left.operands)
+        return (letters, letters[::-1]) if self.left.op.commutative else (letters,)
+
+    @cached_property
+    def array_condition(self) -> Callable[..., NDArray[np.bool_]] | None:
+        """The precondition on arrays of nodes, None when there is none. It holds, too, where only a
+        relational domain can tell.
+        """
+        if not self.when:
+            return None
+        letters = ", ".join(sorted(self.left.letters()))
+        body = _condition_source(ast.parse(self.when, mode="eval").body, _ARRAYS)
+        names = {"inf": math.inf, "powers_of_two": powers_of_two}
+        made: Callable[..., NDArray[np.bool_]] = eval(
+            f"lambda lower, upper, may_nan, relational, {letters}: {body}", names
+        )
         return made
 
     def agrees_under(self, demand: int) -> bool:
@@ -126,6 +156,11 @@ class Pattern:
     def letters(self) -> set[str]:
         """All letters in it."""
         return {self.letter} - {""} if self.op is None else set().union(*(p.letters() for p in self.operands))
+
+    def numbers(self) -> list[float]:
+        """All numbers in it."""
+        below = [number for operand in self.operands for number in operand.numbers()]
+        return below if self.number is None else [self.number]
 
 
 @cache
@@ -157,42 +192,84 @@ def power_of_two(lower: float, upper: float) -> bool:
     return lower == upper and 2.0**-126 <= abs(lower) <= 2.0**126 and math.frexp(lower)[0] in (0.5, -0.5)
 
 
-_PREDICATES = {
-    "number": "not bounds[{0}].may_nan",
-    "finite": "bounds[{0}].lower > -inf and bounds[{0}].upper < inf",
-    "nonzero": "bounds[{0}].excludes_zero",
-    "power_of_two": "power_of_two(bounds[{0}].lower, bounds[{0}].upper)",
-}
-"""What preconditions may say of a node, in terms of its bounds; NaN is excluded by `number` alone."""
+def powers_of_two(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """`power_of_two` of arrays."""
+    size = np.abs(lower)
+    normal = (size >= 2.0**-126) & (size <= 2.0**126)
+    return np.asarray((lower == upper) & normal & (np.frexp(size)[0] == 0.5), np.bool_)
 
-_WITH_NUMBER = {
-    ast.Lt: "bounds[{0}].upper < {1}",
-    ast.LtE: "bounds[{0}].upper <= {1}",
-    ast.Gt: "bounds[{0}].lower > {1}",
-    ast.GtE: "bounds[{0}].lower >= {1}",
-}
 
-_WITH_NODE = {
-    ast.Lt: "less({0}, {1})",
-    ast.LtE: "less_equal({0}, {1})",
-    ast.Gt: "less({1}, {0})",
-    ast.GtE: "less_equal({1}, {0})",
-}
+class _Forms(NamedTuple):
+    """How preconditions are spelled in Python: the predicates on a node, comparisons of a node with a number
+    and with a node, and what joins two. NaN is excluded by `number` alone.
+    """
+
+    predicates: dict[str, str]
+    with_number: dict[type[ast.cmpop], str]
+    with_node: dict[type[ast.cmpop], str]
+    join: str
+
+
+_NUMBERS = _Forms(
+    {
+        "number": "not bounds[{0}].may_nan",
+        "finite": "bounds[{0}].lower > -inf and bounds[{0}].upper < inf",
+        "nonzero": "bounds[{0}].excludes_zero",
+        "power_of_two": "power_of_two(bounds[{0}].lower, bounds[{0}].upper)",
+    },
+    {
+        ast.Lt: "bounds[{0}].upper < {1}",
+        ast.LtE: "bounds[{0}].upper <= {1}",
+        ast.Gt: "bounds[{0}].lower > {1}",
+        ast.GtE: "bounds[{0}].lower >= {1}",
+    },
+    {
+        ast.Lt: "less({0}, {1})",
+        ast.LtE: "less_equal({0}, {1})",
+        ast.Gt: "less({1}, {0})",
+        ast.GtE: "less_equal({1}, {0})",
+    },
+    " and ",
+)
+"""On the bounds of one node at a time."""
+
+_ARRAYS = _Forms(
+    {
+        "number": "~may_nan[{0}]",
+        "finite": "(lower[{0}] > -inf) & (upper[{0}] < inf)",
+        "nonzero": "((lower[{0}] > 0) | (upper[{0}] < 0))",
+        "power_of_two": "powers_of_two(lower[{0}], upper[{0}])",
+    },
+    {
+        ast.Lt: "(upper[{0}] < {1})",
+        ast.LtE: "(upper[{0}] <= {1})",
+        ast.Gt: "(lower[{0}] > {1})",
+        ast.GtE: "(lower[{0}] >= {1})",
+    },
+    {
+        ast.Lt: "((upper[{0}] < lower[{1}]) | relational)",
+        ast.LtE: "((upper[{0}] <= lower[{1}]) | relational)",
+        ast.Gt: "((upper[{1}] < lower[{0}]) | relational)",
+        ast.GtE: "((upper[{1}] <= lower[{0}]) | relational)",
+    },
+    " & ",
+)
+"""On the bounds of many nodes at once."""
 
 Condition = Callable[..., bool]
 """Bounds per node, `less`, `less_equal`, and then the nodes bound to the letters."""
 
 
-def _condition_source(tree: ast.expr) -> str:
+def _condition_source(tree: ast.expr, forms: _Forms) -> str:
     """A precondition in terms of a program's facts."""
     if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And):
-        return " and ".join(_condition_source(part) for part in tree.values)
+        return forms.join.join(_condition_source(part, forms) for part in tree.values)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
-        return _PREDICATES[tree.func.id].format(*map(ast.unparse, tree.args))
+        return forms.predicates[tree.func.id].format(*map(ast.unparse, tree.args))
     if isinstance(tree, ast.Compare) and len(tree.ops) == 1:
         left, right = tree.left, tree.comparators[0]
-        forms = _WITH_NODE if isinstance(right, ast.Name) else _WITH_NUMBER
-        return forms[type(tree.ops[0])].format(ast.unparse(left), ast.unparse(right))
+        compared = forms.with_node if isinstance(right, ast.Name) else forms.with_number
+        return compared[type(tree.ops[0])].format(ast.unparse(left), ast.unparse(right))
     raise ValueError(f"not a precondition: {ast.unparse(tree)!r}")
 
 
@@ -202,42 +279,98 @@ class RuleSet:
     def __init__(self, rules: Sequence[Rule]) -> None:
         assert len({rule.name for rule in rules}) == len(rules), "two rules have the same name"
         self.rules = tuple(rules)
-        self._candidates: dict[tuple[int, int, int, bool, int], tuple[Rule, ...]] = {}
+        numbers = {constant_key(number): number for rule in rules for number in rule.left.numbers()}
+        self._numbers = list(numbers.values())
+        self._places = {key: place for place, key in enumerate(numbers)}
+        self._candidates: dict[int, tuple[Rule, ...]] = {}
 
-    def candidates(self, code: int, a: int, b: int, same: bool, demand: int) -> tuple[Rule, ...]:
-        """The rules that agree under a demand and may match an operation `code` on operations `a` and `b` (-1
-        for none); `same`: the operands are one node.
+    def candidates_in(
+        self, graph: Graph, precision: Precision, facts: BoundFacts, demand: Sequence[int]
+    ) -> Iterator[tuple[int, tuple[Rule, ...]]]:
+        """The nodes that some rule may apply to, in order, with the rules that agree under the demand on the
+        node and may match it, as far as one can see from itself and its operands.
         """
-        key = (code, a, b, same, demand)
+        wanted = np.array(demand, np.int64)
+        nodes = np.flatnonzero((graph.args[:, 0] >= 0) & (wanted != 0))
+        kinds = self._kinds(graph, precision)
+        (a, b), codes = graph.args[nodes].T, graph.op[nodes].astype(np.int64)
+        second = np.where(b >= 0, kinds[b], _NO_KIND)
+        keys = (((codes << 8 | kinds[a]) << 8 | second) << 1 | (a == b)) << 4 | wanted[nodes]
+        different, which = np.unique(keys, return_inverse=True)
+        rules = [self._of_key(key) for key in different.tolist()]
+        may = np.zeros(len(nodes), bool)
+        for i in (i for i, candidates in enumerate(rules) if candidates):
+            here = np.flatnonzero(which == i)
+            may[here] = _any_may_hold(rules[i], facts, nodes[here], a[here], b[here])
+        for node, i in zip(nodes[may].tolist(), which[may].tolist(), strict=True):
+            yield node, rules[i]
+
+    def _kinds(self, graph: Graph, precision: Precision) -> NDArray[np.int64]:
+        """int64[n]: what rules tell apart of an operand: its operation, and of a constant, from `_CONSTANTS`
+        on, whether it is one of the numbers in the rules.
+        """
+        kinds = graph.op.astype(np.int64)
+        constants = np.flatnonzero(graph.op == CONST.code)
+        with np.errstate(over="ignore"):
+            values = graph.constants[constants].astype(precision.dtype)
+        kinds[constants] = _CONSTANTS + len(self._numbers)
+        for place, number in enumerate(self._numbers):
+            same = (values == number) & (np.signbit(values) == np.signbit(number))
+            kinds[constants[same]] = _CONSTANTS + place
+        return kinds
+
+    def _of_key(self, key: int) -> tuple[Rule, ...]:
+        """The rules for an operation, the kinds of its operands, whether they are one node, and a demand."""
         found = self._candidates.get(key)
         if found is None:
+            code, a, b, same, demand = key >> 21, key >> 13 & 255, key >> 5 & 255, key >> 4 & 1, key & 15
             found = self._candidates[key] = tuple(
                 rule
                 for rule in self.rules
-                if rule.agrees_under(demand) and _may_match(rule.left, code, a, b, same)
+                if rule.agrees_under(demand) and self._may_match(rule.left, code, a, b, bool(same))
             )
         return found
 
+    def _may_match(self, pattern: Pattern, code: int, a: int, b: int, same: bool) -> bool:
+        """Whether a pattern fits as far as one can see from a node and its operands' kinds."""
+        if pattern.op is None:
+            return True
+        if pattern.op.code != code:
+            return False
+        orders = [(a, b), (b, a)] if pattern.op.commutative else [(a, b)]
+        letters = [operand.letter for operand in pattern.operands]
+        repeated = letters[0] != "" and letters[0] == letters[-1] and len(letters) == 2
+        return (same or not repeated) and any(
+            all(self._fits(p, kind) for p, kind in zip(pattern.operands, order, strict=False))
+            for order in orders
+        )
 
-def _may_match(pattern: Pattern, code: int, a: int, b: int, same: bool) -> bool:
-    """Whether a pattern fits as far as one can see from a node and its operands' operations."""
-    if pattern.op is None or OPS[code].is_leaf:
-        return pattern.op is None and not OPS[code].is_leaf
-    if pattern.op.code != code:
-        return False
-    orders = [(a, b), (b, a)] if pattern.op.commutative else [(a, b)]
-    letters = [operand.letter for operand in pattern.operands]
-    repeated = letters[0] != "" and letters[0] == letters[-1] and len(letters) == 2
-    return (same or not repeated) and any(
-        all(_fits_operand(p, operand) for p, operand in zip(pattern.operands, order, strict=False))
-        for order in orders
-    )
+    def _fits(self, pattern: Pattern, kind: int) -> bool:
+        if pattern.op is not None:
+            return pattern.op.code == kind
+        if pattern.number is not None:
+            return kind == _CONSTANTS + self._places[constant_key(pattern.number)]
+        return kind >= _CONSTANTS or pattern.letter.islower()
 
 
-def _fits_operand(pattern: Pattern, code: int) -> bool:
-    if pattern.op is not None:
-        return pattern.op.code == code
-    return code == CONST.code or pattern.letter.islower()
+_CONSTANTS, _NO_KIND = 128, 255
+"""The kinds of operands from which on they are constants, and that of no operand."""
+
+
+def _any_may_hold(
+    rules: Sequence[Rule], facts: BoundFacts, nodes: NDArray[Any], a: NDArray[Any], b: NDArray[Any]
+) -> NDArray[np.bool_]:
+    """For each of some nodes with their operands, whether the precondition of some rule may hold there."""
+    may = np.zeros(len(nodes), bool)
+    for rule in rules:
+        for letters in rule.bound_letters:
+            if letters is None or rule.array_condition is None:
+                return np.ones(len(nodes), bool)
+            bound = dict(zip(letters, (nodes,) if rule.left.op is None else (a, b), strict=False))
+            may |= rule.array_condition(
+                *facts.columns, facts.domain.relational, **{name: bound[name] for name in bound if name}
+            )
+    return may
 
 
 Binding = dict[str, int]
@@ -258,43 +391,31 @@ class Rewriter:
         self.precision = program.precision
         self.facts = facts
         self.demand = demand
-        self.builder = GraphBuilder()
-        self.new: list[int] = []
+        self.patch = Patch(program.graph)
         self.rewrites: Counter[Rewrite] = Counter()
 
-    def run(self, rules: RuleSet) -> int | None:
-        """Rewrite into `builder` and return the new root; None when no rule applied. Counts in `rewrites`."""
+    def run(self, rules: RuleSet) -> bool:
+        """Rewrite into `patch`, and return whether some rule applied. Counts in `rewrites`."""
         chosen = self._choose(rules)
-        if not chosen:
-            return None
-        graph, builder, new = self.graph, self.builder, self.new
-        for node, (_, a, b) in enumerate(graph.rows):
-            if node in chosen:
-                rule, binding = chosen[node]
-                self.rewrites[rule.rewrite] += 1
-                new.append(self._instantiate(rule.right, binding, graph.line_list[node]))
-            else:
-                new.append(builder.copy(graph, node, new[a] if a >= 0 else -1, new[b] if b >= 0 else -1))
-        return new[-1]
+        lines, patch = self.graph.line_list, self.patch
+        for node, (rule, binding) in chosen.items():
+            self.rewrites[rule.rewrite] += 1
+            patch.begin(node)
+            patch.replace(self._instantiate(rule.right, binding, lines[node]))
+        return bool(chosen)
 
     def _choose(self, rules: RuleSet) -> dict[int, tuple[Rule, Binding]]:
-        """For each node that a rule applies to, the first such rule and what its letters stand for."""
-        graph = self.graph
-        rows, demand = graph.rows, self.demand
-        codes = [code for code, _, _ in rows]
-        codes.append(-1)  # the operation of operand -1
+        """For each node that a rule applies to, in order, the first such rule and what its letters are."""
         chosen = {}
-        for node, (code, a, b) in enumerate(rows):
-            if a >= 0 and demand[node]:
-                candidates = rules.candidates(code, codes[a], codes[b], a == b, demand[node])
-                found = self._first_match(node, candidates) if candidates else None
-                if found is None:
-                    continue
-                if self.budget is not None and not self.budget.take(
-                    f"{found[0].name} at {graph.label(node)}"
-                ):
-                    break
-                chosen[node] = found
+        for node, candidates in rules.candidates_in(self.graph, self.precision, self.facts, self.demand):
+            found = self._first_match(node, candidates)
+            if found is None:
+                continue
+            if self.budget is not None and not self.budget.take(
+                f"{found[0].name} at {self.graph.label(node)}"
+            ):
+                break
+            chosen[node] = found
         return chosen
 
     def _first_match(self, node: int, rules: Sequence[Rule]) -> tuple[Rule, Binding] | None:
@@ -384,13 +505,13 @@ class Rewriter:
 
     def _instantiate(self, pattern: Pattern, binding: Binding, line: int) -> int:
         if pattern.op is None and pattern.letter:
-            return self.new[binding[pattern.letter]]
+            return self.patch.number(binding[pattern.letter])
         value = self._constant(pattern, binding)
         if value is not None:
-            return self.builder.constant(value, line)
+            return self.patch.constant(value, line)
         assert pattern.op is not None
         operands = [self._instantiate(operand, binding, line) for operand in pattern.operands]
-        return self.builder.apply(pattern.op, *operands, line=line)
+        return self.patch.apply(pattern.op, *operands, line=line)
 
     def _constant(self, pattern: Pattern, binding: Binding) -> float | None:
         """The value of a replacement in which only constants occur, as `neg(C)`; else None."""

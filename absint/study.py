@@ -20,11 +20,11 @@ from absint.api import Model, domain_names, load, optimize, run_pipeline
 from absint.arguments import number, whole
 from absint.backend import Executable, find_backend
 from absint.errors import DomainError, UsageError, shown
-from absint.graph import AXES, FIRST_PREDICATE, Graph
+from absint.graph import AXES, Graph
 from absint.interpret import interpret_concrete
-from absint.lowering_facts import term_boxes, terms_of
+from absint.lowering_facts import term_rows, terms_of
 from absint.manager import LEVELS, format_pass
-from absint.ops.table import BAND, FALSE, MAX, MIN
+from absint.ops.table import FALSE, MAX, MIN
 from absint.passes.bounds import bounds_of
 from absint.precision import Precision, as_precision
 from absint.program import Box, Program
@@ -223,8 +223,12 @@ def heatmap(model: Model, count: int = 64, **options: Any) -> NDArray[np.uint8]:
     return (left * (255.0 / max(1, int(left.max())))).round().astype(np.uint8)
 
 
+LOWERING_TO_TERMS = "cse,predicates,flatten,bands,contract"
+"""The pipeline of `terms`."""
+
+
 def terms(
-    model: Model, *, passes: str = "cse,predicates,flatten,bands,contract",
+    model: Model, *, passes: str = LOWERING_TO_TERMS,
     domains: Sequence[str] = DEFAULT_DOMAINS, region: Box | None = None,
     precision: Precision | str | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
@@ -242,22 +246,10 @@ def terms(
             f"passes {shown(passes)}: expected a pipeline that lowers, with the pass 'predicates'"
         )
     rows = []
-    for term, ((left, right), (bottom, top)) in zip(terms_of(graph), term_boxes(program), strict=True):
-        if graph.rows[term][0] == FALSE.code:
-            continue
-        below = _reached(graph, term)
-        lines = sorted({graph.line_list[node] for node in below} - {0})
-        rows.append(
-            {
-                "box": (float(left), float(right), float(bottom), float(top)),
-                "operations": sum(
-                    graph.rows[node][0] < FIRST_PREDICATE and graph.rows[node][1] >= 0 for node in below
-                ),
-                "comparisons": sum(graph.rows[node][0] == BAND.code for node in below),
-                "line": lines[0] if lines else None,
-                "lines": lines,
-            }
-        )
+    for term, row in zip(terms_of(graph), term_rows(program), strict=True):
+        if graph.rows[term][0] != FALSE.code:
+            lines = sorted({graph.line_list[node] for node in _reached(graph, term)} - {0})
+            rows.append(row | {"line": lines[0] if lines else None, "lines": lines})
     return rows
 
 

@@ -25,7 +25,7 @@ from absint.precision import Precision
 LANES = 16
 _LANE_BITS = 1 << np.arange(LANES)
 _ALL_LANES = int(_LANE_BITS.sum())
-_ANYTHING = Interval(-math.inf, math.inf, True)
+ANYTHING = Interval(-math.inf, math.inf, True)
 
 OP_SOURCES = ("absint.ops", "absint.precision")
 EXTENSIONS = "absint.ops.extensions"
@@ -85,13 +85,19 @@ class Bounds(NamedTuple):
     may_nan: NDArray[np.int64]
 
 
+def write_interval(records: NDArray[Any], at: int, interval: Interval) -> None:
+    """Write sixteen intervals, or one for all lanes, into a record."""
+    records["lower"][at], records["upper"][at] = interval.lower, interval.upper
+    records["may_nan"][at] = (np.asarray(interval.may_nan) * _LANE_BITS).sum()
+
+
 class IntervalSweep:
     """A graph, ready to be bounded on many boxes."""
 
     def __init__(self, graph: Graph, precision: Precision) -> None:
         self.graph = graph
         self._a, self._b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
-        self._kernel = _interval_kernels(graph, precision)
+        self._kernel = interval_kernels(graph, precision)
         self._sweep = lowering_kernels()["sweep"]
         self._leaves = np.zeros(len(graph), record_dtype(precision))
         constants = graph.op == CONST.code
@@ -109,9 +115,7 @@ class IntervalSweep:
         records = self._leaves.copy()
         bounds = Bounds(records["lower"], records["upper"], records["may_nan"])
         for node, name in self.graph.variables.items():
-            interval = variables.get(name, _ANYTHING)
-            bounds.lower[node], bounds.upper[node] = interval.lower, interval.upper
-            bounds.may_nan[node] = (np.asarray(interval.may_nan) * _LANE_BITS).sum()
+            write_interval(records, node, variables.get(name, ANYTHING))
         self._sweep(
             0, len(records), *(address_of(x) for x in (self._kernel, self._a, self._b, records)),
             records.itemsize,
@@ -119,7 +123,7 @@ class IntervalSweep:
         return bounds
 
 
-def _interval_kernels(graph: Graph, precision: Precision) -> NDArray[np.int64]:
+def interval_kernels(graph: Graph, precision: Precision) -> NDArray[np.int64]:
     """int64[n]: the address of each node's interval kernel, 0 for leaves and predicates."""
     variable_names = graph.variables
     op = graph.op.copy()

@@ -13,13 +13,21 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from absint.arguments import word, words
 from absint.errors import UsageError, VmError, did_you_mean, shown, shown_path
-from absint.graph import BYTE_ORDER_MARK, NO_NAME_BEGINS_WITH, Graph, GraphBuilder, check_graph, vouch_for
+from absint.graph import (
+    BYTE_ORDER_MARK,
+    FIRST_PREDICATE,
+    NO_NAME_BEGINS_WITH,
+    Graph,
+    GraphBuilder,
+    check_graph,
+    vouch_for,
+)
 from absint.ops.table import BAND, BY_NAME, CONST, OPS, REFUSED, VAR
 
 VARIABLE_PREFIX = "var-"
@@ -258,23 +266,32 @@ def dump_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
     as `write_vm` does.
     """
     check_graph(graph)
-    names = _complete_names(graph)
+    names = complete_names(graph)
     texts = words(comments, "comments", UsageError)
     lines = [f"# {line}".rstrip() for comment in texts for line in comment.split("\n")]
-    for node, (code, _, _) in enumerate(graph.rows):
-        tokens = [names[node], graph.record(node).name, *(names[operand] for operand in graph.operands(node))]
-        if code == CONST.code:
-            tokens.append(repr(graph.values[node]))
-        elif code == VAR.code:
-            tokens[1] = VARIABLE_PREFIX + graph.variables[node]
-        elif code == BAND.code:
-            assert graph.logic is not None
-            tokens += map(repr, graph.logic.bands[node].tolist())
-        lines.append(" ".join(tokens))
+    lines += (instruction_text(graph, names, node) for node in range(len(graph)))
     return "\n".join(lines) + "\n"
 
 
-def _complete_names(graph: Graph) -> list[str]:
+def instruction_text(graph: Graph, names: Sequence[str], node: int) -> str:
+    """The line of one node, of a graph whose nodes have these names."""
+    code, a, b = graph.rows[node]
+    words = [names[node], graph.record(node).name]
+    if code >= FIRST_PREDICATE:
+        words += [names[operand] for operand in graph.operands(node)]
+    else:
+        words += [names[operand] for operand in (a, b) if operand >= 0]
+    if code == CONST.code:
+        words.append(repr(graph.values[node]))
+    elif code == VAR.code:
+        words[1] = VARIABLE_PREFIX + graph.variables[node]
+    elif code == BAND.code:
+        assert graph.logic is not None
+        words += map(repr, graph.logic.bands[node].tolist())
+    return " ".join(words)
+
+
+def complete_names(graph: Graph) -> list[str]:
     """The graph's names, with `_0`, `_1`, … in hexadecimal for nodes that have none."""
     taken = set(graph.names)
     names: list[str] = []

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from absint.analysis import DEFAULT_DOMAINS, Analyses, BoundFacts, Inheritance, make_domain
+from absint.analysis import DEFAULT_DOMAINS, Analyses, BoundFacts, Columns, Inheritance, make_domain
 from absint.domains.lattice import Domain
 from absint.graph import FIRST_PREDICATE
 from absint.interpret import Known, box_intervals, interpret_abstract
@@ -33,8 +33,9 @@ class BoundsAnalysis:
         """Bounds, and which nodes are always below which."""
         domain = make_domain(self.domains, program.precision)
         if self.domains == DEFAULT_DOMAINS:
-            bounds = _swept(program)
-            return BoundFacts(domain, bounds, bounds)
+            columns = _swept(program)
+            bounds = list(map(Bounds, *(column.tolist() for column in columns)))
+            return BoundFacts(domain, bounds, bounds, columns)  # bounds are the elements of intervals
         inheritance = analyses.inherited(program)
         facts = inheritance.facts.get(self) if inheritance is not None else None
         if inheritance is None or not isinstance(facts, BoundFacts):
@@ -45,15 +46,16 @@ class BoundsAnalysis:
         return BoundFacts(domain, elements, _bounds_of_all(domain, elements, facts, inheritance))
 
 
-def _swept(program: Program) -> list[Bounds]:
-    """Bounds in the interval domain, of which they are the elements."""
+def _swept(program: Program) -> Columns:
+    """Bounds in the interval domain."""
     graph = program.graph
     swept = IntervalSweep(graph, program.precision).run(box_intervals(program))
     unknown = graph.op >= FIRST_PREDICATE
-    lower = np.where(unknown, -math.inf, swept.lower[:, 0]).tolist()
-    upper = np.where(unknown, math.inf, swept.upper[:, 0]).tolist()
-    may_nan = (unknown | (swept.may_nan & 1 != 0)).tolist()
-    return list(map(Bounds, lower, upper, may_nan))
+    return Columns(
+        np.where(unknown, -math.inf, swept.lower[:, 0].astype(np.float64)),
+        np.where(unknown, math.inf, swept.upper[:, 0].astype(np.float64)),
+        unknown | (swept.may_nan & 1 != 0),
+    )
 
 
 def _bounds(domain: Domain[Any], element: Any) -> Bounds:

@@ -7,7 +7,8 @@ are replaced by those of the box, which is inside of them.
 
 A whole run makes at most so many visits (see the kernel) as `budget` says, in proportion to the program;
 outer operands come first. Operands that are left then keep the boxes that they have and that their bands of
-variables give. Beside the visits a sweep looks once at the list of each operand.
+variables give. Beside the visits a sweep looks once at the list of each operand. A box has sides along
+`MOST_SIDES` variables at most, x, y and z first: what an operand costs must not grow with the program.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.analysis import Analyses
+from absint.graph import AXES
 from absint.kernels.limits import DEEPEST_BOX
 from absint.lowering import Draft, Predicates
 from absint.manager import PassResult
 from absint.native_arrays import call
-from absint.ops.table import ANY, BAND
+from absint.ops.table import ANY, BAND, CONST
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
 from absint.sweep import lowering_kernels
@@ -38,6 +40,9 @@ RULES = (Rewrite("boxed", Mode.BITS), Rewrite("proved-empty", Mode.BITS))
 
 VISITS = 256
 """Visits of a whole run for each node of the program and each operand of a list; pictures need at most 90."""
+
+MOST_SIDES = 8
+"""Variables that boxes have sides along; the others may be anything in the program's box."""
 
 SMALL = 1000
 """Nodes that every program is taken to have beside its own, for small ones cost little anyway."""
@@ -100,13 +105,19 @@ class _Sweep:
         self._kernels = lowering_kernels(program.precision)
         self._predicates = Predicates.of(graph)
         nodes = {name: node for node, name in reversed(list(graph.variables.items()))}
-        self._names = list(nodes)
+        sides = sorted(nodes, key=lambda name: name not in AXES)[:MOST_SIDES]
+        self._names = [name for name in nodes if name in sides]
         """The dimensions of boxes."""
         place = {name: i for i, name in enumerate(self._names)}
         self._variable = np.full(len(graph), -1, np.int32)
+        self._op = graph.op.copy()
+        """As the kernel is told it: a variable without a side is a number of which the range is known."""
         for node, name in graph.variables.items():
-            self._variable[node] = place[name]
-        self._node = np.array(list(nodes.values()), np.int32)
+            if name in place:
+                self._variable[node] = place[name]
+            else:
+                self._op[node] = CONST.code
+        self._node = np.array([nodes[name] for name in self._names], np.int32)
 
     def result(self, ranges: Ranges) -> tuple[Predicates, Counter[Rewrite]]:
         """The predicates with boxes, and what was done; none if they are as before."""
@@ -161,7 +172,7 @@ class _Sweep:
         while first < len(jobs):  # in slices, between which Ctrl-C is heard
             first = call(
                 self._kernels["contract"], first, len(jobs), jobs.item, jobs.outer, held, boxes, dimensions,
-                graph.op, a, b, self._variable, known_low, known_high, lower, upper,
+                self._op, a, b, self._variable, known_low, known_high, lower, upper,
                 cone_starts, cones, predicates.code, predicates.value, predicates.bands, predicates.starts,
                 predicates.items, frames, scratch, self._left,
             )  # fmt: skip

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from absint.analysis import Analyses
-from absint.graph import GraphBuilder
+from absint.analysis import Analyses, BoundFacts
+from absint.graph import Graph
 from absint.manager import PassResult
 from absint.ops.demand import Bounds, Demand
 from absint.ops.table import CONST, OPS
+from absint.patch import Patch
 from absint.program import Program, Promise
 from absint.rules import Mode, Rewrite
 
@@ -56,11 +58,13 @@ class Fold:
     def _sweep(self, program: Program, analyses: Analyses) -> PassResult:
         """Every operation once, with facts about the program as it was before the sweep."""
         graph, precision = program.graph, program.precision
-        bounds = bounds_of(program, analyses).bounds
-        demand = demand_of(program, analyses)
+        facts, demand = bounds_of(program, analyses), demand_of(program, analyses)
         rewrites: Counter[Rewrite] = Counter()
+        if not _may_fold(graph, facts, demand):
+            return PassResult(program, rewrites)
+        bounds = facts.bounds
         constant: dict[int, float] = {}  # nodes that are or become constants, rounded
-        folded: set[int] = set()
+        folded: list[int] = []
         with np.errstate(all="ignore"):
             for node, (code, a, b) in enumerate(graph.rows):
                 if code == CONST.code:
@@ -76,17 +80,27 @@ class Fold:
                 if value is not None:
                     rewrites[rewrite] += 1
                     constant[node] = value
-                    folded.add(node)
+                    folded.append(node)
         if not folded:
             return PassResult(program, rewrites)
-        builder = GraphBuilder()
-        new: list[int] = []
-        for node, (_, a, b) in enumerate(graph.rows):
-            if node in folded:
-                new.append(builder.constant(constant[node], graph.line_list[node]))
-            else:
-                new.append(builder.copy(graph, node, new[a] if a >= 0 else -1, new[b] if b >= 0 else -1))
-        return PassResult(analyses.rebuilt(program, builder, new[-1]), rewrites)
+        patch = Patch(graph)
+        for node in folded:
+            patch.begin(node)
+            patch.replace(patch.constant(constant[node], graph.line_list[node]))
+        patched, origins = patch.build()
+        made = program.with_graph(patched)
+        analyses.succeed(made, program, origins)
+        return PassResult(made, rewrites)
+
+
+def _may_fold(graph: Graph, facts: BoundFacts, demand: Sequence[int]) -> bool:
+    """Whether some operation has constant operands, or bounds that leave one value."""
+    constant = np.append(graph.op == CONST.code, True)  # the last entry stands for the operand -1
+    operation = graph.args[:, 0] >= 0
+    lower, upper, may_nan = facts.columns
+    wanted = operation & (np.array(demand) != Demand.NONE)
+    single = ((lower == upper) & ~may_nan) | ((lower > upper) & may_nan)
+    return bool((operation & constant[graph.args].all(axis=1)).any() or (wanted & single).any())
 
 
 def _only_value(bounds: Bounds, demand: int) -> tuple[float | None, Rewrite]:

@@ -19,9 +19,11 @@ def rewrite_until_stable(program: Program, analyses: Analyses, rules: RuleSet, r
     for _ in range(rounds):
         facts, demand = bounds_of(program, analyses), demand_of(program, analyses)
         rewriter = Rewriter(program, facts, demand, analyses.budget)
-        root = rewriter.run(rules)
-        if root is None:
+        if not rewriter.run(rules):
             break
         total += rewriter.rewrites
-        program = analyses.rebuilt(program, rewriter.builder, root)
+        graph, origins = rewriter.patch.build()
+        made = program.with_graph(graph)
+        analyses.succeed(made, program, origins)
+        program = made
     return PassResult(program, total)

@@ -14,9 +14,12 @@ from absint import api
 from absint.analysis import RewriteBudget
 from absint.errors import BackendError
 from absint.markup import Markup, element, escaped
+from absint.report import growth, json_bytes
 from absint.report_html import report_page
 from absint.report_parts import TEXT_LENGTH
 from absint.report_sections import MISSED_MOST, SECTIONS
+from absint.report_tables import print_report
+from absint.terminal import drawn
 from tests.command import DISC
 from tests.pages import SOLID, Page, page_of, words
 
@@ -131,7 +134,7 @@ def test_shapes_have_numbers_for_coordinates(edge: Page) -> None:
 
 
 def test_a_page_is_the_same_again(edge: Page) -> None:
-    assert report_page(json.loads(json.dumps(edge.report)), edge.pictures) == edge.text
+    assert report_page(json.loads(json_bytes(edge.report)), edge.pictures) == edge.text
 
 
 # The numbers
@@ -185,6 +188,21 @@ def test_passes_and_rewrites_are_those_of_the_report(level: int) -> None:
     ]
     assert rewrites
     assert [[row[0], *row[2:]] for row in page.rows("Rewrites by rule")] == rewrites
+
+
+def test_what_a_pass_made_worse_is_marked_in_words() -> None:
+    page = page_of(SOLID, passes="dce")
+    assert not any(growth(row) for row in page.report["passes"])
+    assert "more" not in page.section("passes") and "▲" not in page.section("passes")
+    twice = "x var-x; y var-y; a sin x; b add a y; c sin b; d cos b; e add c d; f sin x; g add e f"
+    merged = page_of(twice.replace("; ", "\n"), passes="cse")  # keeps sin x while e is computed
+    (row,) = merged.report["passes"]
+    assert (row["before"], row["after"], row["peak_live_before"], row["peak_live_after"]) == (7, 6, 3, 4)
+    assert growth(row).startswith("▲ more values alive: 3 to 4") and "operations" not in growth(row)
+    assert growth(row) in merged.section("passes")
+    assert f"{growth(row)}; same-operation 1 (bits)" in drawn(
+        lambda at: print_report(merged.report, at), None
+    )
 
 
 def test_missed_choices_have_lines_text_and_bounds() -> None:

@@ -1,5 +1,5 @@
-"""The kernels of the lowering passes and of `absint.plan` in two units, for few files are mapped faster than
-many.
+"""The kernels of the lowering passes, of `absint.plan` and of `absint.regions` in two units, for few files
+are mapped faster than many.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from absint.kernels import (
     flatten,
     folds,
     predicates,
+    remaining,
     simple_terms,
     sweep,
     terms,
@@ -23,7 +24,7 @@ from absint.kernels import (
 SHARED = (boxes, contraction, flatten, folds, predicates, simple_terms, sweep, terms, vm_scan)
 """The modules with kernels that serve both precisions."""
 
-OF_A_PRECISION = (bands, boxes, contraction, thresholds)
+OF_A_PRECISION = (bands, boxes, contraction, remaining, thresholds)
 
 
 def kernels(precision_name: str | None = None) -> dict[str, tuple[Any, Any]]:
