@@ -14,7 +14,7 @@ from rich.console import Console
 from absint.analysis import Analyses
 from absint.api import run_pipeline
 from absint.errors import UsageError
-from absint.lowering_facts import lowering_facts
+from absint.lowering_facts import STRIP, _shares, lowering_facts
 from absint.ops.demand import Demand
 from absint.passes.bounds import bounds_of
 from absint.passes.demand import demand_of
@@ -68,6 +68,28 @@ def test_atoms_by_kind_thresholds_and_lists() -> None:
 def test_the_share_of_the_area_in_boxes(text: str, covered: float, over: float) -> None:
     found = facts(text)
     assert found["covered"] == pytest.approx(covered) and found["boxes_over_a_point"] == pytest.approx(over)
+
+
+@pytest.mark.parametrize("grid", [None, 8], ids=["anywhere", "on a grid"])
+@pytest.mark.parametrize("longest", [0.02, 0.5, 3.0])
+def test_the_shares_of_many_boxes(grid: int | None, longest: float) -> None:
+    """Against the depth on the grid of all ends, which takes quadratic memory."""
+    rng = np.random.default_rng(1)
+    corner, size = rng.uniform(-1, 1, (2, 300, 2)) * [[[1.0]], [[longest]]]
+    ends = np.clip(np.sort([corner, corner + size], axis=0), -1, 1)
+    if grid is not None:
+        ends = np.round(ends * grid) / grid
+    graph_box = [[[-1.0, 1.0], [-1.0, 1.0]]]
+    covered, over = _shares(np.concatenate([graph_box, ends.transpose(1, 2, 0)]))
+    xs, ys = (np.unique(ends[:, :, axis]) for axis in range(2))
+    middles = [side[:-1] + np.diff(side) / 2 for side in (xs, ys)]
+    inside = [(middle > ends[0, :, axis, None]) & (middle < ends[1, :, axis, None])
+              for axis, middle in enumerate(middles)]  # fmt: skip
+    depth = np.einsum("bx,by->xy", *(side.astype(np.int64) for side in inside))
+    areas = np.diff(xs)[:, None] * np.diff(ys) / 4
+    assert covered == pytest.approx(areas[depth > 0].sum(), rel=1e-12)
+    assert over == pytest.approx((areas * depth).sum(), rel=1e-12)
+    assert 0 < covered <= 1 and (grid is not None or len(ys) > STRIP), "several strips"
 
 
 @pytest.mark.parametrize("region", ["all", "-inf:inf,-1:1", "0:0,-1:1", "x=-1:1"])

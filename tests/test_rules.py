@@ -16,20 +16,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from absint.analysis import Analyses
 from absint.graph import Graph, GraphBuilder
 from absint.manager import LEVELS, PassManager, parse_pipeline, passes_of_levels, rule_sets
 from absint.ops.demand import Demand
-from absint.ops.table import BY_NAME, SPICY
+from absint.ops.table import BY_NAME, OPS, SPICY
 from absint.ops.translate import array_form
+from absint.passes.bounds import bounds_of
+from absint.passes.demand import demand_of
 from absint.precision import Precision
 from absint.program import Box, Program, Promise
 from absint.promise import check_promise, sample_points
-from absint.rules import Mode, Pattern, Rule, parse_pattern
+from absint.rules import Mode, Pattern, Rewriter, Rule, parse_pattern
 from absint.vm import parse_vm, write_vm
 from tests.operands import Column, distinct, random_bits, random_moderate, same, scaled
+from tests.programs import DOMAINS
+from tests.programs import programs as any_programs
 
 Values = dict[str, Column]
 BITS, ZERO, SIGN = Mode.BITS, Mode.ZERO, Mode.SIGN
@@ -376,3 +381,20 @@ def test_passes_do_not_believe_in_it(rule: FalseRule, precision: Precision) -> N
     assert check_promise(start, after, values, after.promise) is None
     replaced = build(parse_pattern(rule.replacement), {}, SEEN[rule.mode])
     assert write_vm(after.graph) != write_vm(replaced)
+
+
+@settings(max_examples=scaled(150))
+@given(any_programs(), DOMAINS)
+def test_arrays_rule_out_no_node_that_a_rule_applies_to(program: Program, domains: tuple[str, ...]) -> None:
+    analyses = Analyses(domains)
+    facts, demand = bounds_of(program, analyses), demand_of(program, analyses)
+    for _, rules in rule_sets():
+        engine = Rewriter(program, facts, demand)
+        found = {}
+        for node, (code, a, _) in enumerate(program.graph.rows):
+            agreeing = [rule for rule in rules.rules
+                        if rule.agrees_under(demand[node]) and rule.left.op in (None, OPS[code])]  # fmt: skip
+            match = engine._first_match(node, agreeing) if a >= 0 and demand[node] else None
+            if match is not None:
+                found[node] = match
+        assert engine._choose(rules) == found
