@@ -247,7 +247,7 @@ class Generator:
         return self._apply(op, *(a, b)[: op.arity])
 
     def _shape(self) -> int:
-        """A disc, ring, box, half plane, diamond, box that is cut, stripes, something periodic, or something odd.
+        """A disc, ring, box, half plane, diamond, cut box, stripes, something periodic, or something odd.
 
         More often than not it lies on the grid of the samples: pixels are on its edge, or a float beside it.
         """
