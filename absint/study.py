@@ -36,6 +36,10 @@ MOST_TILES = 4096
 """Tiles along an axis: a graph of some hundred nodes on so many squared takes some gigabytes."""
 
 
+MOST_LEVELS = 24
+"""Times that a region is quartered: then tiles are as thin as floats of binary32 are apart."""
+
+
 def stages(
     model: Model, *, passes: str | None = None, level: int = 2, domains: Sequence[str] = DEFAULT_DOMAINS,
     region: Box | None = None, precision: Precision | str | None = None,
@@ -110,9 +114,11 @@ def quadtree(
     For each level, the whole region first: how many `tiles` there were, how many stay `undecided`, the
     `operations` of those, all together, and how often each rule was used on all tiles (`rewrites`). Only
     undecided tiles are quartered, along x and y. Raises `UsageError` for a region without bounds of x and y,
-    a pipeline that lowers, or levels that are no whole number from 0.
+    a pipeline that lowers, or levels that are no whole number from 0 to `MOST_LEVELS`.
     """
     levels = whole(levels, "levels", least=0)
+    if levels > MOST_LEVELS:
+        raise UsageError(f"levels {shown(levels)}: expected at most {MOST_LEVELS}")
     program, _ = run_pipeline(load(model), passes="", region=region, precision=precision)
     if not {"x", "y"} <= set(program.box.bounds):
         raise UsageError(f"region {program.box}: expected bounds of x and y to quarter")

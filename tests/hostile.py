@@ -346,8 +346,8 @@ _OPTIONS: dict[str, Callable[..., Any]] = {
 """The functions whose parameters stand for others' `**options`."""
 
 
-_TRUSTED = {"executable", "maker", "terms"}
-"""Parameters that stand for the object of a method, and a switch that is true or false."""
+_TRUSTED = {"executable", "maker", "runs", "terms"}
+"""Parameters that stand for the object of a method, a switch, and how often to do what takes time."""
 
 _LOOKUPS = {"Graph.operands", "Graph.record", "Graph.label"}
 """Methods that look a node up, and raise what a list or an array raises for what it does not have."""

@@ -338,6 +338,7 @@ def test_numbers_are_substituted_into() -> None:
         (lambda: absint.write_vm(DISC.graph(), "one line"), UsageError),
         (lambda: absint.study.tiles(DISC, 0), UsageError),
         (lambda: absint.study.tiles(DISC, 10**9), UsageError),
+        (lambda: absint.study.quadtree(DISC, 10**9), UsageError),
         (lambda: absint.study.explain(DISC, "0", 0.0), UsageError),  # type: ignore[arg-type]
         (lambda: absint.shapes.rotate(DISC, 1.0, np.array(["x", "y"])), ExpressionError),  # type: ignore[arg-type]
         (lambda: find_backend("numba").compile(DISC), UsageError),  # type: ignore[arg-type]
