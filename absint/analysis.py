@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from absint.domains.lattice import Domain
 from absint.domains.product import ProductDomain
 from absint.graph import Graph, GraphBuilder
+from absint.memo import cached_property
 from absint.ops.demand import Bounds
 from absint.precision import Precision
 from absint.program import Program

@@ -127,7 +127,9 @@ def _sweep_tiles(program: Program, intervals: Mapping[str, Interval], found: Reg
     a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
     choices = int(np.isin(graph.op, (MIN.code, MAX.code)).sum())
     known, masks = np.empty((choices, MASKS_OF_A_CHOICE), np.uint16), np.zeros((len(graph), 3), np.uint16)
-    given = len(graph), graph.op, a, b, kernels, slots, values, address_of(records[SCRATCH:])
+    # `records[SCRATCH:]` may be empty, and an empty slice begins where its base does
+    behind_scratch = address_of(records) + SCRATCH * records.itemsize
+    given = len(graph), graph.op, a, b, kernels, slots, values, behind_scratch
     shape, total = found.undecided.shape, found.undecided.size
     ends = {name: [np.broadcast_to(part, shape).ravel() for part in intervals[name]]
             for name in variables if name in intervals}  # fmt: skip

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from absint.analysis import Analyses, BoundFacts
 from absint.graph import Graph
+from absint.memo import cached_property
 from absint.ops.demand import LABELS, Bounds
 from absint.ops.table import MAX, MIN, OPS
 from absint.passes.bounds import bounds_of

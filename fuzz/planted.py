@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from absint import cache
-from absint.analysis import DEFAULT_DOMAINS, make_domain
+from absint.analysis import DEFAULT_DOMAINS, Columns, make_domain
 from absint.interpret import box_intervals, interpret_abstract
-from absint.ops.demand import Bounds
 from absint.program import Program
 
 from . import (
@@ -45,14 +46,14 @@ def plant(bug: Bug) -> Iterator[None]:
         yield
 
 
-def _interpreted(_: object) -> Callable[[Program], list[Bounds]]:
+def _interpreted(_: object) -> Callable[[Program], Columns]:
     """Bounds in the default domains, node by node."""
 
-    def bounds(program: Program) -> list[Bounds]:
+    def bounds(program: Program) -> Columns:
         domain = make_domain(DEFAULT_DOMAINS, program.precision)
         elements = interpret_abstract(program.graph, domain, box_intervals(program))
-        ends = map(domain.to_interval, elements)
-        return [Bounds(float(lower), float(upper), bool(may_nan)) for lower, upper, may_nan in ends]
+        lower, upper, may_nan = zip(*map(domain.to_interval, elements), strict=True)
+        return Columns(np.array(lower, np.float64), np.array(upper, np.float64), np.array(may_nan, bool))
 
     return bounds
 

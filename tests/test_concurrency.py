@@ -78,7 +78,7 @@ def test_a_fork_waits_until_kernels_are_compiled() -> None:
 
         native_build.build = slow
         native.cache.read = lambda key: None
-        native.cache.write = lambda key, payload: None
+        native.cache.write = lambda key, payload: True
         thread = threading.Thread(target=native.load, args=("tests.native_sample", "2"))
         thread.start()
         began.wait()
@@ -116,7 +116,7 @@ def test_a_signal_handler_that_interrupts_a_compilation_is_refused() -> None:
         signal.signal(signal.SIGALRM, handler)
         native_build.build = interrupted
         native.cache.read = lambda key: None
-        native.cache.write = lambda key, payload: None
+        native.cache.write = lambda key, payload: True
         print(len(native.load("tests.native_sample", "2").names) > 0)
         """
     )

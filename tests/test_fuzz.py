@@ -453,7 +453,7 @@ def test_workers_end_with_their_parent(words: list[str], count: int, tmp_path: P
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 600  # kernels may have to be compiled first
     while not (found := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from absint.errors import UsageError
+from absint.errors import UsageError, shown_path
 from absint.imageio import ENCODERS, pgm, png, write_whole
 
 IMAGES = {
@@ -151,7 +151,7 @@ def test_what_cannot_be_written(folder: Path, name: str, reason: str) -> None:
     before = sorted(os.listdir(folder))
     with pytest.raises(UsageError) as caught:
         write_whole(folder / name, b"data")
-    assert str(caught.value) == f"{folder / name}: cannot be written: {reason}"
+    assert str(caught.value) == f"{shown_path(folder / name)}: cannot be written: {reason}"
     assert sorted(os.listdir(folder)) == before
 
 

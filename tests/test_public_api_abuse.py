@@ -9,6 +9,7 @@ import os
 import struct
 import subprocess
 import sys
+from glob import glob
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ SCALE = float(os.environ.get("ABSINT_TEST_SCALE", "1"))
 CALLS = int(10_000 * SCALE)
 SEEDS = (1, 2)
 
+CHECKED_MEMORY = {
+    name: value
+    for library in glob("/usr/lib*/**/libc_malloc_debug.so.0", recursive=True)[:1]
+    for name, value in {"LD_PRELOAD": library, "MALLOC_CHECK_": "3"}.items()
+}
+"""With the GNU C library: an allocator that ends the process where something was written beside a block."""
+
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_hostile_arguments(tmp_path: Path, seed: int) -> None:
@@ -29,8 +37,8 @@ def test_hostile_arguments(tmp_path: Path, seed: int) -> None:
     command = [sys.executable, "-m", "tests.hostile", str(seed), "0", str(CALLS // len(SEEDS)), str(journal)]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True,
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path} | CHECKED_MEMORY,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
     (last,) = struct.unpack("<q", journal.read_bytes())
     assert done.returncode == 0, (

@@ -172,7 +172,7 @@ def test_terms_cover_the_picture() -> None:
     view = View(128, 96, (0.0, 0.0), 0.8)
     with serving("tempest") as client:
         answer = client.get("/terms", words(view)).json
-        off = client.get("/terms", words(view, passes="11111110111")).json
+        off = client.get("/terms", words(view, passes="111111110111")).json
     assert answer["lowered"]
     assert len(answer["terms"]) > 10
     precision = F32
