@@ -24,7 +24,7 @@ SEEDS = (1, 2)
 
 CHECKED_MEMORY = {
     name: value
-    for library in glob("/usr/lib*/**/libc_malloc_debug.so.0", recursive=True)[:1]
+    for library in [*glob("/usr/lib*/libc_malloc_debug.so.0"), *glob("/usr/lib/*/libc_malloc_debug.so.0")][:1]
     for name, value in {"LD_PRELOAD": library, "MALLOC_CHECK_": "3"}.items()
 }
 """With the GNU C library: an allocator that ends the process where something was written beside a block."""
