@@ -154,7 +154,7 @@ def test_a_png_of_the_whole_view_equals_its_frame(gear: Client) -> None:
 
 def test_heat_counts_what_is_left(gear: Client) -> None:
     view = View(200, 100, (0.1, 0.0), 0.9)
-    heat = gear.get("/heat", words(view, passes="00000000000")).json
+    heat = gear.get("/heat", words(view, passes="000000000000")).json
     box = view.box(F32)
     assert heat["box"] == [*box.bounds["x"], *box.bounds["y"]]
     assert (heat["columns"], heat["rows"]) == (40, 20)
@@ -212,7 +212,7 @@ def test_what_is_not_finite_is_spelled_out(tmp_path: Path) -> None:
 
 
 def test_stages_say_what_each_pass_did(gear: Client) -> None:
-    answer = gear.get("/stages", words(View(64, 64), passes="10100100000")).json
+    answer = gear.get("/stages", words(View(64, 64), passes="101001000000")).json
     assert [stage["pass"] for stage in answer["stages"]] == ["", "fold", "cse", "dce"]
     assert answer["stages"][0]["operations"] > answer["stages"][-1]["operations"]
     assert answer["stages"][2]["rewrites"]
