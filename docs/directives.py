@@ -1,11 +1,13 @@
-"""Two directives and a lexer of the manual's own.
+"""Directives and a lexer of the manual's own.
 
 `public` documents public names of a module from their docstrings. The build warns of a public name that no
-page documents. `command` shows what a command of absint prints. The lexer colours `.vm` text.
+page documents. `command` shows what a command of absint prints. `rooms` lists the packages. The lexer colours
+`.vm` text.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import os
@@ -13,6 +15,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -120,6 +123,31 @@ class Command(SphinxDirective):
         return [block]
 
 
+class Rooms(SphinxDirective):
+    """`{rooms}`: every package of absint, its folder, and the first paragraph of its docstring."""
+
+    def run(self) -> list[nodes.Node]:
+        """Read the list in pyproject.toml."""
+        held = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+        lines = ["| package | folder | what it holds |", "|---|---|---|"]
+        for package in held["packages"]:
+            outer = next(name for name in prefixes(package) if name in held["package-dir"])
+            folder = Path(held["package-dir"][outer], *package[len(outer) :].strip(".").split("."))
+            tree = ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8"))
+            text = " ".join((ast.get_docstring(tree) or "").split("\n\n")[0].split())
+            lines.append(f"| `{package}` | `{folder.as_posix()}/` | {text} |")
+            self.env.note_dependency(str(ROOT / folder / "__init__.py"))
+        holder = nodes.container()
+        self.state.nested_parse(StringList(lines, self.get_source_info()[0]), 0, holder)
+        return holder.children
+
+
+def prefixes(package: str) -> list[str]:
+    """A dotted name and those above it: `a.b`, `a`."""
+    parts = package.split(".")
+    return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
 class VmLexer(RegexLexer):
     """`.vm` text: a name, an opcode, operands; comments begin with `#`."""
 
@@ -147,6 +175,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register what this file adds."""
     app.add_directive("public", Public)
     app.add_directive("command", Command)
+    app.add_directive("rooms", Rooms)
     app.add_lexer("vm", VmLexer)
     app.connect("autodoc-process-docstring", escape_markup)
     app.connect("env-check-consistency", check_documented)

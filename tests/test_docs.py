@@ -135,7 +135,7 @@ def test_a_mistake_in_a_page_is_an_error(page: str, complaint: str, tmp_path: Pa
     (source / "index.md").write_text(f"# A\n\n{page}\n```{{toctree}}\nother\n```\n", encoding="utf-8")
     (source / "other.md").write_text("# B\n", encoding="utf-8")
     words = ["-q", "-W", "-E", "-c", str(ROOT / "docs"), str(source), str(tmp_path / "site")]
-    done = subprocess.run([sys.executable, "-m", "sphinx", *words], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "sphinx", *words], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode != 0
     assert complaint in done.stderr
 
