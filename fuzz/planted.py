@@ -9,12 +9,13 @@ planted nothing is written to the cache, where it would outlive the process.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
 
 from absint import cache
-from absint.analysis import DEFAULT_DOMAINS, make_domain
+from absint.analysis import DEFAULT_DOMAINS, Columns, make_domain
 from absint.interpret import box_intervals, interpret_abstract
-from absint.ops.demand import Bounds
 from absint.program import Program
 
 from . import (
@@ -36,6 +37,8 @@ BUGS: tuple[Bug, ...] = (
     *planted_graphs.BUGS,
 )
 
+NOTHING = Bug("", "nothing: the patches that every planted bug needs, and no bug", nullcontext)
+
 
 @contextmanager
 def plant(bug: Bug) -> Iterator[None]:
@@ -45,18 +48,18 @@ def plant(bug: Bug) -> Iterator[None]:
         yield
 
 
-def _interpreted(_: object) -> Callable[[Program], list[Bounds]]:
+def _interpreted(_: object) -> Callable[[Program], Columns]:
     """Bounds in the default domains, node by node."""
 
-    def bounds(program: Program) -> list[Bounds]:
+    def bounds(program: Program) -> Columns:
         domain = make_domain(DEFAULT_DOMAINS, program.precision)
         elements = interpret_abstract(program.graph, domain, box_intervals(program))
-        ends = map(domain.to_interval, elements)
-        return [Bounds(float(lower), float(upper), bool(may_nan)) for lower, upper, may_nan in ends]
+        lower, upper, may_nan = zip(*map(domain.to_interval, elements), strict=True)
+        return Columns(np.array(lower, np.float64), np.array(upper, np.float64), np.array(may_nan, bool))
 
     return bounds
 
 
 def find_bug(name: str) -> Bug:
-    """The bug of a name."""
-    return next(bug for bug in BUGS if bug.name == name)
+    """The bug of a name; `NOTHING` for the empty one."""
+    return next(bug for bug in (NOTHING, *BUGS) if bug.name == name)
