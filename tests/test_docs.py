@@ -124,7 +124,7 @@ def test_the_reference_holds_every_public_name(site: Path) -> None:
         ("[x](missing.md)\n", "missing.md"),
         ("[x](other.md#nowhere)\n", "nowhere"),
         ("![x](missing.png)\n", "missing.png"),
-        ("```{public} absint.text\ntext\n```\n", "absint.text.text_width is public"),
+        ("```{public} absint\nload\n```\n", "absint.render is public"),
         ("```{command} absint list nothing\n```\n", "nothing"),
     ],
 )
@@ -163,6 +163,14 @@ def test_links_of_readme_lead_somewhere() -> None:
 
 def test_readme_is_a_page() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 160
+
+
+def test_the_number_of_planted_bugs_is_that_of_the_fuzzer() -> None:
+    from absint.fuzz.planted import BUGS
+
+    for path in (README, ROOT / "docs" / "trust.md"):
+        (said,) = re.findall(r"(\d+) (?:of \d+\** planted|known) bugs", path.read_text(encoding="utf-8"))
+        assert int(said) == len(BUGS), path.name
 
 
 def test_every_page_of_the_manual_is_reached_from_readme() -> None:
