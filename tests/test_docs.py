@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import json
 import os
 import re
 import subprocess
@@ -171,6 +172,18 @@ def test_the_number_of_planted_bugs_is_that_of_the_fuzzer() -> None:
     for path in (README, ROOT / "docs" / "trust.md"):
         (said,) = re.findall(r"(\d+) (?:of \d+\** planted|known) bugs", path.read_text(encoding="utf-8"))
         assert int(said) == len(BUGS), path.name
+
+
+def test_the_numbers_of_proved_rules_are_those_of_the_records() -> None:
+    (path,) = (ROOT / "fuzz").rglob("proofs.json")
+    records = json.loads(path.read_text(encoding="utf-8"))
+    formats = ("binary16", "binary32", "binary64")
+    proved = [rule for rule in records.values() if all(rule[one]["verdict"] == "proved" for one in formats)]
+    for document in (README, ROOT / "docs" / "trust.md"):
+        (said,) = re.findall(
+            r"(\d+) of (?:the )?(\d+)\**(?: rewrite)? rules", document.read_text(encoding="utf-8")
+        )
+        assert said == (str(len(proved)), str(len(records))), document.name
 
 
 def test_every_page_of_the_manual_is_reached_from_readme() -> None:
