@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 MODELS_URL = https://raw.githubusercontent.com/mkeeter/fidget/main/models
 
-.PHONY: help demo test prove gpu-check lint format bench figures notebooks models clean
+.PHONY: help demo test prove gpu-check lint format bench figures docs notebooks models clean
 
 help: ## List the targets (default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
@@ -46,6 +46,11 @@ figures: $(VENV)/.dev ## Draw the pictures in docs/ again
 	@mkdir -p docs
 	$(BIN)/absint render tempest -o docs/tempest.png -n 512
 	$(BIN)/python -m tests.architecture
+	$(BIN)/python -m tests.screenshots
+
+docs: $(VENV)/.dev ## Build the manual in build/site; a warning is an error
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
+	@echo 'The manual is build/site/index.html.'
 
 notebooks: $(VENV)/.dev ## Run the notebooks again, in place (ARGS="03 05": some of them)
 	$(BIN)/python -m tests.notebooks $(ARGS)

@@ -128,13 +128,13 @@ def run_pipeline(
 
 
 def optimize(model: Model, **options: Any) -> Program:
-    """The optimised program of a model; options as of `run_pipeline`.
+    """The optimised program of a model.
 
     `level`: 0 nothing, 1 keeps every bit of the value, 2 (default) keeps `f < 0`, 3 lowers after that.
     `passes`: a pipeline's text instead. `region`: the `Box`, in model units, on which the result shall hold,
     -1 to 1 on each axis if not given. `precision`: `"f32"` or `"f64"`. `domains`: names of abstract domains.
-    Raises `VmError` for malformed text, `PipelineError` for passes that there are none of, `UsageError` for
-    an unknown level, domain, precision or file, `DomainError` where the model does not hold on the region.
+    Raises `VmError` for malformed text, `PipelineError` for an unknown pass, `UsageError` for an unknown
+    level, domain, precision or file, `DomainError` where the model does not hold on the region.
     """
     return run_pipeline(load(model), **options)[0]
 

@@ -9,7 +9,9 @@ planted nothing is written to the cache, where it would outlive the process.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
 
 import numpy as np
 
@@ -37,6 +39,8 @@ BUGS: tuple[Bug, ...] = (
     *planted_graphs.BUGS,
 )
 
+NOTHING = Bug("", "nothing: the patches that every planted bug needs, and no bug", nullcontext)
+
 
 @contextmanager
 def plant(bug: Bug) -> Iterator[None]:
@@ -59,5 +63,5 @@ def _interpreted(_: object) -> Callable[[Program], Columns]:
 
 
 def find_bug(name: str) -> Bug:
-    """The bug of a name."""
-    return next(bug for bug in BUGS if bug.name == name)
+    """The bug of a name; `NOTHING` for the empty one."""
+    return next(bug for bug in (NOTHING, *BUGS) if bug.name == name)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint import graph as graphs
+from absint import patch as patches
 from absint import tape, vm
 from absint.analysis import Analyses
 from absint.graph import Graph
@@ -22,10 +23,11 @@ from absint.ops.primitives import Real, floor, fmod
 from absint.ops.table import COMPARE, MAX, MIN, MOD, ROUND, SUB, Op
 from absint.precision import Precision
 from absint.program import Box, Program
-from absint.rules import Pattern, Rewriter, Rule
+from absint.rules import _CONSTANTS as FIRST_CONSTANT
+from absint.rules import Pattern, Rewriter, Rule, RuleSet
 from absint.sweep import LANES
 
-from .planted_tools import Bug, Plant, always, edited, module_of, planted, replaced
+from .planted_tools import Bug, Plant, always, edited, module_of, planted, replaced, together
 
 cse, dce, fold, schedule = (module_of("passes", name) for name in ("cse", "dce", "fold", "schedule"))
 machine, values = (module_of("backends", "numba", part) for part in ("machine", "values"))
@@ -58,6 +60,19 @@ def _zeros_alike(old: Any) -> Any:
         return old(self, replace(pattern, number=-pattern.number), node, binding)
 
     return match
+
+
+def _zeros_fit(old: Any) -> Any:
+    """Either zero may fit a rule for one, so that `_match_leaf` is asked."""
+
+    def fits(self: RuleSet, pattern: Pattern, kind: int) -> bool:
+        return old(self, pattern, kind) or (pattern.number == 0 and kind >= FIRST_CONSTANT)
+
+    return fits
+
+
+def _without_minus(old: Callable[[float], Any]) -> Callable[[float], Any]:
+    return lambda value: old(value + 0.0)
 
 
 def _without_zero_sign(old: Any) -> Any:
@@ -98,7 +113,7 @@ PASSES = (
     Bug("rules:modes", "rules are used that change a zero's sign where it shows",
         planted(Rule, "agrees_under", always(True))),
     Bug("rules:zeros", "a rule for one zero is used for the other",
-        planted(Rewriter, "_match_leaf", _zeros_alike)),
+        together(planted(Rewriter, "_match_leaf", _zeros_alike), planted(RuleSet, "_fits", _zeros_fit))),
     Bug("cse:zeros", "+0 and -0 are one constant",
         planted(cse, "_bits", lambda old: lambda numbers, precision: old(numbers + 0.0, precision))),
     Bug("cse:min", "min(a, b) and min(b, a) are one operation", _commutative(MIN, MAX)),
@@ -115,8 +130,8 @@ PASSES = (
         planted(dce, "reachable", _used)),
     Bug("schedule:order", "operands change places with the order in which they are computed",
         planted(schedule, "moved", _in_order)),
-    Bug("graph:zeros", "+0 and -0 are shared while a graph is built",
-        planted(graphs, "constant_key", lambda old: lambda value: old(value + 0.0))),
+    Bug("graph:zeros", "+0 and -0 are shared while a graph is built or patched",
+        together(*(planted(module, "constant_key", _without_minus) for module in (graphs, patches)))),
 )  # fmt: skip
 
 

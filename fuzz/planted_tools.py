@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -52,6 +52,19 @@ def _put(target: Any, attribute: str, value: Any) -> None:
 def planted(target: Any, attribute: str, make: Callable[[Any], Any]) -> Plant:
     """A plant that replaces one attribute."""
     return lambda: replaced(target, attribute, make)
+
+
+def together(*plants: Plant) -> Plant:
+    """A plant of several."""
+
+    @contextmanager
+    def plant() -> Iterator[None]:
+        with ExitStack() as stack:
+            for one in plants:
+                stack.enter_context(one())
+            yield
+
+    return plant
 
 
 def edited(target: Any, attribute: str, edit: Callable[[Any], Any]) -> Plant:

@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -139,7 +139,7 @@ def search(options: Options, bug: str, most: int, at: Any = None, reduce_for: fl
     """
     start = time.monotonic()
     oracles = selection(options)
-    with plant(find_bug(bug)) if bug else nullcontext():
+    with plant(find_bug(bug)):
         for number in range(1, most + 1):
             if at is not None:
                 at[0] = number

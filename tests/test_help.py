@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
-import re
-import shlex
-
 import pytest
 
 from absint import cli, commands
 from absint.errors import UsageError
 from tests.command import ROOT
+from tests.documents import blocks, command_lines, commands_in_prose, words_of
 
 COMMANDS = cli.make_parser()[1]
 EVERY_COMMAND = pytest.mark.parametrize("command", COMMANDS)
-
-
-def shown(line: str) -> list[str]:
-    """The words of a command line, up to a pipe or a redirection."""
-    words = shlex.split(line.removeprefix("$ "), comments=True)
-    return list(itertools.takewhile(lambda word: word not in ("|", ">"), words))
 
 
 def examples(text: str) -> list[list[str]]:
     """The examples that a help ends with."""
     _, heading, lines = text.partition("\nexamples:\n")
     assert heading, "no examples"
-    return [shown(line) for line in lines.splitlines() if line.strip()]
+    return [words_of(line) for line in lines.splitlines() if line.strip()]
 
 
 @EVERY_COMMAND
@@ -59,16 +50,11 @@ def test_an_example_that_does_not_parse_is_seen() -> None:
             cli.parse(words)
 
 
-def test_command_lines_in_documents_parse() -> None:
-    """Those of README's blocks, and all of CONTRIBUTING's that are more than a command's name."""
-    readme, contributing = (
-        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")
-    )
-    blocks = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", readme + contributing)
-    shell = "\n".join(block for language, block in blocks if language in ("", "sh"))
-    lines = re.findall(r"(?m)^(?:\$ )?(?:\.venv/bin/)?absint [a-z].*", shell)
-    lines += re.findall(r"`(absint [a-z]+ [^`]*)`", contributing)
-    assert len(lines) >= 25
-    for line in lines:
-        _, command, *words = shown(" ".join(line.split()))
-        assert cli.parse([command, *words]).command == command, line
+def test_command_lines_of_contributing_parse() -> None:
+    """`test_docs.py` runs those of README and of the manual."""
+    path = ROOT / "CONTRIBUTING.md"
+    lines = [line for block in blocks(path) for line in command_lines(block)] + commands_in_prose(path)
+    found = [words for line in lines if (words := words_of(line))[0].endswith("absint")]
+    assert len(found) >= 8
+    for _, command, *words in found:
+        assert cli.parse([command, *words]).command == command, words
