@@ -13,8 +13,6 @@ from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
-import numpy as np
-
 from absint import cache
 from absint.analysis import DEFAULT_DOMAINS, Columns, make_domain
 from absint.interpret import box_intervals, interpret_abstract
