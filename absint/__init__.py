@@ -11,16 +11,17 @@ Names are imported when they are first used, so that `import absint` is quick.
 
 from __future__ import annotations
 
-from absint import loaded  # noqa: F401  # first: it notes the time
+from absint.base.version import __version__ as __version__
+from absint.native import loaded  # noqa: F401  # first: it notes the time
 
 TYPE_CHECKING = False  # as typing's, which takes as long to import as all else here
 if TYPE_CHECKING:
     from typing import Any
 
-    from absint import shapes, study
     from absint.api import evaluate, load, optimize, render
-    from absint.errors import AbsintError
-    from absint.expr import (
+    from absint.base.errors import AbsintError
+    from absint.evaluation.view import Grid, View
+    from absint.frontend.expr import (
         X,
         Y,
         Z,
@@ -50,11 +51,12 @@ if TYPE_CHECKING:
         tan,
         var,
     )  # fmt: skip
-    from absint.graph import Graph, GraphBuilder
-    from absint.precision import Precision
-    from absint.program import Box, Program, Promise
-    from absint.view import Grid, View
-    from absint.vm import parse_vm, read_vm, write_vm
+    from absint.frontend.vm import parse_vm, read_vm, write_vm
+    from absint.ir.graph import Graph, GraphBuilder
+    from absint.ir.program import Box, Program, Promise
+    from absint.ops.precision import Precision
+    from absint.shapes import solids as shapes
+    from absint.study import measure as study
 
 __all__ = [
     "AbsintError", "Box", "Graph", "GraphBuilder", "Grid", "Precision", "Program", "Promise", "View", "X",
@@ -64,18 +66,17 @@ __all__ = [
     "study", "tan", "var", "write_vm",
 ]  # fmt: skip
 
-__version__ = "0.1.0"
-
 _HOME = {
     "api": ("evaluate", "load", "optimize", "render"),
-    "errors": ("AbsintError",),
-    "graph": ("Graph", "GraphBuilder"),
-    "precision": ("Precision",),
-    "program": ("Box", "Program", "Promise"),
-    "view": ("Grid", "View"),
-    "vm": ("parse_vm", "read_vm", "write_vm"),
+    "base.errors": ("AbsintError",),
+    "evaluation.view": ("Grid", "View"),
+    "frontend.vm": ("parse_vm", "read_vm", "write_vm"),
+    "ir.graph": ("Graph", "GraphBuilder"),
+    "ir.program": ("Box", "Program", "Promise"),
+    "ops.precision": ("Precision",),
 }
-"""The module that holds each public name; all others, and the functions of extensions, are of `expr`."""
+"""The module that holds each public name; all others, and the functions of extensions, are of
+`frontend.expr`."""
 
 
 def __getattr__(name: str) -> Any:
@@ -85,7 +86,7 @@ def __getattr__(name: str) -> Any:
 
     if name in ("shapes", "study"):
         return importlib.import_module(f"absint.{name}")
-    home = next((module for module, held in _HOME.items() if name in held), "expr")
+    home = next((module for module, held in _HOME.items() if name in held), "frontend.expr")
     value = getattr(importlib.import_module(f"absint.{home}"), name)
     globals()[name] = value
     return value

@@ -16,11 +16,11 @@ def main() -> int:
     # NumPy's BLAS, hardly used here, starts a thread for each core, and raises SIGINT where it cannot
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        from absint.interrupts import Interrupts
+        from absint.cli.interrupts import Interrupts
 
         interrupts = Interrupts(leave)
         with interrupts:
-            from absint import cli
+            from absint.cli import parser as cli
 
             return cli.main(ready=interrupts.start_work)
     except KeyboardInterrupt:

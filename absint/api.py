@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint import models
-from absint.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget
-from absint.arguments import whole, word, words
-from absint.backend import (
+from absint.base.arguments import whole, word, words
+from absint.base.errors import BackendError, UsageError, shown, shown_path
+from absint.base.memo import Recent
+from absint.base.registry import find
+from absint.evaluation.backend import (
     Backend,
     Drawing,
     DrawsPlans,
@@ -25,17 +27,15 @@ from absint.backend import (
     is_on_device,
     real_array,
 )
-from absint.errors import BackendError, UsageError, shown, shown_path
-from absint.expr import Expr, to_graph
-from absint.graph import Graph
-from absint.lowering_cache import VmText, lowered_plan
-from absint.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
-from absint.memo import Recent
-from absint.precision import Precision, as_precision
-from absint.program import Box, Program, Promise, check_program
-from absint.registry import find
-from absint.view import View
-from absint.vm import read_text
+from absint.evaluation.view import View
+from absint.frontend.expr import Expr, to_graph
+from absint.frontend.vm import read_text
+from absint.ir.graph import Graph
+from absint.ir.program import Box, Program, Promise, check_program
+from absint.lowering.cache import VmText, lowered_plan
+from absint.ops.precision import Precision, as_precision
+from absint.rewriting.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget
+from absint.rewriting.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
 
 Model = str | Path | Graph | Expr | Program
 """A bundled model's name, a path (`-`: standard input), a graph, an expression or a program."""

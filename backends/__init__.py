@@ -1,1 +1,1 @@
-"""Evaluators, one file or folder each; found by `absint.registry`."""
+"""Evaluators, one file or folder each; found by `absint.base.registry`."""

@@ -16,7 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backend import (
+from absint.base.memo import cached_property
+from absint.domains.interval import IntervalDomain
+from absint.domains.lattice import Interval
+from absint.evaluation.backend import (
     Ranges,
     boxes_given,
     check_gradual_underflow,
@@ -25,16 +28,13 @@ from absint.backend import (
     check_view,
     points_given,
 )
-from absint.domains.interval import IntervalDomain
-from absint.domains.lattice import Interval
-from absint.interpret import last_read, walk_concrete
-from absint.memo import cached_property
+from absint.evaluation.view import View
+from absint.ir.interpreter import last_read, walk_concrete
+from absint.ir.program import Program
+from absint.ir.tape import Tape, lower
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import OPS, Op
-from absint.ops.translate import array_form
-from absint.precision import Precision
-from absint.program import Program
-from absint.tape import Tape, lower
-from absint.view import View
 
 Instruction = tuple[Callable[..., Any], int, int, int]
 """What to call, and the registers of its result and operands, -1 for none."""

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import cache
-from absint.backend import Availability, Executable
-from absint.errors import BackendError
-from absint.manager import LEVELS
-from absint.precision import Precision
-from absint.program import Program
+from absint.base.errors import BackendError
+from absint.evaluation.backend import Availability, Executable
+from absint.ir.program import Program
+from absint.native import cache
+from absint.ops.precision import Precision
+from absint.rewriting.manager import LEVELS
 
 from .arrays import ArrayExecutable
 from .cuda.executable import METHODS, RENDERING, CudaExecutable

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from absint.backend import Availability, Executable, thread_count
-from absint.manager import LEVELS
-from absint.program import Program
+from absint.evaluation.backend import Availability, Executable, thread_count
+from absint.ir.program import Program
+from absint.rewriting.manager import LEVELS
 
 from .arrays import ArrayExecutable
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from absint.analysis import Analyses, RewriteBudget
-from absint.backend import find_backend
-from absint.errors import AbsintError
-from absint.manager import Pass, PassManager, parse_pipeline
-from absint.program import Program, Promise
+from absint.base.errors import AbsintError
+from absint.evaluation.backend import find_backend
+from absint.ir.program import Program, Promise
+from absint.rewriting.analysis import Analyses, RewriteBudget
+from absint.rewriting.manager import Pass, PassManager, parse_pipeline
 
 from .cases import Case
 from .findings import Finding
-from .pass_oracles import broken_step, planned_by
+from .oracles.passes import broken_step, planned_by
 
 
 def blame_picture(case: Case, backend: str) -> str:

@@ -25,16 +25,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import children, native
-from absint.backend import find_backend
+from absint.evaluation.backend import find_backend
+from absint.native import children, units
+from absint.native.temporary import remove_abandoned
 from absint.ops.table import OPS
-from absint.temporary import remove_abandoned
 
 from .blame import blame_of
 from .cases import Case
 from .findings import Finding
-from .generator import SIZE, random_case
-from .oracles import Oracle, Selection, check_safely, select
+from .generate.generator import SIZE, random_case
+from .oracles.selection import Oracle, Selection, check_safely, select
 from .reduction import reduce_case
 from .reproducer import write_reproducer
 
@@ -164,7 +164,7 @@ class _Worker:
         self._beacon = beacon
         self._selection = selection(options)
         self._known: dict[str, int] = {}
-        native.observers.append(self._compiles)
+        units.observers.append(self._compiles)
         self._told = time.monotonic()
         self._forget()
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backend import Backend, Executable
-from absint.graph import AXES, Graph
-from absint.memo import cached_property
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.promise import sample_points
-from absint.view import View
+from absint.base.memo import cached_property
+from absint.evaluation.backend import Backend, Executable
+from absint.evaluation.view import View
+from absint.ir.graph import AXES, Graph
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
+from absint.rewriting.promise import sample_points
 
 POINTS = 300
 """Points at which values are compared."""

@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from absint import registry
-from absint.backend import find_backend, usual_backends
-from absint.errors import UsageError, did_you_mean, printable, shown, shown_path
-from absint.manager import pass_names
+from absint.base import registry
+from absint.base.errors import UsageError, did_you_mean, printable, shown, shown_path
+from absint.evaluation.backend import find_backend, usual_backends
+from absint.native.terminal import (
+    DONE,
+    FOUND,
+    INTERRUPTED,
+    is_terminal,
+    note,
+    plain_table,
+    table_text,
+    write_out,
+)
 from absint.ops.table import OPS
-from absint.terminal import DONE, FOUND, INTERRUPTED, is_terminal, note, plain_table, table_text, write_out
+from absint.rewriting.manager import pass_names
 
 from .campaign import Options, Summary, run, selection
 from .kernels import Compiling, load_kernels

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backend import Backend, Executable, find_backend
-from absint.program import Box, Program
+from absint.evaluation.backend import Backend, Executable, find_backend
+from absint.ir.program import Box, Program
 
 from .cases import Case
 from .findings import Finding

@@ -7,26 +7,28 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from absint import native
+from absint.frontend.vm_scan import SCANNER
+from absint.lowering.units import lowering_units
+from absint.native import units
+from absint.native.terminal import Progress, is_terminal, note
+from absint.ops.precision import Precision
 from absint.ops.table import OPS
-from absint.precision import Precision
-from absint.sweep import KERNEL_SOURCES, lowering_units, operation_unit
-from absint.terminal import Progress, is_terminal, note
+from absint.ops.units import operation_unit
+
+from .planted.tools import module_of
 
 _AT_ONCE = 8
 """Units that are compiled at once, on as many cores; each takes some 250 MB."""
 
 
-def kernel_units() -> list[native.Named]:
+def kernel_units() -> list[units.Named]:
     """All units that any oracle loads, the ones that take longest to compile first."""
-    shared = [native.Named("absint.kernels.crew", (), KERNEL_SOURCES)]
+    shared: list[units.Named] = [SCANNER]
     operations = []
+    engine = module_of("backends", "numba", "units")
     for precision in Precision:
-        shared += [
-            native.Named(f"absint.kernels.{name}", (precision.value,), KERNEL_SOURCES)
-            for name in ("frame", "points")
-        ]
-        shared += [unit for unit in lowering_units(precision) if unit not in shared]
+        used = [*engine.drawing_units(precision), engine.point_unit(precision), *lowering_units(precision)]
+        shared += [unit for unit in used if unit not in shared]
         operations += [operation_unit(op.name, precision) for op in OPS if not op.is_leaf]
     return [*shared, *operations]
 
@@ -57,13 +59,13 @@ def load_kernels(say: Callable[[str], None] = lambda label: None) -> None:
 
     `say`: told the labels of those that are compiled, before they are.
     """
-    units = kernel_units()
+    wanted = kernel_units()
     at_once = max(2, min(_AT_ONCE, os.cpu_count() or 1))
-    native.observers.append(say)
+    units.observers.append(say)
     try:
-        for first in range(0, len(units), at_once):
-            native.compile_missing(units[first : first + at_once])
-        for unit in units:
-            native.load(unit.module, *unit.arguments, depends=unit.depends)
+        for first in range(0, len(wanted), at_once):
+            units.compile_missing(wanted[first : first + at_once])
+        for unit in wanted:
+            units.load(unit.module, *unit.arguments, depends=unit.depends)
     finally:
-        native.observers.remove(say)
+        units.observers.remove(say)

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from absint.graph import Graph, GraphBuilder, reachable
+from absint.evaluation.view import View
+from absint.ir.graph import Graph, GraphBuilder, reachable
+from absint.ir.program import Box
 from absint.ops.table import CONST, VAR
-from absint.program import Box
-from absint.view import View
 
 from .cases import Case
 from .findings import Finding

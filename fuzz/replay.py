@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from absint import models
-from absint.errors import UsageError, ViewError, printable, shown_path
-from absint.graph import AXES
-from absint.lowering_cache import VmText
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.terminal import DONE, FOUND, Progress, write_out
-from absint.view import View
-from absint.vm import read_text
+from absint.base.errors import UsageError, ViewError, printable, shown_path
+from absint.evaluation.view import View
+from absint.frontend.vm import read_text
+from absint.ir.graph import AXES
+from absint.ir.program import Box, Program
+from absint.lowering.cache import VmText
+from absint.native.terminal import DONE, FOUND, Progress, write_out
+from absint.ops.precision import Precision
 
 from .cases import Case
 from .findings import Finding
-from .oracles import Selection, check_safely
+from .oracles.selection import Selection, check_safely
 from .reproducer import find_in, vm_files
 
 MODE = "program"

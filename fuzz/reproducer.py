@@ -13,13 +13,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from absint.errors import AbsintError, VmError
-from absint.guard import resembles_guard
-from absint.imageio import write_whole
-from absint.precision import as_precision
-from absint.program import Box
-from absint.view import Grid, View
-from absint.vm import parse_vm, read_text, write_vm
+from absint.base.errors import AbsintError, VmError
+from absint.evaluation.image_files import write_whole
+from absint.evaluation.view import Grid, View
+from absint.frontend.guard import resembles_guard
+from absint.frontend.vm import parse_vm, read_text, write_vm
+from absint.ir.program import Box
+from absint.ops.precision import as_precision
 
 from .cases import Case
 from .findings import Finding

@@ -21,19 +21,20 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
-from absint import children, registry
-from absint.backend import usual_backends
-from absint.errors import UsageError, did_you_mean, shown
-from absint.manager import pass_names
-from absint.terminal import DONE, FOUND, INTERRUPTED, note, plain_table, table_text, write_out
+from absint.base import registry
+from absint.base.errors import UsageError, did_you_mean, shown
+from absint.evaluation.backend import usual_backends
+from absint.native import children
+from absint.native.terminal import DONE, FOUND, INTERRUPTED, note, plain_table, table_text, write_out
+from absint.rewriting.manager import pass_names
 
 from .blame import blame_of
 from .campaign import Options, end_with_parent, selection
-from .choices import Seeded
-from .generator import draw_case, random_case
+from .generate.choices import Seeded
+from .generate.generator import draw_case, random_case
 from .kernels import Compiling, load_kernels
-from .oracles import Oracle, check_safely
-from .planted import BUGS, find_bug, plant
+from .oracles.selection import Oracle, check_safely
+from .planted.bugs import BUGS, find_bug, plant
 from .reduction import reduce_case
 
 if TYPE_CHECKING:

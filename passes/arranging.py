@@ -7,10 +7,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.analysis import Analyses
-from absint.graph import Graph
+from absint.ir.graph import Graph
+from absint.ir.program import Program
 from absint.ops.table import VAR
-from absint.program import Program
+from absint.rewriting.analysis import Analyses
 
 
 def arranged(

@@ -1,9 +1,9 @@
 """Contract: each operand of an `any` gets a box outside of which it is false, written as bands of variables.
 
-The box of an operand is found by forward-backward propagation (see `absint.kernels.contraction`), beginning
-with the box around it: the program's, or that of the operand that it is a part of. An operand that is false
-on all of its box is dropped. The root is treated like an operand. Bands of variables that were there before
-are replaced by those of the box, which is inside of them.
+The box of an operand is found by forward-backward propagation (see `absint.lowering.kernels.contraction`),
+beginning with the box around it: the program's, or that of the operand that it is a part of. An operand
+that is false on all of its box is dropped. The root is treated like an operand. Bands of variables that
+were there before are replaced by those of the box, which is inside of them.
 
 A whole run makes at most so many visits (see the kernel) as `budget` says, in proportion to the program;
 outer operands come first. Operands that are left then keep the boxes that they have and that their bands of
@@ -21,19 +21,19 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.analysis import Analyses
-from absint.graph import AXES
-from absint.kernels.limits import DEEPEST_BOX
-from absint.lowering import Draft, Predicates
-from absint.manager import PassResult
-from absint.native_arrays import call
+from absint.ir.graph import AXES
+from absint.ir.program import Program, Promise
+from absint.lowering.kernels.limits import DEEPEST_BOX
+from absint.lowering.predicates import Draft, Predicates
+from absint.lowering.units import lowering_kernels
+from absint.native.arrays import call
 from absint.ops.table import ANY, BAND, CONST
-from absint.program import Program, Promise
-from absint.rules import Mode, Rewrite
-from absint.sweep import lowering_kernels
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Mode, Rewrite
 
+from .analyses.ranges import Ranges, ranges_of
 from .lowered import with_predicates
-from .ranges import Ranges, ranges_of
 
 RULES = (Rewrite("boxed", Mode.BITS), Rewrite("proved-empty", Mode.BITS))
 """In the order in which the kernel counts them."""

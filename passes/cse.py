@@ -13,13 +13,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.analysis import Analyses
-from absint.graph import Graph
-from absint.manager import PassResult
+from absint.ir.graph import Graph
+from absint.ir.program import Program, Promise
+from absint.ops.precision import Precision
 from absint.ops.table import CONST, OPS, VAR
-from absint.precision import Precision
-from absint.program import Program, Promise
-from absint.rules import Mode, Rewrite
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Mode, Rewrite
 
 from .arranging import arranged, places
 

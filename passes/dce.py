@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from absint.analysis import Analyses
-from absint.graph import reachable
-from absint.manager import PassResult
-from absint.program import Program, Promise
-from absint.rules import Mode, Rewrite
+from absint.ir.graph import reachable
+from absint.ir.program import Program, Promise
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Mode, Rewrite
 
 from .arranging import moved
 

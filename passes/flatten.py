@@ -12,14 +12,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from absint.analysis import Analyses
-from absint.lowering import Draft, Predicates
-from absint.manager import PassResult
-from absint.native_arrays import call
+from absint.ir.program import Program, Promise
+from absint.lowering.predicates import Draft, Predicates
+from absint.lowering.units import lowering_kernels
+from absint.native.arrays import call
 from absint.ops.table import ALL, ANY, RECORDS
-from absint.program import Program, Promise
-from absint.rules import Mode, Rewrite
-from absint.sweep import lowering_kernels
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Mode, Rewrite
 
 from .lowered import with_predicates
 

@@ -15,17 +15,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from absint.analysis import Analyses, BoundFacts
-from absint.graph import Graph
-from absint.manager import PassResult
+from absint.ir.graph import Graph
+from absint.ir.patch import Patch
+from absint.ir.program import Program, Promise
 from absint.ops.demand import Bounds, Demand
 from absint.ops.table import CONST, OPS
-from absint.patch import Patch
-from absint.program import Program, Promise
-from absint.rules import Mode, Rewrite
+from absint.rewriting.analysis import Analyses, BoundFacts
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Mode, Rewrite
 
-from .bounds import bounds_of
-from .demand import demand_of
+from .analyses.bounds import bounds_of
+from .analyses.demand import demand_of
 
 OPERANDS = Rewrite("constant-operands", Mode.BITS)
 POINT = Rewrite("point-bounds", Mode.BITS)

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from absint.analysis import Analyses
-from absint.lowering import Predicates, assembled_with_origins
-from absint.program import Program, Promise
+from absint.ir.program import Program, Promise
+from absint.lowering.predicates import Predicates, assembled_with_origins
+from absint.rewriting.analysis import Analyses
 
-from .ranges import RangesAnalysis, ranges_of
+from .analyses.ranges import RangesAnalysis, ranges_of
 
 
 def with_predicates(program: Program, predicates: Predicates, analyses: Analyses) -> Program:

@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from absint.analysis import Analyses
-from absint.manager import PassResult
+from absint.ir.program import Program, Promise
 from absint.ops.demand import Demand, swap_signs
-from absint.program import Program, Promise
-from absint.rules import Mode, Rule, RuleSet
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Mode, Rule, RuleSet
 
 from .rewriting import rewrite_until_stable
 

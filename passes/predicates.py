@@ -1,11 +1,11 @@
 """Comparisons in place of arithmetic: the question `f < 0` is pushed down the graph as far as it stays exact.
 
 Through min, max and neg the demand on the root becomes demands on the arms; through a step with one varying
-operand (a sum with a constant, a square root, …) the demand `lo <= fl(g(v)) <= hi` becomes `lo' <= v <= hi'`
-with ends found by search among the ordered floats, because rounding is monotone. Where that stops an atom, a
-band of a real value, remains. `absint.kernels.thresholds` has the conditions. Where many bands of one value
-would stand for a demand on another, as behind a chain of folds, that one is an atom: see
-`absint.kernels.folds`.
+operand (a sum with a constant, a square root, …) the demand `lo <= fl(g(v)) <= hi` becomes `lo' <= v <=
+hi'` with ends found by search among the ordered floats, because rounding is monotone. Where that stops an
+atom, a band of a real value, remains. `absint.lowering.kernels.thresholds` has the conditions. Where many
+bands of one value would stand for a demand on another, as behind a chain of folds, that one is an atom: see
+`absint.lowering.kernels.folds`.
 
 The thresholds hold on the program's box only. After Bolz-Tereick (2025), who pushes the sign alone.
 """
@@ -19,17 +19,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.analysis import Analyses
-from absint.lowering import Predicates
-from absint.manager import PassResult
-from absint.native_arrays import call
+from absint.ir.program import Program, Promise
+from absint.lowering.predicates import Predicates
+from absint.lowering.units import lowering_kernels
+from absint.native.arrays import call
 from absint.ops.table import ALL, ANY, BAND, OPS
-from absint.program import Program, Promise
-from absint.rules import Mode, Rewrite
-from absint.sweep import lowering_kernels
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Mode, Rewrite
 
+from .analyses.ranges import Ranges, ranges_of
 from .lowered import with_predicates
-from .ranges import Ranges, ranges_of
 
 ATOM_KIND, _, _, _, ANY_KIND, ALL_KIND = range(6)
 """How the kernel calls what a demand has become."""

@@ -19,16 +19,16 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.analysis import Analyses
-from absint.graph import Graph
-from absint.manager import PassResult
+from absint.ir.graph import Graph
+from absint.ir.program import Program, Promise
 from absint.ops.table import OPS
-from absint.program import Program, Promise
-from absint.rules import Mode, Rewrite
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Mode, Rewrite
 
+from .analyses.liveness import liveness_of
 from .arranging import arranged
 from .dce import Dce
-from .liveness import liveness_of
 
 COMPUTED_AGAIN = Rewrite("computed-again", Mode.BITS)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from absint.analysis import Analyses
-from absint.manager import PassResult
-from absint.program import Program
-from absint.rules import Rewrite, Rewriter, RuleSet
+from absint.ir.program import Program
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Rewrite, Rewriter, RuleSet
 
-from .bounds import bounds_of
-from .demand import demand_of
+from .analyses.bounds import bounds_of
+from .analyses.demand import demand_of
 
 
 def rewrite_until_stable(program: Program, analyses: Analyses, rules: RuleSet, rounds: int) -> PassResult:

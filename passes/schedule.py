@@ -15,12 +15,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from absint.analysis import Analyses
-from absint.graph import Graph
-from absint.manager import PassResult
-from absint.program import Program, Promise
-from absint.rules import Mode, Rewrite
-from absint.tape import slots_needed
+from absint.ir.graph import Graph
+from absint.ir.program import Program, Promise
+from absint.ir.tape import slots_needed
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Mode, Rewrite
 
 from .arranging import moved
 

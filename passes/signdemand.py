@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from absint.analysis import Analyses
-from absint.manager import PassResult
+from absint.ir.program import Program, Promise
 from absint.ops.demand import Demand
-from absint.program import Program, Promise
-from absint.rules import Mode, Rule, RuleSet
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassResult
+from absint.rewriting.rules import Mode, Rule, RuleSet
 
 from .rewriting import rewrite_until_stable
 

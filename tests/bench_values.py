@@ -11,12 +11,12 @@ import time
 import numpy as np
 
 from absint.api import run_pipeline
-from absint.backend import find_backend
-from absint.bench import Baseline
-from absint.precision import as_precision
-from absint.program import Box, Program
-from absint.terminal import write_out
-from absint.vm import read_vm
+from absint.cli.bench import Baseline
+from absint.evaluation.backend import find_backend
+from absint.frontend.vm import read_vm
+from absint.ir.program import Box, Program
+from absint.native.terminal import write_out
+from absint.ops.precision import as_precision
 
 CHUNK = 1 << 20
 """Points that the baseline takes at a time."""

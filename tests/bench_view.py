@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import numpy as np
 
 import absint
-from absint.terminal import write_out
-from absint.view import View
+from absint.evaluation.view import View
+from absint.native.terminal import write_out
 
 DEPTH = 200.0
 

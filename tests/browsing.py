@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import absint
-from absint.view import View
+from absint.evaluation.view import View
 from tests.viewing import Client
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -9,14 +9,14 @@ import textwrap
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.analysis import Analyses
-from absint.backend import find_backend
 from absint.backends.numba import Numba, NumbaExecutable
-from absint.graph import Graph
-from absint.manager import PassManager, parse_pipeline
-from absint.precision import Precision
-from absint.program import Program, Promise
-from absint.view import View
+from absint.evaluation.backend import find_backend
+from absint.evaluation.view import View
+from absint.ir.graph import Graph
+from absint.ir.program import Program, Promise
+from absint.ops.precision import Precision
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassManager, parse_pipeline
 from tests.command import ROOT, interruptible
 
 F32, F64 = Precision

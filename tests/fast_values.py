@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from absint.backend import Executable, find_backend
-from absint.graph import Graph, GraphBuilder
+from absint.evaluation.backend import Executable, find_backend
+from absint.frontend.vm import parse_vm
+from absint.ir.graph import Graph, GraphBuilder
+from absint.ir.program import Box, Program
+from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.vm import parse_vm
 from tests.operands import same
 
 PRECISIONS = pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)

@@ -6,7 +6,7 @@ import math
 
 from hypothesis import strategies as st
 
-from absint.graph import NO_NAME_BEGINS_WITH, Graph, GraphBuilder
+from absint.ir.graph import NO_NAME_BEGINS_WITH, Graph, GraphBuilder
 from absint.ops.table import CONST, OPS, VAR
 
 OPERATIONS = [op for op in OPS if not op.is_leaf]

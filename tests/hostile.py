@@ -26,16 +26,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import absint
-from absint import api, backend, expr, imageio, plan, registry, shapes, study, tape, text, vm
+from absint import api
+from absint.base import registry
+from absint.base.errors import AbsintError
 from absint.domains.lattice import Interval
-from absint.errors import AbsintError
-from absint.expr import Expr, X, Y
-from absint.graph import Graph, GraphBuilder
-from absint.manager import Step
+from absint.evaluation import backend
+from absint.evaluation import image_files as imageio
+from absint.evaluation.view import Grid, View
+from absint.frontend import expr, vm
+from absint.frontend.expr import Expr, X, Y
+from absint.ir import tape
+from absint.ir.graph import Graph, GraphBuilder
+from absint.ir.program import Box, Program, Promise
+from absint.lowering import plan
+from absint.ops.precision import Precision
 from absint.ops.table import ADD, NEG, SUB, VAR
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.view import Grid, View
+from absint.rewriting.manager import Step
+from absint.shapes import lettering as text
+from absint.shapes import solids as shapes
+from absint.study import measure as study
 
 from .hostile_values import (
     JUNK,

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from absint.graph import Graph
+from absint.ir.graph import Graph
 
 JUNK: Any = object()
 """What a value means that means nothing."""

@@ -10,10 +10,10 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 
-from absint.expr import to_graph
-from absint.shapes import polygon
-from absint.text import text
-from absint.vm import dump_vm
+from absint.frontend.expr import to_graph
+from absint.frontend.vm import dump_vm
+from absint.shapes.lettering import text
+from absint.shapes.solids import polygon
 
 _VARIABLES = ("x var-x", "y var-y")
 

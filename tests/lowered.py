@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.analysis import Analyses
-from absint.graph import Graph, GraphBuilder, Logic
-from absint.interpret import interpret_concrete
-from absint.manager import parse_pipeline
+from absint.frontend.vm import parse_vm
+from absint.ir.graph import Graph, GraphBuilder, Logic
+from absint.ir.interpreter import interpret_concrete
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
 from absint.ops.table import BAND, BY_NAME, CONST, OPS, PREDICATES, SPICY, Op
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.promise import band_ends, sample_points
-from absint.vm import parse_vm
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import parse_pipeline
+from absint.rewriting.promise import band_ends, sample_points
 
 LOWERING = ("flatten", "bands", "contract")
 """The passes behind `predicates`."""

@@ -1,4 +1,4 @@
-"""Kernels that `absint.native` must refuse, each for one reason."""
+"""Kernels that `absint.native.units` must refuse, each for one reason."""
 
 from __future__ import annotations
 

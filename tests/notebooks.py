@@ -17,7 +17,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from absint.imageio import write_whole
+from absint.evaluation.image_files import write_whole
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"

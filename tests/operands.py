@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.ops.precision import Precision
 from absint.ops.table import OPS, SPICY, Op
-from absint.precision import Precision
 
 SCALE = float(os.environ.get("ABSINT_TEST_SCALE", "1"))
 """Multiplies how much random input the tests try."""

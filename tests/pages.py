@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.api import run_pipeline
-from absint.program import Box, Program
-from absint.report import make_report
-from absint.report_html import report_page
-from absint.report_pictures import Pictures, make_pictures
-from absint.vm import parse_vm
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Box, Program
+from absint.report.data import make_report
+from absint.report.html import report_page
+from absint.report.pictures import Pictures, make_pictures
 
 TILES = (4, 8)
 

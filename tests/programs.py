@@ -12,10 +12,10 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from absint.graph import AXES, Graph, GraphBuilder
+from absint.ir.graph import AXES, Graph, GraphBuilder
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME, CONST, SPICY
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
 from tests.operands import OPERATIONS, distinct, random_bits
 
 NUMBERS = [value for value in SPICY if value == value]

@@ -13,10 +13,10 @@ import pytest
 import absint
 from absint import Box, Promise, View, X, Y, sqrt
 from absint.api import run_pipeline
-from absint.backend import find_backend
-from absint.errors import AbsintError, DomainError, PromiseError, UsageError, VmError
-from absint.program import Program
-from absint.vm import parse_vm, write_vm
+from absint.base.errors import AbsintError, DomainError, PromiseError, UsageError, VmError
+from absint.evaluation.backend import find_backend
+from absint.frontend.vm import parse_vm, write_vm
+from absint.ir.program import Program
 
 DISC = sqrt(X * X + Y * Y) - 0.5
 

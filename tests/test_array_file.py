@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from absint.array_file import pack, unpack
+from absint.native.array_file import pack, unpack
 
 KINDS = st.sampled_from(["u1", "<i4", "<i8", "<f4", "<f8", ">f8"]).map(np.dtype)
 ARRAYS = arrays.arrays(KINDS, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0))

@@ -13,15 +13,17 @@ import numpy as np
 import pytest
 
 import absint
-from absint import bench, cli, models
-from absint.errors import ViewError
-from absint.imageio import pgm
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.registry import find
-from absint.terminal import table_text
-from absint.view import View
-from absint.vm import parse_vm
+from absint import models
+from absint.base.errors import ViewError
+from absint.base.registry import find
+from absint.cli import bench
+from absint.cli import parser as cli
+from absint.evaluation.image_files import pgm
+from absint.evaluation.view import View
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Box, Program
+from absint.native.terminal import table_text
+from absint.ops.precision import Precision
 from tests.challenge import draw
 from tests.command import DISC
 

@@ -15,9 +15,8 @@ import pytest
 
 import absint
 from absint import Box, Graph, GraphBuilder, Grid, Precision, Program, Promise, View, X, Y
-from absint.arguments import elements, number, pair, whole, word, words
-from absint.backend import find_backend
-from absint.errors import (
+from absint.base.arguments import elements, number, pair, whole, word, words
+from absint.base.errors import (
     AbsintError,
     ExpressionError,
     GraphError,
@@ -26,12 +25,13 @@ from absint.errors import (
     UsageError,
     ViewError,
 )
-from absint.expr import OperandError
-from absint.graph import check_graph, vouch_for
+from absint.evaluation.backend import find_backend
+from absint.frontend.expr import OperandError
+from absint.ir.graph import check_graph, vouch_for
+from absint.ir.tape import lower
+from absint.lowering.plan import make_plan
 from absint.ops.table import NEG, SUB
-from absint.plan import make_plan
-from absint.regions import measure_regions
-from absint.tape import lower
+from absint.study.specialisation import measure_regions
 
 DISC = absint.sqrt(X * X + Y * Y) - 0.5
 BACKENDS = ("reference", "numba")
@@ -197,7 +197,7 @@ def test_a_graph_that_is_not_sound_is_refused_at_every_entrance() -> None:
         partial(absint.load, graph), partial(absint.render, graph), partial(absint.load, program),
         partial(absint.render, program), partial(absint.optimize, derived), partial(make_plan, program),
         partial(lower, graph), partial(absint.write_vm, graph), partial(absint.evaluate, derived, 0.0, 0.0),
-        partial(measure_regions, program, (2, 2, 1)), partial(absint.expr.from_graph, graph),
+        partial(measure_regions, program, (2, 2, 1)), partial(absint.frontend.expr.from_graph, graph),
         *(partial(find_backend(name).compile, program) for name in BACKENDS),
     ]  # fmt: skip
     for call in calls:
@@ -315,7 +315,7 @@ def test_operators_of_others_apply() -> None:
 
 
 def test_numbers_are_substituted_into() -> None:
-    assert absint.expr.substitute(2.0, x=Y).graph().values == [2.0]  # type: ignore[arg-type]
+    assert absint.frontend.expr.substitute(2.0, x=Y).graph().values == [2.0]  # type: ignore[arg-type]
 
 
 # Other arguments

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from absint import cache
+from absint.native import cache
 
 ROOT = Path(__file__).parents[1]
 

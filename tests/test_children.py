@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from absint import children, loaded
+from absint.native import children, loaded
 from tests.command import ROOT
 
 # A working directory in which every module that the process knows lies once more, and others that Python
@@ -28,17 +28,17 @@ def set_trap(*more):
 """
 
 UNITS = """
-from absint import native
-units = [native.Named("tests.native_sample", (argument,), ()) for argument in ("plain", "other")]
-assert all(native._is_absent(unit) for unit in units)
+from absint.native import units
+wanted = [units.Named("tests.native_sample", (argument,), ()) for argument in ("plain", "other")]
+assert all(units._is_absent(unit) for unit in wanted)
 found = set_trap()
-native.compile_missing(units)
-print(sorted(os.listdir(found)), any(native._is_absent(unit) for unit in units))
+units.compile_missing(wanted)
+print(sorted(os.listdir(found)), any(units._is_absent(unit) for unit in wanted))
 """
 
 ASSEMBLY = """
 import llvmlite.binding, numba
-from absint import native_build
+from absint.native import build as native_build
 found = set_trap()
 text = native_build.assembly("tests.native_sample", ("plain",), "x86-64")
 print(sorted(os.listdir(found)), "absint_ints" not in text)
@@ -84,7 +84,7 @@ def test_nothing_of_the_working_directory_is_imported(code: str, path: str, tmp_
 
 def test_a_child_finds_what_this_process_runs(tmp_path: Path) -> None:
     """absint, found in the working directory or through a relative entry, and packages beside it."""
-    code = "from absint import children; import subprocess, sys; "
+    code = "from absint.native import children; import subprocess, sys; "
     code += "child = children.command('import absint, numpy; print(absint.__file__, numpy.__file__)'); "
     code += "sys.exit(subprocess.run(child, env=children.environment()).returncode)"
     from_root = subprocess.run(

@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 
 import absint
-from absint import cli, models
-from absint.manager import LEVELS, PassResult, pass_names, rule_sets
+from absint import models
+from absint.base.registry import find, names
+from absint.cli import parser as cli
+from absint.evaluation.view import Grid, View
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Program, Promise
+from absint.ops.precision import Precision
 from absint.ops.table import OPS
-from absint.precision import Precision
-from absint.program import Program, Promise
-from absint.registry import find, names
-from absint.rules import Mode
-from absint.view import Grid, View
-from absint.vm import parse_vm
+from absint.rewriting.manager import LEVELS, PassResult, pass_names, rule_sets
+from absint.rewriting.rules import Mode
 from tests.command import DISC, ROOT, one_line
 
 PROSPERO_AT_1024 = "961054c84fd919ad"  # SHA-256 of the packed bits begins so
@@ -403,7 +404,7 @@ def test_list_names_everything_there_is(run: Run) -> None:
     assert (status, err) == (0, "")
     expected = {
         "models": models.names(),
-        "passes": names("passes"),
+        "passes": names("passes") + names("analyses"),
         "backends": names("backends"),
         "domains": names("domains"),
         "ops": [op.name if op.name != "var" else "var-NAME" for op in OPS] + ["rand", "mix"],

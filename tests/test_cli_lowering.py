@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from absint import cli
+from absint.cli import parser as cli
 from tests.command import DISC, one_line
 from tests.lowered import lowered
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import absint
-from absint import cli, commands
+from absint.cli import commands
+from absint.cli import parser as cli
 from tests.challenge import draw
 from tests.command import DISC, ROOT, entry_point, interruptible, one_line
 
@@ -42,9 +43,8 @@ def test_the_installed_script_is_the_same_command() -> None:
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
-    code = (
-        "import sys; from absint.cli import main; main(['--help']); main(['--version']); print(*sys.modules)"
-    )
+    code = "import sys; from absint.cli.parser import main; main(['--help']); main(['--version'])"
+    code += "; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode == 0
     assert not {"numpy", "numba", "rich", "networkx"} & set(done.stdout.split())
@@ -189,9 +189,9 @@ def test_little_address_space_is_a_picture_or_one_line(kilobytes: int, tmp_path:
 
 
 def test_an_unusable_cache_is_one_line() -> None:
-    code = "from absint import cli, commands, native; "
-    code += "commands.BY_NAME['list'] = lambda _: [native._warn('no folder'), native._warn('again'), 0][-1]; "
-    code += "raise SystemExit(cli.main(['list']))"
+    code = "from absint.cli import commands, parser; from absint.native import units; "
+    code += "commands.BY_NAME['list'] = lambda _: [units._warn('no folder'), units._warn('again'), 0][-1]; "
+    code += "raise SystemExit(parser.main(['list']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode == 0
     assert one_line(done.stderr).startswith("absint: warning: kernels are compiled anew by each process, ")
@@ -199,7 +199,7 @@ def test_an_unusable_cache_is_one_line() -> None:
 
 WORK = """
 import time
-from absint import terminal
+from absint.native import terminal
 terminal.PROGRESS_AFTER = {after}
 with terminal.Progress("first") as progress:
     time.sleep(1.5)

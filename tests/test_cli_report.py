@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from absint import cli, models
+from absint import models
+from absint.cli import parser as cli
 from tests.command import DISC, one_line
 from tests.pages import words
 

@@ -19,20 +19,21 @@ import numpy as np
 import pytest
 
 import absint
-from absint import backend as backend_module
-from absint import expr, registry
-from absint.analysis import Analyses, make_domain
+from absint.base import registry
+from absint.base.errors import BackendError, PipelineError, UsageError
 from absint.domains import affine, sign
 from absint.domains.lattice import Domain, Interval
-from absint.errors import BackendError, PipelineError, UsageError
-from absint.manager import PassResult, pass_names, passes_of_levels
+from absint.evaluation import backend as backend_module
+from absint.frontend import expr
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Program, Promise
 from absint.ops import extensions
 from absint.ops.demand import Bounds, Demand
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import BY_NAME, OPS, REFUSED, SPICY, Op
-from absint.ops.translate import array_form
-from absint.precision import Precision
-from absint.program import Program, Promise
-from absint.vm import parse_vm
+from absint.rewriting.analysis import Analyses, make_domain
+from absint.rewriting.manager import PassResult, passes_of_levels
 from tests.operands import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
@@ -70,11 +71,13 @@ def test_the_table_holds_the_opcodes_of_the_format_and_then_the_extensions() -> 
 
 def test_only_the_kernels_of_operations_know_which_there_are() -> None:
     """All others are made of the format's operations: they stay compiled when an extension is added."""
-    for path in (ROOT / "absint" / "kernels").glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        assert bool(re.search(r"\b(OPS|BY_NAME|RECORDS|PREDICATES|extensions)\b", text)) == (
-            path.stem == "operations"
-        ), path.name
+    folders = ("absint/lowering/kernels", "backends/numba/kernels")
+    paths = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
+    paths.append(ROOT / "absint" / "frontend" / "vm_scan_kernel.py")
+    assert len(paths) > 20
+    knows = re.compile(r"\b(OPS|BY_NAME|RECORDS|PREDICATES|extensions)\b")
+    assert not [path for path in paths if knows.search(path.read_text(encoding="utf-8"))]
+    assert knows.search((ROOT / "absint" / "ops" / "kernels.py").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
@@ -194,18 +197,24 @@ def test_every_domain_transfers_every_operation(name: str) -> None:
 # Passes, analyses, backends
 
 
-@pytest.mark.parametrize("name", registry.names("passes"))
-def test_names_of_passes_and_analyses_agree(name: str) -> None:
-    """`passes/minmax.py` holds `MinMax`, `passes/bounds.py` holds `BoundsAnalysis`: frozen dataclasses.
+PASSES_AND_ANALYSES = pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in ("passes", "analyses") for name in registry.names(kind)]
+)
+
+
+@PASSES_AND_ANALYSES
+def test_names_of_passes_and_analyses_agree(kind: str, name: str) -> None:
+    """`passes/minmax.py` holds `MinMax`, `passes/analyses/bounds.py` holds `BoundsAnalysis`: frozen
+    dataclasses.
 
     `PredicatesPass` is not called `Predicates`, which is what it makes.
     """
-    found: Any = registry.find("passes", name)
+    found: Any = registry.find(kind, name)
     stem = found.__name__.removesuffix("Analysis").removesuffix("Pass")
     assert stem.lower() == name == found.name
-    assert found.__module__ == f"absint.passes.{name}"
-    assert (name in pass_names()) == (not found.__name__.endswith("Analysis")) == hasattr(found, "promise")
-    assert dataclasses.is_dataclass(registry.find("passes", name))
+    assert found.__module__ == f"absint.passes.{'analyses.' * (kind == 'analyses')}{name}"
+    assert (kind == "passes") == (not found.__name__.endswith("Analysis")) == hasattr(found, "promise")
+    assert dataclasses.is_dataclass(found)
     made: Any = found()
     assert made == found() and hash(made) == hash(found())
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -217,12 +226,17 @@ def test_every_file_of_passes_is_found_or_helps() -> None:
     assert helpers == {"arranging", "lowered", "rewriting"}
 
 
-@pytest.mark.parametrize("name", registry.names("passes"))
-def test_every_pass_and_analysis_runs_by_itself(name: str) -> None:
+def test_every_file_of_analyses_is_found() -> None:
+    folder = ROOT / "passes" / "analyses"
+    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *registry.names("analyses")}
+
+
+@PASSES_AND_ANALYSES
+def test_every_pass_and_analysis_runs_by_itself(kind: str, name: str) -> None:
     program = Program(parse_vm("x var-x\na abs x\nb max a x\n"))
-    made = registry.find("passes", name)()
+    made = registry.find(kind, name)()
     result = made.run(program, Analyses())
-    if name in pass_names():
+    if kind == "passes":
         assert isinstance(result, PassResult)
         assert isinstance(made.promise, Promise)
     else:

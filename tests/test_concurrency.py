@@ -67,7 +67,7 @@ def test_a_fork_waits_until_kernels_are_compiled() -> None:
     output, errors = run_python(
         """
         import os, signal, threading, time
-        from absint import native, native_build
+        from absint.native import build as native_build, cache, units
         build, began, done = native_build.build, threading.Event(), []
 
         def slow(*arguments):
@@ -77,15 +77,15 @@ def test_a_fork_waits_until_kernels_are_compiled() -> None:
             return build(*arguments)
 
         native_build.build = slow
-        native.cache.read = lambda key: None
-        native.cache.write = lambda key, payload: True
-        thread = threading.Thread(target=native.load, args=("tests.native_sample", "2"))
+        cache.read = lambda key: None
+        cache.write = lambda key, payload: True
+        thread = threading.Thread(target=units.load, args=("tests.native_sample", "2"))
         thread.start()
         began.wait()
         child = os.fork()
         if child == 0:
             signal.alarm(60)
-            native.load("tests.native_sample", "3")
+            units.load("tests.native_sample", "3")
             os._exit(len(done) != 2)
         thread.join()
         print(os.waitpid(child, 0)[1])
@@ -99,8 +99,8 @@ def test_a_signal_handler_that_interrupts_a_compilation_is_refused() -> None:
     output, errors = run_python(
         """
         import signal
-        from absint import native, native_build
-        from absint.errors import BackendError
+        from absint.native import build as native_build, cache, units
+        from absint.base.errors import BackendError
         build = native_build.build
 
         def interrupted(*arguments):
@@ -109,15 +109,15 @@ def test_a_signal_handler_that_interrupts_a_compilation_is_refused() -> None:
 
         def handler(*_):
             try:
-                native.load("tests.native_sample", "3")
+                units.load("tests.native_sample", "3")
             except BackendError as error:
                 print(error)
 
         signal.signal(signal.SIGALRM, handler)
         native_build.build = interrupted
-        native.cache.read = lambda key: None
-        native.cache.write = lambda key, payload: True
-        print(len(native.load("tests.native_sample", "2").names) > 0)
+        cache.read = lambda key: None
+        cache.write = lambda key, payload: True
+        print(len(units.load("tests.native_sample", "2").names) > 0)
         """
     )
     assert errors == ""

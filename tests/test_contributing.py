@@ -136,8 +136,8 @@ def test_passes_and_domains_are_taken_by_name(project: Path) -> None:
 
 
 def test_completeness_covers_the_files(project: Path) -> None:
-    files = ("test_completeness.py", "test_floors.py", "test_architecture.py", "test_packaging.py")
-    selection = "completeness or floors or up_to_date or every_package"
+    files = ("test_completeness.py", "test_rooms.py", "test_architecture.py", "test_packaging.py")
+    selection = "completeness or rooms or architecture or every_package"
     assert_passes(run_tests(project, selection, *files), 150)
 
 
@@ -161,7 +161,7 @@ def test_the_fuzzer_draws_the_operation_and_finds_nothing(project: Path) -> None
     assert summary["programs"] == 300
     assert not (project / "none").exists()
     drawn = f"""
-from absint.fuzz.generator import random_case
+from absint.fuzz.generate.generator import random_case
 from absint.ops.table import BY_NAME
 print(sum(BY_NAME["length"].code in random_case(seed, {SIZE}).graph.op for seed in range(300)))
 """

@@ -17,9 +17,9 @@ import pytest
 from numpy.typing import NDArray
 
 from absint.ops.demand import Bounds, Demand, DemandRule, passed_on
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import BY_NAME, Op
-from absint.ops.translate import array_form
-from absint.precision import Precision
 from tests.operands import OPERATIONS, Column, distinct, same, spicy
 
 FEW = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, -1.0, 2.5, -2.5, 5e-324, -1.4e-45, 1e30)

@@ -23,8 +23,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from absint import cli
-from absint.errors import UsageError
+from absint.base.errors import UsageError
+from absint.cli import parser as cli
 from tests.command import DISC, ROOT, entry_point
 from tests.documents import PAGES, README, Block, blocks, command_lines, commands_in_prose, words_of
 

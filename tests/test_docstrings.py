@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 import absint
-from absint import errors, expr, shapes, study
-from absint.errors import AbsintError, ExpressionError
+from absint import shapes, study
+from absint.base import errors
+from absint.base.errors import AbsintError, ExpressionError
+from absint.frontend import expr
 
 ARRAY = re.compile(r"\b(u?int|float|bool)\d*\[[\w, +]+\]|array of the broadcast shape")
 ERRORS = {
@@ -27,16 +29,15 @@ ERRORS = {
 RADIANS, LENGTHS = re.compile(r"\bradians\b"), re.compile(r"\bmodel units\b")
 
 
-def of_module(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """What a module defines and does not hide."""
-    for name, value in vars(module).items():
-        if not name.startswith("_") and getattr(value, "__module__", "") == module.__name__:
-            yield f"{module.__name__.removeprefix('absint.')}.{name}", value
+def of_package(package: ModuleType) -> Iterator[tuple[str, Any]]:
+    """What a package shows, by the name that users write."""
+    for name in package.__all__:
+        yield f"{package.__name__.removeprefix('absint.')}.{name}", getattr(package, name)
 
 
 FACE: dict[str, Any] = {name: getattr(absint, name) for name in absint.__all__}
 FACE |= {expr.FUNCTIONS[name].__name__: expr.FUNCTIONS[name] for name in expr.FUNCTIONS if name.isalpha()}
-FACE |= dict(of_module(shapes)) | dict(of_module(study))
+FACE |= dict(of_package(shapes)) | dict(of_package(study))
 FUNCTIONS = {name: value for name, value in FACE.items() if inspect.isfunction(value)}
 CLASSES = {name: value for name, value in FACE.items() if inspect.isclass(value)}
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import absint
-from absint import expr
-from absint.errors import ExpressionError
-from absint.expr import (
+from absint.base.errors import ExpressionError
+from absint.frontend import expr
+from absint.frontend.expr import (
     FUNCTIONS,
     Expr,
     X,
@@ -30,11 +30,11 @@ from absint.expr import (
     to_graph,
     var,
 )
-from absint.graph import Graph
-from absint.interpret import interpret_concrete
+from absint.frontend.vm import parse_vm, write_vm
+from absint.ir.graph import Graph
+from absint.ir.interpreter import interpret_concrete
+from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME, OPS, SPICY
-from absint.precision import Precision
-from absint.vm import parse_vm, write_vm
 
 OPERATIONS = [op.name for op in OPS if not op.is_leaf]
 DEEP = 10**6

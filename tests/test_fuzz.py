@@ -21,33 +21,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from absint import cli
-from absint.analysis import Analyses
-from absint.backend import find_backend
-from absint.cli import main
-from absint.fuzz import campaign, generator
+from absint.base.registry import names
+from absint.cli import parser as cli
+from absint.cli.parser import main
+from absint.evaluation.backend import find_backend
+from absint.evaluation.view import View
+from absint.frontend.guard import read_guard
+from absint.frontend.vm import parse_vm
+from absint.fuzz import campaign
 from absint.fuzz.blame import blame_of
 from absint.fuzz.cases import Case
-from absint.fuzz.choices import Drawn, Seeded
 from absint.fuzz.findings import Finding
-from absint.fuzz.generator import MODES, draw_case, random_case
-from absint.fuzz.oracles import check_safely, select
-from absint.fuzz.pass_oracles import KeepsPromise
+from absint.fuzz.generate import generator
+from absint.fuzz.generate.choices import Drawn, Seeded
+from absint.fuzz.generate.generator import MODES, draw_case, random_case
+from absint.fuzz.oracles.passes import KeepsPromise
+from absint.fuzz.oracles.selection import check_safely, select
 from absint.fuzz.reduction import rebuilt, reduce_case
 from absint.fuzz.replay import subjects
 from absint.fuzz.reproducer import read_reproducer, vm_files, write_reproducer
-from absint.guard import read_guard
-from absint.manager import PassManager, parse_pipeline, pass_names
+from absint.ir.program import Box, Program
+from absint.native.temporary import temporary_folder
+from absint.ops.precision import Precision
 from absint.ops.table import ABS, BAND, MUL, OPS, SIN, SQUARE
 from absint.passes import minmax
-from absint.passes.ranges import ranges_of
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.registry import names
-from absint.rules import RuleSet
-from absint.temporary import temporary_folder
-from absint.view import View
-from absint.vm import parse_vm
+from absint.passes.analyses.ranges import ranges_of
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassManager, parse_pipeline, pass_names
+from absint.rewriting.rules import RuleSet
 from tests.command import ROOT
 
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus"
@@ -479,28 +480,28 @@ def is_running(process: int) -> bool:
 
 KERNELS_LOADED = """
 import json
-from absint import native
-from absint.backend import find_backend
-from absint.fuzz.generator import random_case
+from absint.native import units
+from absint.evaluation.backend import find_backend
+from absint.fuzz.generate.generator import random_case
 from absint.fuzz.kernels import load_kernels
-from absint.fuzz.oracles import check_safely, select
-from absint.manager import pass_names
-from absint.registry import names
+from absint.fuzz.oracles.selection import check_safely, select
+from absint.rewriting.manager import pass_names
+from absint.base.registry import names
 
 oracles = select([find_backend("numba")], pass_names(), names("domains"))
 load_kernels()
-before = set(native._units)
+before = set(units._units)
 for seed in range(40):
     for oracle in oracles.for_case(random_case(seed)):
         assert check_safely(oracle, random_case(seed)) is None
-print(json.dumps([sorted(before), sorted(set(native._units) - before)]))
+print(json.dumps([sorted(before), sorted(set(units._units) - before)]))
 """
 
 
 COLD = """
 from absint.fuzz import kernels
-from absint.precision import Precision
-from absint.sweep import operation_unit
+from absint.ops.precision import Precision
+from absint.ops.units import operation_unit
 
 units = [operation_unit(name, Precision.F32) for name in ("neg", "abs", "not")]
 kernels.kernel_units = lambda: units

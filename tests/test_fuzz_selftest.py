@@ -8,13 +8,13 @@ from dataclasses import fields
 
 import pytest
 
-from absint import registry
+from absint.base import registry
 from absint.fuzz.campaign import Options
-from absint.fuzz.planted import BUGS, plant
-from absint.fuzz.planted_tools import Bug
+from absint.fuzz.planted.bugs import BUGS, plant
+from absint.fuzz.planted.tools import Bug
 from absint.fuzz.selftest import Crew, Outcome, warm_up
-from absint.manager import pass_names
 from absint.ops.table import OPS
+from absint.rewriting.manager import pass_names
 
 QUICK = (
     "text:digits",

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from absint.errors import GraphError
-from absint.graph import Graph, GraphBuilder, reachable
+from absint.base.errors import GraphError
+from absint.frontend.vm import parse_vm
+from absint.ir.graph import Graph, GraphBuilder, reachable
 from absint.ops.table import ADD, BY_NAME, CONST, MIN, NEG, OPS, SUB, VAR
-from absint.vm import parse_vm
 from tests.graphs import graphs
 
 SMALL = parse_vm("a var-x\nb const 2\nc sub a b\nd neg c\n")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import absint
-from absint.errors import AbsintError, DomainError, VmError
-from absint.guard import read_guard, resembles_guard
-from absint.precision import Precision
-from absint.program import Box, Promise, describe
-from absint.view import View
-from absint.vm import Comment, comments, write_vm
+from absint.base.errors import AbsintError, DomainError, VmError
+from absint.evaluation.view import View
+from absint.frontend.guard import read_guard, resembles_guard
+from absint.frontend.vm import Comment, comments, write_vm
+from absint.ir.program import Box, Promise, describe
+from absint.ops.precision import Precision
 
 HALF = absint.optimize(absint.load("gear"), region=Box.parse("-1:0,-1:1"))
 SAID = "precision f32, box x=-1.0:0.0,y=-1.0:1.0, promise sign"

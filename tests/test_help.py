@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from absint import cli, commands
-from absint.errors import UsageError
+from absint.base.errors import UsageError
+from absint.cli import commands
+from absint.cli import parser as cli
 from tests.command import ROOT
 from tests.documents import blocks, command_lines, commands_in_prose, words_of
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from absint.errors import UsageError, shown_path
-from absint.imageio import ENCODERS, pgm, png, write_whole
+from absint.base.errors import UsageError, shown_path
+from absint.evaluation.image_files import ENCODERS, pgm, png, write_whole
 
 IMAGES = {
     "one pixel": np.array([[255]], np.uint8),

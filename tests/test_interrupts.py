@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from absint import cli, commands, terminal
+from absint.cli import commands
+from absint.cli import parser as cli
+from absint.native import terminal
 from tests.command import ROOT, interruptible
 
 RENDER = ["render", "gear", "-n", "200", "-o"]
@@ -103,7 +105,7 @@ def test_control_c_twice(pause: float, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["x.pgm"]
 
 
-# What `absint.interrupts` does where a signal comes at one of these moments; `hit()` is Ctrl-C.
+# What `absint.cli.interrupts` does where a signal comes at one of these moments; `hit()` is Ctrl-C.
 MOMENTS = {
     "before the work": "with interrupts: hit()",
     "at work": "with interrupts: interrupts.start_work(); hit()",
@@ -124,7 +126,7 @@ with interrupts:
 with interrupts:
     interrupts.start_work()
     try: hit()
-    except KeyboardInterrupt: absint.interrupts._TWICE = -1.0; hit(); time.sleep(60)
+    except KeyboardInterrupt: absint.cli.interrupts._TWICE = -1.0; hit(); time.sleep(60)
 """,
     "twice, the second at once": """
 with interrupts:
@@ -140,9 +142,11 @@ with interrupts: atexit.register(hit)
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_what_control_c_does_at(moment: str) -> None:
-    code = "import atexit, functools, signal, time, absint.interrupts; from absint.__main__ import leave\n"
+    code = (
+        "import atexit, functools, signal, time, absint.cli.interrupts; from absint.__main__ import leave\n"
+    )
     code += "hit = functools.partial(signal.raise_signal, signal.SIGINT)\n"
-    code += "interrupts = absint.interrupts.Interrupts(leave)\n" + MOMENTS[moment]
+    code += "interrupts = absint.cli.interrupts.Interrupts(leave)\n" + MOMENTS[moment]
     with interruptible():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=50)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")

@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from absint.api import run_pipeline
-from absint.program import Box, Program
-from absint.report import json_bytes, make_report
-from absint.report_html import report_page
-from absint.report_pictures import make_pictures
-from absint.report_tables import print_report
-from absint.vm import parse_vm
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Box, Program
+from absint.report.data import json_bytes, make_report
+from absint.report.html import report_page
+from absint.report.pictures import make_pictures
+from absint.report.tables import print_report
 from tests.large_programs import FAMILIES
 
 SIZES = {

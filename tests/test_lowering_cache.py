@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from absint import array_file, cache, loaded, lowering_cache, models, native
-from absint.errors import DomainError, VmError
-from absint.lowering_cache import SOURCES, VmText, lowered_plan
-from absint.plan import Plan
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.region_plan import RegionProgram
-from absint.vm import parse_vm
+from absint import models
+from absint.base.errors import DomainError, VmError
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Box, Program, Promise
+from absint.lowering import cache as lowering_cache
+from absint.lowering.cache import SOURCES, VmText, lowered_plan
+from absint.lowering.plan import Plan
+from absint.lowering.region_plan import RegionProgram
+from absint.native import array_file, cache, loaded, units
+from absint.ops.precision import Precision
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = dict(os.environ)
@@ -138,7 +140,7 @@ def test_so_does_another_version_of_a_source(made: list[Any], monkeypatch: pytes
 @pytest.fixture
 def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """A function after which every source counts as changed since this process imported it."""
-    caches = lowering_cache._sources, native._digest
+    caches = lowering_cache._sources, units._digest
     yield lambda: monkeypatch.setattr(loaded, "LOADED_AT", 0)
     for each in caches:
         each.cache_clear()
@@ -149,7 +151,7 @@ def test_where_a_source_was_changed_nothing_is_found_or_kept(
 ) -> None:
     plan = content(plan_of())
     lowering_cache._sources.cache_clear()
-    native._digest.cache_clear()
+    units._digest.cache_clear()
     changed()
     assert content(plan_of()) == plan
     plan_of(WAVES)
@@ -285,10 +287,11 @@ def test_without_a_cache_plans_are_made(
 
 SCRIPT = """
 import hashlib, os, sys
-from absint import lowering_cache, models
-from absint.precision import Precision
-from absint.program import Box
-from absint.sweep import lowering_kernels
+from absint import models
+from absint.lowering import cache as lowering_cache
+from absint.ops.precision import Precision
+from absint.ir.program import Box
+from absint.lowering.units import lowering_kernels
 
 lowering_kernels(), lowering_kernels(Precision.F32)  # from the user's own cache
 os.environ["ABSINT_CACHE_DIR"] = sys.argv[1]
@@ -315,11 +318,11 @@ def test_another_process_finds_what_one_has_made(tmp_path: Path) -> None:
 
 
 UNRELATED = {
-    "absint.cache",  # keeps bytes, whatever they are
-    "absint.errors",
-    "absint.native",  # its kernels' sources are among them
-    "absint.native_build",
-    "absint.registry",
+    "absint.native.cache",  # keeps bytes, whatever they are
+    "absint.base.errors",
+    "absint.native.units",  # its kernels' sources are among them
+    "absint.native.build",
+    "absint.base.registry",
 }
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from absint.errors import BackendError
-from absint.memo import Pool, Recent, Turn, cached_property
+from absint.base.errors import BackendError
+from absint.base.memo import Pool, Recent, Turn, cached_property
 
 ROOT = Path(__file__).parents[1]
 

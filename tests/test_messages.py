@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from absint import cli
-from absint.errors import did_you_mean, one_line, printable, shown, shown_path
-from absint.terminal import PIPED_WIDTH, drawn, note, plain_table, table_text
+from absint.base.errors import did_you_mean, one_line, printable, shown, shown_path
+from absint.cli import parser as cli
+from absint.native.terminal import PIPED_WIDTH, drawn, note, plain_table, table_text
 from tests.command import DISC
 
 NASTY = {

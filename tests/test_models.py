@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from absint import models
-from absint.errors import UsageError
-from absint.graph import Graph
-from absint.interpret import interpret_concrete
+from absint.base.errors import UsageError
+from absint.evaluation.view import View
+from absint.frontend.vm import parse_vm
+from absint.ir.graph import Graph
+from absint.ir.interpreter import interpret_concrete
 from absint.models import generate
-from absint.precision import Precision
-from absint.view import View
-from absint.vm import parse_vm
+from absint.ops.precision import Precision
 
 NAMES = [model.__name__ for model in generate.MODELS]
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from absint import lowering_cache, native
-from absint.errors import BackendError
+from absint.base.errors import BackendError
+from absint.lowering import cache as lowering_cache
+from absint.native import units
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = "tests.native_sample"
@@ -28,10 +29,10 @@ X86 = platform.machine().lower() in ("x86_64", "amd64")
 # What a process does with the sample's kernels, for all tests that look from outside.
 REPORT = """
 import json, sys
-from absint import native
+from absint.native import units
 compiled = []
-native.observers.append(compiled.append)
-unit = native.load("tests.native_sample", "plain")
+units.observers.append(compiled.append)
+unit = units.load("tests.native_sample", "plain")
 print(json.dumps([compiled, "numba" in sys.modules, unit["ints"](5, -2)]))
 """
 
@@ -39,7 +40,7 @@ print(json.dumps([compiled, "numba" in sys.modules, unit["ints"](5, -2)]))
 # Before a process's code where kernels cannot be kept: what `print(json.dumps([warned, …]))` shows of it.
 WARNED = """
 import warnings
-from absint.native import CacheWarning
+from absint.native.units import CacheWarning
 warned = []
 warnings.simplefilter("always", CacheWarning)
 warnings.showwarning = lambda message, *_: warned.append(str(message))
@@ -71,11 +72,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def unit(built: Path) -> native.Unit:
+def unit(built: Path) -> units.Unit:
     """The sample, loaded into this process from the cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ABSINT_CACHE_DIR", str(built))
-        return native.load(SAMPLE, "plain")
+        return units.load(SAMPLE, "plain")
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_the_next_process_does_not_import_numba(built: Path) -> None:
     assert run(REPORT, built) == [[], False, 42]
 
 
-def test_every_type_passes_in_and_out(unit: native.Unit) -> None:
+def test_every_type_passes_in_and_out(unit: units.Unit) -> None:
     thin = ctypes.c_float(0.1).value
     assert unit["add32"](1.5, 0.1) == ctypes.c_float(3 + thin).value != 3.1
     assert unit["add64"](1.5, 0.1) == 3.1
@@ -97,18 +98,18 @@ def test_every_type_passes_in_and_out(unit: native.Unit) -> None:
     assert unit["nothing"](7) is None
 
 
-def test_arithmetic_is_ieee(unit: native.Unit) -> None:
+def test_arithmetic_is_ieee(unit: units.Unit) -> None:
     assert unit["divide"](1.0, -0.0) == -math.inf
     assert math.isnan(unit["divide"](0.0, 0.0))
     assert unit["divide"](5e-324, 1.0) == 5e-324
     assert unit["add64"](math.inf, 1.0) == math.inf
 
 
-def test_functions_of_the_c_library_are_found(unit: native.Unit) -> None:
+def test_functions_of_the_c_library_are_found(unit: units.Unit) -> None:
     assert unit["rem"](-5.5, 2.0) == -1.5
 
 
-def test_jump_tables_and_vector_loops_are_placed_right(unit: native.Unit) -> None:
+def test_jump_tables_and_vector_loops_are_placed_right(unit: units.Unit) -> None:
     assert unit["choose"](9) == -(6.0 / 3)
     total = 0
     for i in range(1003):
@@ -116,17 +117,17 @@ def test_jump_tables_and_vector_loops_are_placed_right(unit: native.Unit) -> Non
     assert unit["squares"](1003) == total
 
 
-def test_kernels_call_each_other_by_address(unit: native.Unit) -> None:
+def test_kernels_call_each_other_by_address(unit: units.Unit) -> None:
     again = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double, ctypes.c_double)(unit.address("add64"))
     assert again(2.0, 3.0) == 7.0
     assert len({unit.address(name) for name in unit.names}) == len(unit.names)
 
 
-def test_a_unit_is_loaded_once_per_process(unit: native.Unit) -> None:
-    assert native.load(SAMPLE, "plain") is unit
+def test_a_unit_is_loaded_once_per_process(unit: units.Unit) -> None:
+    assert units.load(SAMPLE, "plain") is unit
 
 
-def test_threads_run_in_parallel(unit: native.Unit) -> None:
+def test_threads_run_in_parallel(unit: units.Unit) -> None:
     started, ended = threading.Event(), []
 
     def work() -> None:
@@ -148,8 +149,8 @@ def test_threads_run_in_parallel(unit: native.Unit) -> None:
 def test_exit_with_a_thread_inside_a_kernel(cache: Path, arguments: str) -> None:
     code = f"""
 import json, threading, time
-from absint import native
-unit = native.load("{SAMPLE}", "{arguments}")
+from absint.native import units
+unit = units.load("{SAMPLE}", "{arguments}")
 threading.Thread(target=unit["spin"], args=(10**15,), daemon=True).start()
 time.sleep(0.1)
 print(json.dumps(unit["ints"](1, 1)))
@@ -160,13 +161,13 @@ print(json.dumps(unit["ints"](1, 1)))
 def test_threads_that_load_at_once_get_one_unit(cache: Path) -> None:
     code = f"""
 import json, threading
-from absint import native
-compiled, units = [], []
-native.observers.append(compiled.append)
-threads = [threading.Thread(target=lambda: units.append(native.load("{SAMPLE}", "many"))) for _ in range(4)]
+from absint.native import units
+compiled, found = [], []
+units.observers.append(compiled.append)
+threads = [threading.Thread(target=lambda: found.append(units.load("{SAMPLE}", "many"))) for _ in range(4)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
-print(json.dumps([compiled, len(units), len(set(map(id, units)))]))
+print(json.dumps([compiled, len(found), len(set(map(id, found)))]))
 """
     assert run(code, cache) == [["native_sample many"], 4, 1]
 
@@ -263,10 +264,10 @@ def kernels(): return {"answer": (answer, int64(int64))}
 """
 USE = """
 import json, sys
-from absint import native
+from absint.native import units
 compiled = []
-native.observers.append(compiled.append)
-unit = native.load("package.kernels_of_mine", depends=["package.deep"])
+units.observers.append(compiled.append)
+unit = units.load("package.kernels_of_mine", depends=["package.deep"])
 print(json.dumps([compiled, unit["answer"](1), "package" in sys.modules]))
 """
 
@@ -274,7 +275,7 @@ print(json.dumps([compiled, unit["answer"](1), "package" in sys.modules]))
 def write(path: Path, text: str) -> None:
     """Write a source, long enough ago for the processes that come."""
     path.write_text(text)
-    time.sleep(1.2 * native._MARGIN / 1e9)
+    time.sleep(1.2 * units._MARGIN / 1e9)
 
 
 @pytest.fixture
@@ -305,9 +306,9 @@ def test_a_package_stands_for_the_modules_that_lie_in_it(
 ) -> None:
     """And for none deeper; who depends on packages inside packages names them."""
     monkeypatch.syspath_prepend(tmp_path)
-    assert [name for name, _ in native._files.__wrapped__("package")] == ["__init__.py", "kernels_of_mine.py"]
+    assert [name for name, _ in units._files.__wrapped__("package")] == ["__init__.py", "kernels_of_mine.py"]
     for name in lowering_cache.SOURCES:
-        folders = {Path(path).parent for _, path in native._files(name) if path.endswith("__init__.py")}
+        folders = {Path(path).parent for _, path in units._files(name) if path.endswith("__init__.py")}
         inner = {child.parent.name for folder in folders for child in folder.glob("*/__init__.py")}
         assert {f"{name}.{one}" for one in inner} <= set(lowering_cache.SOURCES)
 
@@ -319,7 +320,7 @@ pathlib.Path(package.deep.number.__file__).write_text("NUMBER = 10")
 MEANWHILE = """
 import pathlib
 number, = filter(pathlib.Path.exists, (pathlib.Path(folder, "package/deep/number.py") for folder in sys.path))
-native.observers.append(lambda label: number.write_text("NUMBER = 10"))
+units.observers.append(lambda label: number.write_text("NUMBER = 10"))
 """
 
 
@@ -332,7 +333,7 @@ def test_a_process_that_has_seen_other_sources_keeps_nothing(
     code = WARNED + USE[:start] + edit + USE[start:]
     assert run(code, cache, tmp_path) == [["kernels_of_mine"], answer, True]
     assert not list(cache.glob("*"))
-    time.sleep(1.2 * native._MARGIN / 1e9)
+    time.sleep(1.2 * units._MARGIN / 1e9)
     assert run(USE, cache, tmp_path) == [["kernels_of_mine"], 11, True]
     assert run(USE, cache, tmp_path) == [[], 11, False]
 
@@ -354,7 +355,7 @@ def test_numba_s_settings_in_the_working_directory_count(
     for text in (None, "opt: 1", "opt: 2"):
         if text is not None:
             (tmp_path / ".numba_config.yaml").write_text(text)
-        seen.append(json.dumps(native._environment.__wrapped__()))
+        seen.append(json.dumps(units._environment.__wrapped__()))
     assert len(set(seen)) == 3
 
 
@@ -362,22 +363,22 @@ def test_numba_s_settings_in_the_working_directory_count(
 def test_a_child_forked_while_a_thread_loads_can_load(built: Path) -> None:
     code = f"""
 import json, os, signal, threading, time, warnings
-from absint import native
+from absint.native import units
 warnings.simplefilter("ignore")  # newer Pythons warn of just this
 inside, mapped = threading.Event(), []
-def slow(*arguments, original=native._map):
+def slow(*arguments, original=units._map):
     inside.set()
     time.sleep(0.3)
     mapped.append(original(*arguments))
     return mapped[-1]
-native._map = slow
-thread = threading.Thread(target=native.load, args=("{SAMPLE}", "plain"))
+units._map = slow
+thread = threading.Thread(target=units.load, args=("{SAMPLE}", "plain"))
 thread.start()
 inside.wait()
 child = os.fork()  # waits for the thread
 if child == 0:
     signal.alarm(30)
-    os._exit(native.load("{SAMPLE}", "plain")["ints"](5, -2) if mapped else 1)
+    os._exit(units.load("{SAMPLE}", "plain")["ints"](5, -2) if mapped else 1)
 thread.join()
 print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
 """
@@ -386,7 +387,7 @@ print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
 
 def test_a_missing_module_is_named() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"absint\.nowhere"):
-        native.load("absint.nowhere.deeper")
+        units.load("absint.nowhere.deeper")
 
 
 @pytest.mark.parametrize(
@@ -402,7 +403,7 @@ def test_a_missing_module_is_named() -> None:
     ],
 )
 def test_kernels_that_break_the_rules_are_refused(kernel: str, why: str) -> None:
-    from absint import native_build
+    from absint.native import build as native_build
 
     with pytest.raises(native_build.KernelError, match=why):
         native_build.build("tests.native_sample_bad", (kernel,))
@@ -414,7 +415,7 @@ def test_kernels_that_break_the_rules_are_refused(kernel: str, why: str) -> None
     [("x86-64", "addsd", "xmm"), ("haswell", "vaddsd", "ymm"), ("znver4", "vaddsd", "zmm")],
 )
 def test_assembly_is_of_the_cpu_named_and_fuses_nothing(cpu: str, add: str, widest: str) -> None:
-    text = native.assembly(SAMPLE, "plain", cpu=cpu)
+    text = units.assembly(SAMPLE, "plain", cpu=cpu)
     functions = dict(re.findall(r"(?ms)^(\w+):\s*$(.*?)^\.Lfunc_end", text))
     assert {f"absint_{name}" for name in ("add32", "mix", "spin")} <= set(functions)
     (mix,) = (body for name, body in functions.items() if "3mix" in name)
@@ -426,13 +427,13 @@ def test_assembly_is_of_the_cpu_named_and_fuses_nothing(cpu: str, add: str, wide
 def test_missing_units_are_compiled_at_once_by_processes_of_their_own(tmp_path: Path) -> None:
     code = """
 import json, sys
-from absint import native
+from absint.native import units
 said = []
-native.observers.append(said.append)
-units = [native.Named("tests.native_sample", (argument,), ()) for argument in ("plain", "other")]
-native.compile_missing(units)
-native.compile_missing(units)
-found = [native.load(unit.module, *unit.arguments)["ints"](5, -2) for unit in units]
+units.observers.append(said.append)
+wanted = [units.Named("tests.native_sample", (argument,), ()) for argument in ("plain", "other")]
+units.compile_missing(wanted)
+units.compile_missing(wanted)
+found = [units.load(unit.module, *unit.arguments)["ints"](5, -2) for unit in units]
 print(json.dumps([said, found, "numba" in sys.modules]))
 """
     labels = "native_sample plain, native_sample other"
@@ -449,10 +450,10 @@ def test_a_compiler_that_a_signal_ends_is_named_and_not_tried_here(
 ) -> None:
     """As LLVM does where memory runs out: it would end this process."""
     monkeypatch.setenv("ABSINT_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(native, "_CHILD", "os.abort() if 'other' in sys.argv[1] else None")
-    units = [native.Named(SAMPLE, (argument,), ("tests.command",)) for argument in ("some", "other")]
+    monkeypatch.setattr(units, "_CHILD", "os.abort() if 'other' in sys.argv[1] else None")
+    wanted = [units.Named(SAMPLE, (argument,), ("tests.command",)) for argument in ("some", "other")]
     with pytest.raises(BackendError, match="kernels native_sample other cannot be compiled: signal 6 ended"):
-        native.compile_missing(units)
+        units.compile_missing(wanted)
 
 
 @pytest.mark.parametrize("how", ["environment", "file", "program"])
@@ -464,13 +465,15 @@ def test_numba_told_not_to_compile_is_one_error(how: str, cache: Path, tmp_path:
     setting = {"NUMBA_DISABLE_JIT": "1"} if how == "environment" else {}
     change = "import numba; numba.config.DISABLE_JIT = 1\n" if how == "program" else ""
     if how != "file":
-        warm = "from absint import native; print(native.load('tests.native_sample', 'plain')['ints'](5, -2))"
+        warm = "from absint.native import units; "
+        warm += "print(units.load('tests.native_sample', 'plain')['ints'](5, -2))"
         assert run(change + warm, cache, cwd=tmp_path, **setting) == 42
     code = """
 import json
-from absint import native, errors
+from absint.native import units
+from absint.base import errors
 try:
-    native.load("tests.native_sample", "other")
+    units.load("tests.native_sample", "other")
 except errors.BackendError as error:
     print(json.dumps(str(error)))
 """
@@ -488,9 +491,10 @@ def test_a_setting_of_numba_does_no_harm_or_is_one_error(setting: str, cache: Pa
     code = """
 import json, warnings
 warnings.simplefilter("ignore")
-from absint import native, errors
+from absint.native import units
+from absint.base import errors
 try:
-    print(json.dumps(native.load("tests.native_sample", "other")["ints"](5, -2)))
+    print(json.dumps(units.load("tests.native_sample", "other")["ints"](5, -2)))
 except errors.BackendError as error:
     print(json.dumps(str(error)))
 """

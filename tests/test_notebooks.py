@@ -1,8 +1,8 @@
 """The notebooks run from top to bottom, and what is committed of them is what such a run gave.
 
-They run at a reduced size here (`ABSINT_NOTEBOOK_SCALE=small`, see `absint.notebook`), with this checkout's
-absint. Their own checks, of published claims too, are assertions in cells: one that fails fails here. Claims
-about third-party models are checked where `ABSINT_MODELS` is set.
+They run at a reduced size here (`ABSINT_NOTEBOOK_SCALE=small`, see `absint.study.notebook`), with this
+checkout's absint. Their own checks, of published claims too, are assertions in cells: one that fails fails
+here. Claims about third-party models are checked where `ABSINT_MODELS` is set.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from absint import notebook as helpers
-from absint.errors import UsageError
-from absint.vm import parse_vm
+from absint.base.errors import UsageError
+from absint.frontend.vm import parse_vm
+from absint.study import notebook as helpers
 from tests.test_packaging import MACHINE_PATH
 
 ROOT = Path(__file__).parents[1]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from absint.backend import find_backend
-from absint.kernels.layout import DEEPEST_TERM
-from absint.lowering_cache import VmText
-from absint.manager import PassManager, parse_pipeline
-from absint.plan import LOOSE, MOST_TABLES, Plan, make_plan
-from absint.precision import Precision
-from absint.program import Program, Promise
-from absint.view import View
+from absint.evaluation.backend import find_backend
+from absint.evaluation.view import View
+from absint.ir.program import Program, Promise
+from absint.lowering.cache import VmText
+from absint.lowering.kernels.layout import DEEPEST_TERM
+from absint.lowering.plan import LOOSE, MOST_TABLES, Plan, make_plan
+from absint.ops.precision import Precision
+from absint.rewriting.manager import PassManager, parse_pipeline
 
 VIEW = View(90, 70, (0.05, -0.1), 0.9)
 

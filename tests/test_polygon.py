@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from absint import shapes
-from absint.errors import ExpressionError
-from absint.expr import Expr
-from absint.interpret import interpret_concrete
-from absint.polygon import AND, Formula, find_formula
-from absint.precision import Precision
+from absint.base.errors import ExpressionError
+from absint.frontend.expr import Expr
+from absint.ir.interpreter import interpret_concrete
+from absint.ops.precision import Precision
+from absint.shapes import solids as shapes
+from absint.shapes.polygon import AND, Formula, find_formula
 
 Points = NDArray[np.float64]
 Outline = list[tuple[float, float]]

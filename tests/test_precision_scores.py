@@ -14,10 +14,10 @@ import json
 import pytest
 
 from absint import models
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.regions import measure_regions
-from absint.vm import parse_vm
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Box, Program
+from absint.ops.precision import Precision
+from absint.study.specialisation import measure_regions
 from tests.conftest import GOLDEN
 
 FILE = GOLDEN / "precision.json"

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from absint.api import run_pipeline
-from absint.errors import DomainError, ViewError
-from absint.graph import GraphBuilder
+from absint.base.errors import DomainError, ViewError
+from absint.frontend.vm import parse_vm
+from absint.ir.graph import GraphBuilder
+from absint.ir.program import ANYTHING, EVERYWHERE, Box, Program, Promise, describe
+from absint.ops.precision import Precision
 from absint.ops.table import NEG
-from absint.precision import Precision
-from absint.program import ANYTHING, EVERYWHERE, Box, Program, Promise, describe
-from absint.promise import check_promise, sample_points
-from absint.vm import parse_vm
+from absint.rewriting.promise import check_promise, sample_points
 
 F32, F64 = Precision.F32, Precision.F64
 BITS, SIGN = Promise.BITS, Promise.SIGN

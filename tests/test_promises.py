@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from absint import models
 from absint.api import run_pipeline
-from absint.backend import find_backend
-from absint.graph import Graph
-from absint.interpret import interpret_concrete
-from absint.manager import LEVELS, PassResult
+from absint.evaluation.backend import find_backend
+from absint.frontend.vm import parse_vm, read_vm
+from absint.ir.graph import Graph
+from absint.ir.interpreter import interpret_concrete
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
 from absint.passes.dce import Dce
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.promise import sample_points
-from absint.vm import parse_vm, read_vm
+from absint.rewriting.manager import LEVELS, PassResult
+from absint.rewriting.promise import sample_points
 from tests.operands import same, scaled
 from tests.programs import points_of
 

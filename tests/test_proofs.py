@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from absint.fuzz import exhaustive, prove, theorems
-from absint.fuzz.theorems import (
+from absint.fuzz.oracles import exhaustive
+from absint.fuzz.prove import command as prove
+from absint.fuzz.prove import theorems
+from absint.fuzz.prove.theorems import (
     BINARY16,
     BINARY32,
     BINARY64,
@@ -34,11 +36,11 @@ from absint.fuzz.theorems import (
     current,
     entries,
 )
-from absint.manager import passes_of_levels, rule_sets
 from absint.ops import extensions
 from absint.ops.demand import Demand
 from absint.ops.table import BY_NAME, OPS, SPICY, Op
-from absint.rules import Mode, Pattern, Rule
+from absint.rewriting.manager import passes_of_levels, rule_sets
+from absint.rewriting.rules import Mode, Pattern, Rule
 from tests.operands import scaled
 from tests.test_rules import agree, evaluate, holds
 
@@ -213,7 +215,7 @@ def test_failures_are_told() -> None:
 def smt() -> ModuleType:
     """The solver's side."""
     pytest.importorskip("bitwuzla", reason="the solver is not installed")
-    return importlib.import_module("absint.fuzz.smt")
+    return importlib.import_module("absint.fuzz.prove.smt")
 
 
 def quick(entry: Entry) -> list[Format]:

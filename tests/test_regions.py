@@ -23,16 +23,16 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from absint import models
-from absint.analysis import make_domain
 from absint.api import run_pipeline
 from absint.domains.lattice import Domain, Interval
-from absint.graph import AXES, Graph
-from absint.interpret import box_intervals, interpret_abstract
+from absint.frontend.vm import parse_vm, read_vm
+from absint.ir.graph import AXES, Graph
+from absint.ir.interpreter import box_intervals, interpret_abstract
+from absint.ir.program import Box, Program
+from absint.ops.precision import Precision
 from absint.ops.table import MAX, MIN, NEG
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.regions import Regions, measure_regions, tile_intervals
-from absint.vm import parse_vm, read_vm
+from absint.rewriting.analysis import make_domain
+from absint.study.specialisation import Regions, measure_regions, tile_intervals
 from tests.operands import scaled
 from tests.programs import DOMAINS, programs
 

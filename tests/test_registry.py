@@ -8,21 +8,22 @@ from typing import ClassVar
 
 import pytest
 
-from absint import optimize, registry, render
-from absint.analysis import Analyses, make_domain
-from absint.backend import Availability
+from absint import optimize, render
+from absint.base import registry
+from absint.base.errors import AbsintError, BackendError, PipelineError, UsageError
 from absint.domains.interval import IntervalDomain
-from absint.errors import AbsintError, BackendError, PipelineError, UsageError
-from absint.expr import X
-from absint.fuzz import near
-from absint.fuzz.generator import random_case, random_graph
-from absint.fuzz.oracles import check_safely, select
-from absint.manager import PassResult, parse_pipeline, rule_sets
+from absint.evaluation.backend import Availability
+from absint.frontend.expr import X
+from absint.frontend.vm import write_vm
+from absint.fuzz.generate import near
+from absint.fuzz.generate.generator import random_case, random_graph
+from absint.fuzz.oracles.selection import check_safely, select
+from absint.ir.program import Program, Promise
+from absint.ops.precision import Precision
 from absint.passes.rewriting import rewrite_until_stable
-from absint.precision import Precision
-from absint.program import Program, Promise
-from absint.rules import Mode, Rule, RuleSet
-from absint.vm import write_vm
+from absint.rewriting.analysis import Analyses, make_domain
+from absint.rewriting.manager import PassResult, parse_pipeline, rule_sets
+from absint.rewriting.rules import Mode, Rule, RuleSet
 
 RULES = RuleSet((Rule("add-self", "add(a, a)", "mul(a, 2.0)", Mode.BITS),))
 

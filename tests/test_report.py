@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from absint.analysis import Analyses
 from absint.api import run_pipeline
-from absint.errors import UsageError
-from absint.lowering_facts import STRIP, _shares, lowering_facts
+from absint.base.errors import UsageError
+from absint.frontend.vm import parse_vm, read_vm
+from absint.ir.program import Box, Program
 from absint.ops.demand import Demand
-from absint.passes.bounds import bounds_of
-from absint.passes.demand import demand_of
-from absint.passes.liveness import liveness_of
-from absint.passes.variability import class_label, variability_of
-from absint.program import Box, Program
-from absint.regions import measure_regions
-from absint.report import json_bytes, make_report
-from absint.report_tables import print_report
-from absint.vm import parse_vm, read_vm
+from absint.passes.analyses.bounds import bounds_of
+from absint.passes.analyses.demand import demand_of
+from absint.passes.analyses.liveness import liveness_of
+from absint.passes.analyses.variability import class_label, variability_of
+from absint.report.data import json_bytes, make_report
+from absint.report.tables import print_report
+from absint.rewriting.analysis import Analyses
+from absint.study.lowering_facts import STRIP, _shares, lowering_facts
+from absint.study.specialisation import measure_regions
 from tests.lowered import lowered_program
 
 LEAVES = "x var-x; y var-y; z var-z; t var-t"

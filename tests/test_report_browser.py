@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from absint import models
-from absint.program import Program
-from absint.vm import parse_vm, read_vm
+from absint.frontend.vm import parse_vm, read_vm
+from absint.ir.program import Program
 from tests.pages import SOLID, page_of
 from tests.test_report_html import EVIL
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from absint import api
-from absint.analysis import RewriteBudget
-from absint.errors import BackendError
-from absint.markup import Markup, element, escaped
-from absint.report import growth, json_bytes
-from absint.report_html import report_page
-from absint.report_parts import TEXT_LENGTH
-from absint.report_sections import MISSED_MOST, SECTIONS
-from absint.report_tables import print_report
-from absint.terminal import drawn
+from absint.base.errors import BackendError
+from absint.native.terminal import drawn
+from absint.report.data import growth, json_bytes
+from absint.report.html import report_page
+from absint.report.markup import Markup, element, escaped
+from absint.report.parts import TEXT_LENGTH
+from absint.report.sections import MISSED_MOST, SECTIONS
+from absint.report.tables import print_report
+from absint.rewriting.analysis import RewriteBudget
 from tests.command import DISC
 from tests.pages import SOLID, Page, page_of, words
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from absint import api
-from absint.imageio import png
-from absint.markup import data_uri
-from absint.program import Box, Program
-from absint.report import page_tiles
-from absint.report_charts import CURVE_POINTS, bar, boxes, curves, ranges, tile_map
-from absint.report_pictures import MOST_OBLONG, PIXELS, Picture, make_pictures
-from absint.report_sections import TERMS_LISTED
-from absint.vm import parse_vm
+from absint.evaluation.image_files import png
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Box, Program
+from absint.report.charts import CURVE_POINTS, bar, boxes, curves, ranges, tile_map
+from absint.report.data import page_tiles
+from absint.report.markup import data_uri
+from absint.report.pictures import MOST_OBLONG, PIXELS, Picture, make_pictures
+from absint.report.sections import TERMS_LISTED
 from tests.command import DISC
 from tests.pages import SOLID, decoded, page_of, words
 

@@ -1,9 +1,9 @@
 """Every rewrite rule holds in its mode wherever its precondition does, needs that precondition, and fires.
 
 Rules are data, so both sides are evaluated with the op table's bodies, on the full cross product of special
-and random values of their letters. Preconditions are read point by point, as `absint.rules` says: comparisons
-hold where a side is NaN. Rules that one might believe in, and that are false, stand at the end with their
-counterexamples; most are from the project's first notes on verification.
+and random values of their letters. Preconditions are read point by point, as `absint.rewriting.rules` says:
+comparisons hold where a side is NaN. Rules that one might believe in, and that are false, stand at the end
+with their counterexamples; most are from the project's first notes on verification.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import pytest
 from hypothesis import given, settings
 from numpy.typing import NDArray
 
-from absint.analysis import Analyses
-from absint.graph import Graph, GraphBuilder
-from absint.manager import LEVELS, PassManager, parse_pipeline, passes_of_levels, rule_sets
+from absint.frontend.vm import parse_vm, write_vm
+from absint.ir.graph import Graph, GraphBuilder
+from absint.ir.program import Box, Program, Promise
 from absint.ops.demand import Demand
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import BY_NAME, OPS, SPICY
-from absint.ops.translate import array_form
-from absint.passes.bounds import bounds_of
-from absint.passes.demand import demand_of
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.promise import check_promise, sample_points
-from absint.rules import Mode, Pattern, Rewriter, Rule, parse_pattern
-from absint.vm import parse_vm, write_vm
+from absint.passes.analyses.bounds import bounds_of
+from absint.passes.analyses.demand import demand_of
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline, passes_of_levels, rule_sets
+from absint.rewriting.promise import check_promise, sample_points
+from absint.rewriting.rules import Mode, Pattern, Rewriter, Rule, parse_pattern
 from tests.operands import Column, distinct, random_bits, random_moderate, same, scaled
 from tests.programs import DOMAINS
 from tests.programs import programs as any_programs

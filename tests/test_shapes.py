@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from absint import shapes
-from absint.errors import ExpressionError
-from absint.expr import Expr, X, Y, Z, exp
-from absint.interpret import interpret_concrete
-from absint.precision import Precision
+from absint.base.errors import ExpressionError
+from absint.frontend.expr import Expr, X, Y, Z, exp
+from absint.ir.interpreter import interpret_concrete
+from absint.ops.precision import Precision
+from absint.shapes import solids as shapes
 
 Points = NDArray[np.float64]
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from absint import Box, Program, View, optimize, parse_vm, render, study
-from absint.errors import DomainError, UsageError
-from absint.expr import X, Y, maximum, minimum, sqrt, var
-from absint.interpret import interpret_concrete
-from absint.precision import Precision
+from absint import Box, Program, View, optimize, parse_vm, render
+from absint.base.errors import DomainError, UsageError
+from absint.frontend.expr import X, Y, maximum, minimum, sqrt, var
+from absint.ir.interpreter import interpret_concrete
+from absint.ops.precision import Precision
+from absint.study import measure as study
 
 MODELS = ("gear", "bracket", "tempest")
 
@@ -30,7 +31,7 @@ def test_stages_add_up(model: str) -> None:
 
 
 def optimize_passes(level: int) -> list[str]:
-    from absint.manager import LEVELS
+    from absint.rewriting.manager import LEVELS
 
     return LEVELS[level].split(",")
 

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from absint.analysis import Analyses
-from absint.graph import Graph, GraphBuilder, reachable
-from absint.interpret import interpret_concrete
+from absint.frontend.vm import parse_vm
+from absint.ir.graph import Graph, GraphBuilder, reachable
+from absint.ir.interpreter import interpret_concrete
+from absint.ir.program import Program
+from absint.ir.tape import Tape, last_uses, lower, slots_needed
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import ADD, MUL, NEG, OPS, SPICY, SQUARE
-from absint.ops.translate import array_form
-from absint.passes.liveness import liveness_of
+from absint.passes.analyses.liveness import liveness_of
 from absint.passes.schedule import Schedule
-from absint.precision import Precision
-from absint.program import Program
-from absint.tape import Tape, last_uses, lower, slots_needed
-from absint.vm import parse_vm
+from absint.rewriting.analysis import Analyses
 from tests.graphs import BASIC, graphs
 
 POINTS = {name: np.array(np.roll(SPICY, shift)) for shift, name in enumerate("xyz")}

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from absint.temporary import remove_abandoned, temporary_folder
+from absint.native.temporary import remove_abandoned, temporary_folder
 
 KILLED = """
 import os, signal
-from absint.temporary import temporary_folder
+from absint.native.temporary import temporary_folder
 with temporary_folder() as folder:
     (folder / "deep").mkdir()
     (folder / "deep" / "file").write_text("x")

@@ -12,15 +12,15 @@ import pytest
 from numpy.typing import NDArray
 
 from absint import models
-from absint.errors import ExpressionError
-from absint.expr import Expr
-from absint.graph import Graph
-from absint.interpret import interpret_concrete
+from absint.base.errors import ExpressionError
+from absint.frontend.expr import Expr
+from absint.frontend.vm import parse_vm
+from absint.ir.graph import Graph
+from absint.ir.interpreter import interpret_concrete
 from absint.models.generate import SPEECH
-from absint.precision import Precision
-from absint.stroke_font import CAPITAL, DOT, GLYPHS, Dot, Line, Ring, Stroke
-from absint.text import ALIGNMENTS, HEAVIEST, LINE_HEIGHT, PEN, text, text_width
-from absint.vm import parse_vm
+from absint.ops.precision import Precision
+from absint.shapes.lettering import ALIGNMENTS, HEAVIEST, LINE_HEIGHT, PEN, text, text_width
+from absint.shapes.stroke_font import CAPITAL, DOT, GLYPHS, Dot, Line, Ring, Stroke
 
 Picture = NDArray[np.bool_]
 Points = NDArray[np.float64]

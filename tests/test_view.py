@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from absint.errors import ViewError
-from absint.precision import Precision
-from absint.view import MAX_PIXELS, MAX_SIDE, Grid, View
+from absint.base.errors import ViewError
+from absint.evaluation.view import MAX_PIXELS, MAX_SIDE, Grid, View
+from absint.ops.precision import Precision
 
 PRECISIONS = list(Precision)
 F32, F64 = PRECISIONS

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import absint
-from absint import cli
-from absint.imageio import png
-from absint.manager import LEVELS
-from absint.view import View
+from absint.cli import parser as cli
+from absint.evaluation.image_files import png
+from absint.evaluation.view import View
+from absint.rewriting.manager import LEVELS
 from absint.viewer.drawing import REACHES
 from absint.viewer.session import Superseded
 from tests.viewing import Client, serving, words

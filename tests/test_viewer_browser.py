@@ -223,7 +223,7 @@ def test_the_last_frame_moves_with_the_view_meanwhile(spiral: Client, opened: Op
 
 
 def test_what_is_saved_is_what_render_writes(spiral: Client, opened: Open, tmp_path: Path) -> None:
-    from absint import cli
+    from absint.cli import parser as cli
 
     window = opened(spiral)
     window.drag(33, 21)

@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 
 import absint
-from absint import cli
-from absint.errors import DomainError, UsageError
-from absint.manager import LEVELS
-from absint.view import View
+from absint.base.errors import DomainError, UsageError
+from absint.cli import parser as cli
+from absint.evaluation.view import View
+from absint.rewriting.manager import LEVELS
 from absint.viewer.server import Server
 from tests.command import DISC, ROOT, entry_point, interruptible, one_line
 from tests.viewing import Client, serving, words

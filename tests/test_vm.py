@@ -14,11 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from absint import models
-from absint.errors import GraphError, UsageError, VmError
-from absint.graph import Graph, GraphBuilder
+from absint.base.errors import GraphError, UsageError, VmError
+from absint.frontend.vm import decode, dump_vm, parse_vm, read_vm, write_vm
+from absint.ir.graph import Graph, GraphBuilder
 from absint.ops import extensions
 from absint.ops.table import BY_NAME, OPS, REFUSED, VAR
-from absint.vm import decode, dump_vm, parse_vm, read_vm, write_vm
 from tests.graphs import graphs, words
 from tests.lowered import lowered
 

@@ -20,14 +20,14 @@ import pytest
 from absint import models
 from absint.api import run_pipeline
 from absint.backends.reference import Reference
-from absint.errors import VmError
-from absint.graph import Graph
-from absint.guard import read_guard
-from absint.manager import LEVELS, parse_pipeline
+from absint.base.errors import VmError
+from absint.frontend.guard import read_guard
+from absint.frontend.vm import decode, parse_vm, write_vm
+from absint.ir.graph import Graph
+from absint.ir.program import Program
+from absint.ir.tape import lower
 from absint.ops.table import BY_NAME
-from absint.program import Program
-from absint.tape import lower
-from absint.vm import decode, parse_vm, write_vm
+from absint.rewriting.manager import LEVELS, parse_pipeline
 from tests.domains.containment import random_graph
 from tests.graphs import chain
 

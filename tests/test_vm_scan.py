@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from absint import models
-from absint.errors import VmError
-from absint.graph import Graph
-from absint.vm import parse_vm, write_vm
-from absint.vm_scan import _scanned, scan_vm
+from absint.base.errors import VmError
+from absint.frontend.vm import parse_vm, write_vm
+from absint.frontend.vm_scan import _scanned, scan_vm
+from absint.ir.graph import Graph
 from tests.graphs import graphs
 from tests.operands import scaled
 

@@ -14,10 +14,23 @@ from pathlib import Path
 
 import numpy as np
 
-from absint.expr import Expr, X, Y, exp, from_graph, ln, maximum, minimum, sqrt, square, substitute, to_graph
-from absint.graph import Graph, GraphBuilder
+from absint.frontend.expr import (
+    Expr,
+    X,
+    Y,
+    exp,
+    from_graph,
+    ln,
+    maximum,
+    minimum,
+    sqrt,
+    square,
+    substitute,
+    to_graph,
+)
+from absint.frontend.vm import read_vm, write_vm
+from absint.ir.graph import Graph, GraphBuilder
 from absint.ops.table import CONST, MIN
-from absint.vm import read_vm, write_vm
 
 
 def renamed(graph: Graph) -> Graph:

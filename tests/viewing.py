@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.manager import LEVELS
-from absint.view import View
+from absint.evaluation.view import View
+from absint.rewriting.manager import LEVELS
 from absint.viewer.server import Server
 from absint.viewer.session import Session
 from absint.viewer.source import ModelSource

@@ -1,1 +1,1 @@
-"""Abstract domains, one file each; found by `absint.registry`."""
+"""Abstract domains, one file each; found by `absint.base.registry`."""

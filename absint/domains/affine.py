@@ -21,8 +21,8 @@ import numpy as np
 from absint.domains.affine_forms import UNIT, Form, FormArithmetic, negated, reach, spread
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
+from absint.ops.precision import Precision
 from absint.ops.table import Op
-from absint.precision import Precision
 
 UP = 1.0 + 4.0 * UNIT
 """Makes up for two roundings: (1 - u) * (1 - u) * UP > 1. Where the product underflows the sum was exact."""

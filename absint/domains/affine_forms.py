@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import EXP, LN
-from absint.ops.translate import array_form
-from absint.precision import Precision
 
 Terms = dict[str, Any]
 """A coefficient for each variable that a form depends on."""

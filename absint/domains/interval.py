@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from absint.domains.lattice import Interval
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import Op
-from absint.ops.translate import array_form
-from absint.precision import Precision
 
 
 class IntervalDomain:

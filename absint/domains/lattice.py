@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from absint.ops.precision import Precision
 from absint.ops.table import Op
-from absint.precision import Precision
 
 E = TypeVar("E")
 

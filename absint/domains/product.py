@@ -11,8 +11,8 @@ from typing import Any
 
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Domain, Interval
+from absint.ops.precision import Precision
 from absint.ops.table import Op
-from absint.precision import Precision
 
 Element = tuple[Any, ...]
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.domains.lattice import Interval
+from absint.ops.precision import Precision
 from absint.ops.table import Op
-from absint.precision import Precision
 
 MINUS_INF, NEGATIVE, MINUS_ZERO, PLUS_ZERO, POSITIVE, PLUS_INF, NAN = (1 << i for i in range(7))
 CLASSES = (MINUS_INF, NEGATIVE, MINUS_ZERO, PLUS_ZERO, POSITIVE, PLUS_INF, NAN)

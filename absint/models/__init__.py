@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from absint.errors import UsageError, did_you_mean, shown_path
+from absint.base.errors import UsageError, did_you_mean, shown_path
 
 _SUFFIX = ".vm"
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from absint.expr import Expr, X, Y, Z, atan2, cos, ln, maximum, sin, sqrt, square, to_graph
-from absint.imageio import write_whole
+from absint.evaluation.image_files import write_whole
+from absint.frontend.expr import Expr, X, Y, Z, atan2, cos, ln, maximum, sin, sqrt, square, to_graph
+from absint.frontend.vm import write_vm
+from absint.ops.precision import Precision
 from absint.ops.table import ATAN
-from absint.precision import Precision
-from absint.shapes import (
+from absint.shapes.lettering import text, text_width
+from absint.shapes.solids import (
     box,
     capsule,
     circle,
@@ -38,8 +40,6 @@ from absint.shapes import (
     sphere,
     union,
 )
-from absint.text import text, text_width
-from absint.vm import write_vm
 
 Model = Callable[[], Expr]
 Point = tuple[float, float]

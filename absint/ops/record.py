@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
 from absint.ops.demand import DemandRule
-from absint.precision import Precision
+from absint.ops.precision import Precision
 
 Body = Callable[..., Any]
 IntervalRule = Callable[..., Any]

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ParamSpec
 
-from absint.errors import UsageError
-from absint.ops import basic, demand, extensions, intervals, libm, libm_intervals
+from absint.base.errors import UsageError
+from absint.ops import basic, demand, extensions, intervals
+from absint.ops.libm import functions as libm
+from absint.ops.libm import intervals as libm_intervals
 from absint.ops.record import Op as Op
 from absint.ops.record import binary, leaf, unary
 

@@ -18,7 +18,7 @@ import threading
 from email.message import Message
 from http import HTTPStatus
 
-from absint.errors import AbsintError
+from absint.base.errors import AbsintError
 
 CLOSED = "open the address that absint view has printed"
 """What whoever has no secret is told."""

@@ -7,10 +7,10 @@ import sys
 import threading
 import webbrowser
 
-from absint.errors import shown_path
-from absint.manager import LEVELS
-from absint.terminal import DONE, Progress, note, write_out
-from absint.view import View
+from absint.base.errors import shown_path
+from absint.evaluation.view import View
+from absint.native.terminal import DONE, Progress, note, write_out
+from absint.rewriting.manager import LEVELS
 
 from .server import Server
 from .session import Session

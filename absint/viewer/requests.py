@@ -8,7 +8,7 @@ from email.message import Message
 from http import HTTPStatus
 from urllib.parse import parse_qsl, urlsplit
 
-from absint.view import View
+from absint.evaluation.view import View
 
 from .admission import Refused
 

@@ -25,10 +25,10 @@ from urllib.parse import quote
 
 import numpy as np
 
-from absint.errors import AbsintError, DomainError, UsageError
-from absint.imageio import png
-from absint.terminal import note
-from absint.view import View
+from absint.base.errors import AbsintError, DomainError, UsageError
+from absint.evaluation.image_files import png
+from absint.evaluation.view import View
+from absint.native.terminal import note
 
 from . import studies
 from .admission import Admission, Refused

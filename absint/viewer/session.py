@@ -13,13 +13,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from absint.errors import AbsintError, UsageError, ViewError
-from absint.graph import AXES
-from absint.manager import format_pass, parse_pipeline
-from absint.precision import as_precision
-from absint.program import Program
-from absint.terminal import note
-from absint.view import View
+from absint.base.errors import AbsintError, UsageError, ViewError
+from absint.evaluation.view import View
+from absint.ir.graph import AXES
+from absint.ir.program import Program
+from absint.native.terminal import note
+from absint.ops.precision import as_precision
+from absint.rewriting.manager import format_pass, parse_pipeline
 
 from .drawing import Drawer, Picture
 from .source import ModelSource, Trouble, trouble_of

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from absint import api
-from absint.errors import AbsintError, UsageError, VmError
-from absint.lowering_cache import VmText
-from absint.program import Program
-from absint.vm import read_text
+from absint.base.errors import AbsintError, UsageError, VmError
+from absint.frontend.vm import read_text
+from absint.ir.program import Program
+from absint.lowering.cache import VmText
 
 LOOKS_PER_READING = 5
 """A file whose size and time stayed the same is read at every so many looks: clocks of files are coarse."""

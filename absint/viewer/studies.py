@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from absint import study
 from absint.api import run_pipeline
-from absint.errors import DomainError
-from absint.manager import format_pipeline, lowers, parse_pipeline, takes_lowered
-from absint.program import Box
-from absint.regions import measure_regions
-from absint.view import View
+from absint.base.errors import DomainError
+from absint.evaluation.view import View
+from absint.ir.program import Box
+from absint.rewriting.manager import format_pipeline, lowers, parse_pipeline, takes_lowered
+from absint.study import measure as study
+from absint.study.specialisation import measure_regions
 
 from .session import Shown
 

@@ -27,16 +27,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from absint import children
-from absint.analysis import Analyses
-from absint.backend import Backend, HasMethods, find_backend
-from absint.graph import AXES, Graph, GraphBuilder
-from absint.manager import PassManager, parse_pipeline
+from absint.evaluation.backend import Backend, HasMethods, find_backend
+from absint.evaluation.view import View
+from absint.frontend.vm import parse_vm, write_vm
+from absint.ir.graph import AXES, Graph, GraphBuilder
+from absint.ir.program import Program, Promise
+from absint.native import children
+from absint.ops.precision import Precision
 from absint.ops.table import OPS, SPICY, Op
-from absint.precision import Precision
-from absint.program import Program, Promise
-from absint.view import View
-from absint.vm import parse_vm, write_vm
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassManager, parse_pipeline
 
 from .executable import CudaExecutable
 from .source import kernel_source

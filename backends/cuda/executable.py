@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backend import (
+from absint.base.errors import BackendError
+from absint.base.memo import Turn, cached_property
+from absint.domains.lattice import Interval
+from absint.evaluation.backend import (
     Ranges,
     boxes_given,
     check_gradual_underflow,
@@ -22,14 +25,11 @@ from absint.backend import (
     is_same_view,
     points_given,
 )
-from absint.domains.lattice import Interval
-from absint.errors import BackendError
-from absint.memo import Turn, cached_property
-from absint.plan import make_plan
-from absint.precision import Precision
-from absint.program import Program
-from absint.tape import Tape, lower
-from absint.view import View
+from absint.evaluation.view import View
+from absint.ir.program import Program
+from absint.ir.tape import Tape, lower
+from absint.lowering.plan import make_plan
+from absint.ops.precision import Precision
 
 from .driver import Driver, Module, grid, pointers
 from .generated import GeneratedPicture

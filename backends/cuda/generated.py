@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from absint.graph import reachable
+from absint.evaluation.view import View
+from absint.ir.graph import reachable
+from absint.ir.program import Program
+from absint.lowering.plan import as_predicate
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import c_name
 from absint.ops.table import ALL, ANY, BAND, CONST, FALSE, OPS, TRUE, VAR
-from absint.ops.translate import c_name
-from absint.plan import as_predicate
-from absint.precision import Precision
-from absint.program import Program
-from absint.view import View
 
 from .driver import Driver, grid
 from .source import operations_source

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.kernels.layout import TILE_COLUMNS, Y_PITCH
-from absint.plan import Plan
-from absint.region_plan import RegionProgram
-from absint.tape_code import SHAPES, Memory
-from absint.view import View
+from absint.evaluation.view import View
+from absint.lowering.kernels.layout import TILE_COLUMNS, Y_PITCH
+from absint.lowering.plan import Plan
+from absint.lowering.region_plan import RegionProgram
+from absint.lowering.tape_code import SHAPES, Memory
 
 from .driver import Driver, Module, grid
 from .source import LARGE, NO_OPERAND, SMALL_HEIGHT, SMALL_WIDTH

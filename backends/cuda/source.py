@@ -9,10 +9,10 @@ import functools
 from collections.abc import Callable
 from importlib import resources
 
-from absint.kernels import layout
+from absint.lowering.kernels import layout
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import c_name, c_prelude, c_source
 from absint.ops.table import OPS, Op
-from absint.ops.translate import c_name, c_prelude, c_source
-from absint.precision import Precision
 
 IEEE = ("--fmad=false", "--prec-div=true", "--prec-sqrt=true", "--ftz=false")
 """What keeps a compiler for CUDA to IEEE arithmetic, as every other evaluator does."""
@@ -27,7 +27,7 @@ _LAYOUT = (
     *("CODE", "SUM_WORDS", "SUM_NUMBERS", "AT_MOST"),
     *("UNARY", "BINARY", "LEAST", "GREATEST", "IN_BAND", "ALL_OF", "ANY_OF"),
 )
-"""Constants of `absint.kernels.layout` that kernels use."""
+"""Constants of `absint.lowering.kernels.layout` that kernels use."""
 
 NO_OPERAND = -1 << 30
 """The second operand of a unary instruction."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from absint.backend import Availability, Executable
-from absint.program import Program
+from absint.evaluation.backend import Availability, Executable
+from absint.ir.program import Program
 
 from ..cuda.executable import METHODS, RENDERING, CudaExecutable
 from .driver import ShimDriver, compiler

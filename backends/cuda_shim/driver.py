@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import cache
-from absint.errors import BackendError
-from absint.memo import Turn
-from absint.temporary import temporary_folder
+from absint.base.errors import BackendError
+from absint.base.memo import Turn
+from absint.native import cache
+from absint.native.temporary import temporary_folder
 
 from ..cuda.driver import address
 

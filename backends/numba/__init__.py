@@ -1,6 +1,6 @@
 """The fast CPU engine: kernels written in Numba, compiled once per machine, that run any program.
 
-Pictures are drawn from a plan (`absint.plan`), values by a tape over blocks of points.
+Pictures are drawn from a plan (`absint.lowering.plan`), values by a tape over blocks of points.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import native
-from absint.backend import (
+from absint.base.errors import DomainError, UsageError
+from absint.base.memo import cached_property
+from absint.domains.lattice import Interval
+from absint.evaluation.backend import (
     Availability,
     Ranges,
     check_gradual_underflow,
@@ -22,14 +24,12 @@ from absint.backend import (
     is_same_view,
     thread_count,
 )
-from absint.domains.lattice import Interval
-from absint.errors import DomainError, UsageError
-from absint.memo import cached_property
-from absint.plan import Plan, make_plan
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.sweep import lowering_units
-from absint.view import View
+from absint.evaluation.view import View
+from absint.ir.program import Box, Program
+from absint.lowering.plan import Plan, make_plan
+from absint.lowering.units import lowering_units
+from absint.native import units
+from absint.ops.precision import Precision
 
 
 class Numba:
@@ -57,9 +57,9 @@ class Numba:
 
     def prepare(self, precision: Precision) -> None:
         """Compile the large units that a picture needs, as far as this machine does not have them yet."""
-        from .renderer import drawing_units
+        from .units import drawing_units
 
-        native.compile_missing([*lowering_units(precision), *drawing_units(precision)])
+        units.compile_missing([*lowering_units(precision), *drawing_units(precision)])
 
     def compile(self, program: Program, threads: int | None = None) -> NumbaExecutable:
         """Nothing is compiled yet: plans and tapes are made when they are needed."""

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from absint.kernels.layout import AWAKE, HELPER_WORDS
-from absint.native import Unit
-from absint.native_arrays import address_of
+from absint.lowering.kernels.layout import AWAKE, HELPER_WORDS
+from absint.native.arrays import address_of
+from absint.native.units import Unit
 
 from .memory import aligned
 

@@ -1,4 +1,6 @@
-"""Programs as code for the kernels of `absint.kernels.points`, and the memory of a thread that runs it."""
+"""Programs as code for the kernels of `absint.backends.numba.kernels.points`, and the memory of a thread
+that runs it.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import native
-from absint.graph import Graph, reachable
-from absint.kernels.point_layout import (
+from absint.ir.graph import Graph, reachable
+from absint.native.arrays import address_of
+from absint.ops.precision import Precision
+from absint.ops.table import AND, CONST, MAX, MIN, MUL, OPS, OR, SQUARE, VAR
+from absint.ops.units import LANES, operation_kernels, record_dtype
+
+from .kernels.point_layout import (
     BOTH_ROWS,
     CELL,
     COPY,
@@ -31,12 +37,8 @@ from absint.kernels.point_layout import (
     WORDS,
     WORDS_PER_OP,
 )
-from absint.native_arrays import address_of
-from absint.ops.table import AND, CONST, MAX, MIN, MUL, OPS, OR, SQUARE, VAR
-from absint.precision import Precision
-from absint.sweep import KERNEL_SOURCES, LANES, operation_kernels, record_dtype
-
 from .memory import Block, aligned, room
+from .units import load, point_unit
 
 _RULES = {MIN.code: OF_MIN, MAX.code: OF_MAX, AND.code: OF_AND, OR.code: OF_OR}
 _BUDGET = 50_000_000
@@ -155,7 +157,7 @@ def _tables(precision: Precision) -> NDArray[np.int64]:
 def _first_tables(precision: Precision) -> NDArray[np.int64]:
     """The tables without operations."""
     tables = np.zeros((3, WORDS), np.int64)
-    kernels = native.load("absint.kernels.points", precision.value, depends=KERNEL_SOURCES)
+    kernels = load(point_unit(precision))
     tables[:2, COPY] = kernels.address("copy"), kernels.address("copy_record")
     tables[:2, COPY_SHARED] = kernels.address("copy_shared"), kernels.address("copy_record")
     return tables
@@ -174,7 +176,7 @@ class Machine:
     """Code with the memory of a thread that runs it. `splitting`: `BY_COST`, `NEVER` or `ALWAYS`."""
 
     def __init__(self, code: Code, precision: Precision, splitting: int) -> None:
-        self._kernels = native.load("absint.kernels.points", precision.value, depends=KERNEL_SOURCES)
+        self._kernels = load(point_unit(precision))
         self.code = code
         self._real = real = precision.dtype
         values, intervals, rules = _tables(precision)

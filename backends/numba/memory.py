@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.native_arrays import address_of
+from absint.native.arrays import address_of
 
 LINE = 64
 """Bytes of a cache line."""

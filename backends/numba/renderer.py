@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint import native
-from absint.kernels.layout import (
+from absint.base.memo import Pool
+from absint.evaluation.view import View
+from absint.lowering.kernels.layout import (
     DEEPEST_TERM,
     FRAME,
     PLANE,
@@ -23,16 +24,15 @@ from absint.kernels.layout import (
     TILE_ROWS,
     Y_PITCH,
 )  # fmt: skip
-from absint.memo import Pool
-from absint.native_arrays import address_of
-from absint.plan import Plan
-from absint.precision import Precision
-from absint.region_plan import RegionProgram
-from absint.sweep import KERNEL_SOURCES, record_dtype
-from absint.view import View
+from absint.lowering.plan import Plan
+from absint.lowering.region_plan import RegionProgram
+from absint.native.arrays import address_of
+from absint.ops.precision import Precision
+from absint.ops.units import record_dtype
 
 from . import crew as crews
 from .memory import LINE, Block, aligned, room
+from .units import drawing_units, load
 
 WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
 
@@ -171,14 +171,6 @@ def _none(count: int) -> NDArray[np.float64]:
     return np.full(count, np.nan)
 
 
-def drawing_units(precision: Precision) -> list[native.Named]:
-    """The units that a renderer of a precision loads."""
-    return [
-        native.Named("absint.kernels.frame", (precision.value,), KERNEL_SOURCES),
-        native.Named("absint.kernels.crew", (), KERNEL_SOURCES),
-    ]
-
-
 class Canvas:
     """What one picture at a time is drawn with: a frame of the last view, and the memory of the threads.
 
@@ -230,10 +222,7 @@ class Renderer:
         self.plan = plan
         self.precision = precision
         # every precision has its own kernels, and helpers run those of the frame that they join
-        self.kernels, self.crew_kernels = (
-            native.load(unit.module, *unit.arguments, depends=unit.depends)
-            for unit in drawing_units(precision)
-        )
+        self.kernels, self.crew_kernels = (load(unit) for unit in drawing_units(precision))
         self.regions = None if plan.regions is None else region_block(plan.regions, precision)
         self.draw_address = self.kernels.address("draw")
         self._canvases = Pool(lambda: Canvas(self), MOST_IDLE)

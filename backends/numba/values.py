@@ -16,13 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backend import Ranges, boxes_given, check_gradual_underflow, check_values_promised, points_given
+from absint.base.memo import Pool, cached_property
 from absint.domains.lattice import Interval
-from absint.kernels.point_layout import ALWAYS, BY_COST, NEVER
-from absint.memo import Pool, cached_property
-from absint.program import Program
-from absint.sweep import LANES
+from absint.evaluation.backend import (
+    Ranges,
+    boxes_given,
+    check_gradual_underflow,
+    check_values_promised,
+    points_given,
+)
+from absint.ir.program import Program
+from absint.ops.units import LANES
 
+from .kernels.point_layout import ALWAYS, BY_COST, NEVER
 from .machine import Cells, Columns, Machine, half_widths, make_code, variables_of, whole_rows
 
 _PART = 1 << 20

@@ -19,7 +19,7 @@ import pytest
 
 from absint.backends.cuda.source import IEEE, OPTIONS, kernel_source
 from absint.ops import extensions
-from absint.precision import Precision
+from absint.ops.precision import Precision
 
 LIMITS = Path(__file__).with_name("cuda_limits.json")
 ARCHITECTURES = ("75", "80", "90", "120")

@@ -15,22 +15,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from absint.analysis import Analyses
-from absint.backend import find_backend
 from absint.backends.cuda import picture as pictures
 from absint.backends.cuda.executable import METHODS, CudaExecutable
 from absint.backends.cuda.source import kernel_source
 from absint.backends.cuda_shim.driver import ShimDriver, compiler
-from absint.errors import BackendError
-from absint.expr import minimum, sqrt, var
-from absint.fuzz.backend_oracles import BoundsAgree, Images, Values
-from absint.fuzz.generator import random_case, random_graph
-from absint.graph import Graph
-from absint.manager import PassManager, parse_pipeline
-from absint.precision import Precision
-from absint.program import Program, Promise
-from absint.view import View
-from absint.vm import parse_vm
+from absint.base.errors import BackendError
+from absint.evaluation.backend import find_backend
+from absint.evaluation.view import View
+from absint.frontend.expr import minimum, sqrt, var
+from absint.frontend.vm import parse_vm
+from absint.fuzz.generate.generator import random_case, random_graph
+from absint.fuzz.oracles.backends import BoundsAgree, Images, Values
+from absint.ir.graph import Graph
+from absint.ir.program import Program, Promise
+from absint.ops.precision import Precision
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassManager, parse_pipeline
 from tests.operands import scaled
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler (g++) here")
@@ -202,11 +202,11 @@ def circles() -> Graph:
 SANITIZED = """
 import sys
 import numpy as np
-from absint.backend import find_backend
+from absint.evaluation.backend import find_backend
 from absint.backends.cuda_shim import driver
-from absint.expr import minimum, sqrt, var
-from absint.fuzz.backend_oracles import BoundsAgree, Images, Values
-from absint.fuzz.generator import random_case, random_graph
+from absint.frontend.expr import minimum, sqrt, var
+from absint.fuzz.oracles.backends import BoundsAgree, Images, Values
+from absint.fuzz.generate.generator import random_case, random_graph
 driver.FLAGS = (*driver.FLAGS, "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g")
 driver._library.__wrapped__.__defaults__ = (driver.FLAGS,)
 backend = find_backend("cuda_shim")

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from absint.backend import find_backend
 from absint.backends import cupy
 from absint.backends.arrays import ArrayExecutable
 from absint.backends.cuda import executable
@@ -25,12 +24,13 @@ from absint.backends.cuda.executable import CudaExecutable
 from absint.backends.cuda.source import OPTIONS, kernel_source
 from absint.backends.cuda_shim.driver import ShimDriver, compiler
 from absint.backends.cupy import CupyDriver
-from absint.errors import BackendError
+from absint.base.errors import BackendError
+from absint.evaluation.backend import find_backend
+from absint.evaluation.view import View
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Box, Program
+from absint.ops.precision import Precision
 from absint.ops.table import OPS, SPICY
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.view import View
-from absint.vm import parse_vm
 from tests.domains.containment import random_graph
 from tests.lowered import lowered_program
 
@@ -378,7 +378,7 @@ def test_without_a_device(monkeypatch: pytest.MonkeyPatch, count: int | None, re
 
 
 def test_listing_backends_does_not_import_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
-    from absint.registry import names
+    from absint.base.registry import names
 
     real_import = builtins.__import__
 

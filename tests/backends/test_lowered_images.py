@@ -9,11 +9,11 @@ import pytest
 
 from absint.api import run_pipeline
 from absint.backends.arrays import ArrayExecutable
-from absint.errors import DomainError, PromiseError
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.view import View
-from absint.vm import parse_vm
+from absint.base.errors import DomainError, PromiseError
+from absint.evaluation.view import View
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Box, Program
+from absint.ops.precision import Precision
 from tests.lowered import lowered_program
 
 SOLID = parse_vm(

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from absint.backend import Availability, Explains, find_backend, usual_backends
 from absint.backends.cuda import check
 from absint.backends.cuda_shim.driver import compiler
 from absint.backends.cupy import Cupy
-from absint.cli import main
-from absint.errors import BackendError
-from absint.imageio import pgm
-from absint.program import Program
-from absint.registry import find
-from absint.view import View
-from absint.vm import parse_vm
+from absint.base.errors import BackendError
+from absint.base.registry import find
+from absint.cli.parser import main
+from absint.evaluation.backend import Availability, Explains, find_backend, usual_backends
+from absint.evaluation.image_files import pgm
+from absint.evaluation.view import View
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Program
 from tests.command import DISC, one_line
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler (g++) here")

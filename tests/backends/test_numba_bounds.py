@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from absint.backends.numba import machine
 from absint.backends.numba.values import Values
-from absint.errors import AbsintError
-from absint.graph import AXES
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.vm import parse_vm
+from absint.base.errors import AbsintError
+from absint.frontend.vm import parse_vm
+from absint.ir.graph import AXES
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
 from tests.fast_values import PRECISIONS, SOLID, assert_same, disks, reference
 from tests.operands import scaled
 from tests.programs import points_of, programs

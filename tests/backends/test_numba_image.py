@@ -11,14 +11,14 @@ import pytest
 
 from absint import models
 from absint.backends.numba import Numba
-from absint.errors import DomainError, UsageError
-from absint.expr import X, Y, Z, exp, ln, maximum, minimum, sqrt, square, to_graph
-from absint.fuzz.generator import MODES, random_graph
-from absint.graph import AXES
-from absint.precision import Precision
-from absint.program import Program
-from absint.view import Grid, View
-from absint.vm import parse_vm, read_vm
+from absint.base.errors import DomainError, UsageError
+from absint.evaluation.view import Grid, View
+from absint.frontend.expr import X, Y, Z, exp, ln, maximum, minimum, sqrt, square, to_graph
+from absint.frontend.vm import parse_vm, read_vm
+from absint.fuzz.generate.generator import MODES, random_graph
+from absint.ir.graph import AXES
+from absint.ir.program import Program
+from absint.ops.precision import Precision
 from tests.drawing import F32, F64, LOWERING, assert_drawn, executable, expected, run_python
 from tests.operands import scaled
 
@@ -184,7 +184,7 @@ def test_numba_is_not_imported_when_the_kernels_are_there() -> None:
     text = """
         import sys, absint
         from absint.backends.numba import Numba
-        from absint.view import View
+        from absint.evaluation.view import View
         Numba().compile(absint.load("gear"), 2).image(View.square(200))
         print("numba" in sys.modules)
     """

@@ -11,9 +11,9 @@ import pytest
 
 from absint import models
 from absint.backends.numba import Numba, crew
-from absint.program import Program
-from absint.view import View
-from absint.vm import parse_vm
+from absint.evaluation.view import View
+from absint.frontend.vm import parse_vm
+from absint.ir.program import Program
 from tests.drawing import executable, expected, run_python, start_python
 
 
@@ -55,8 +55,8 @@ def test_control_c_stops_a_picture_and_the_engine_goes_on() -> None:
         """
         import absint, numpy as np
         from absint.backends.numba import Numba
-        from absint.expr import X, Y, sin
-        from absint.view import View
+        from absint.frontend.expr import X, Y, sin
+        from absint.evaluation.view import View
         wave = X
         for i in range(60):
             wave = sin(wave * 3.0 + Y * i)
@@ -84,7 +84,7 @@ def test_a_forked_child_draws_too() -> None:
         """
         import os, absint, numpy as np
         from absint.backends.numba import Numba
-        from absint.view import View
+        from absint.evaluation.view import View
         drawer = Numba().compile(absint.load("gear"), 2)
         view = View.square(400)
         want = drawer.image(view)
@@ -130,7 +130,7 @@ def test_renderers_come_and_go_while_helpers_are_about() -> None:
         import os, absint, numpy as np
         from absint.backends.numba import Numba
         from absint.backends.numba.crew import crew
-        from absint.view import View
+        from absint.evaluation.view import View
         if hasattr(os, "sched_setaffinity"):
             # one processor, so that helpers are put aside in the middle of a frame
             os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -156,8 +156,8 @@ def test_interrupts_at_any_moment_leave_the_crew_in_order() -> None:
         import random, signal, time, absint, numpy as np
         from absint.backends.numba import Numba
         from absint.backends.numba.crew import crew
-        from absint.kernels.layout import MAILBOX
-        from absint.view import View
+        from absint.lowering.kernels.layout import MAILBOX
+        from absint.evaluation.view import View
 
         def interrupt(*_):
             raise KeyboardInterrupt
@@ -192,7 +192,7 @@ def test_a_fork_in_the_middle_of_a_picture() -> None:
         """
         import os, signal, threading, time, absint, numpy as np
         from absint.backends.numba import Numba
-        from absint.view import View
+        from absint.evaluation.view import View
         drawer, view = Numba().compile(absint.load("gyroid"), 2), View.square(1000)
         want = drawer.image(view)
         over = threading.Event()

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from absint.api import load, run_pipeline
 from absint.backends.numba import machine
 from absint.backends.numba.values import Values
-from absint.graph import AXES, Graph, GraphBuilder
+from absint.frontend.vm import parse_vm
+from absint.ir.graph import AXES, Graph, GraphBuilder
+from absint.ir.program import EVERYWHERE, Box, Program
+from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME, SPICY
-from absint.precision import Precision
-from absint.program import EVERYWHERE, Box, Program
-from absint.vm import parse_vm
 from tests.fast_values import PRECISIONS, ROOM, SOLID, assert_same, disks, reference
 from tests.operands import distinct, random_bits, same, scaled
 from tests.programs import points_of, programs

@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from absint.api import run_pipeline
-from absint.backend import Executable, find_backend
 from absint.backends.arrays import ArrayExecutable
+from absint.base.errors import DomainError, PromiseError
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
-from absint.errors import DomainError, PromiseError
-from absint.graph import Graph
-from absint.imageio import pgm
-from absint.interpret import interpret_abstract, interpret_concrete
+from absint.evaluation.backend import Executable, find_backend
+from absint.evaluation.image_files import pgm
+from absint.evaluation.view import Grid, View
+from absint.frontend.vm import parse_vm, read_vm
+from absint.ir.graph import Graph
+from absint.ir.interpreter import interpret_abstract, interpret_concrete
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
 from absint.ops.table import SPICY
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.view import Grid, View
-from absint.vm import parse_vm, read_vm
 from tests import challenge
 from tests.domains.containment import random_box, random_graph, random_points
 

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from absint.backend import Backend, find_backend
+from absint.base.errors import BackendError
+from absint.base.registry import names
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
-from absint.errors import BackendError
-from absint.graph import Graph, GraphBuilder
-from absint.interpret import interpret_concrete
+from absint.evaluation.backend import Backend, find_backend
+from absint.evaluation.view import View
+from absint.ir.graph import Graph, GraphBuilder
+from absint.ir.interpreter import interpret_concrete
+from absint.ir.program import Program
+from absint.ops.precision import Precision
 from absint.ops.table import Op
-from absint.precision import Precision
-from absint.program import Program
-from absint.registry import names
-from absint.view import View
 from tests.operands import OPERATIONS, Column, random_bits, random_moderate, same, scaled, spicy
 
 PRECISIONS = pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from absint.analysis import make_domain
+from absint.base.registry import names
 from absint.domains.lattice import Domain, Interval
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import SPICY, Op
-from absint.ops.translate import array_form
-from absint.precision import Precision
-from absint.registry import names
+from absint.rewriting.analysis import make_domain
 from tests.operands import OPERATIONS, Column, distinct, random_bits, random_moderate, scaled, spicy
 
 SINGLE = names("domains")

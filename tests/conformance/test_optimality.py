@@ -18,9 +18,9 @@ import pytest
 
 from absint.domains.sign import CLASSES, classify, transfer_table
 from absint.ops import basic
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import SPICY, Op
-from absint.ops.translate import array_form
-from absint.precision import Precision
 from tests.conformance import toy
 from tests.conformance.toy import NUMBERS, Toy, plain
 from tests.operands import OPERATIONS, distinct, random_bits, random_moderate

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from absint.domains.sign import CLASSES, classify, transfer_table
 from absint.ops import basic
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import BY_NAME, Op
-from absint.ops.translate import array_form
-from absint.precision import Precision
 from tests.conformance.toy_arrays import (
     COUNT,
     PLACES,

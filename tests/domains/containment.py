@@ -14,10 +14,10 @@ import numpy as np
 
 from absint.domains.affine import AffineDomain, contains_at, position
 from absint.domains.lattice import Domain, Interval
-from absint.graph import Graph, GraphBuilder
-from absint.interpret import interpret_abstract, interpret_concrete
+from absint.ir.graph import Graph, GraphBuilder
+from absint.ir.interpreter import interpret_abstract, interpret_concrete
+from absint.ops.precision import Precision
 from absint.ops.table import OPS, SPICY, Op
-from absint.precision import Precision
 
 OPERATIONS = tuple(op for op in OPS if not op.is_leaf)
 VARIABLES = ("x", "y", "z")

@@ -21,11 +21,11 @@ from absint.domains.affine import Affine, AffineDomain, contains_at, position
 from absint.domains.affine_forms import FormArithmetic
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
-from absint.graph import Graph
-from absint.interpret import interpret_abstract, interpret_concrete
+from absint.frontend.vm import read_vm
+from absint.ir.graph import Graph
+from absint.ir.interpreter import interpret_abstract, interpret_concrete
+from absint.ops.precision import Precision
 from absint.ops.table import ABS, ADD, BY_NAME, DIV, LN, MAX, MIN, MUL, RECIP, SQRT, SQUARE, SUB, Op
-from absint.precision import Precision
-from absint.vm import read_vm
 from tests.domains.containment import (
     EXTENTS,
     VARIABLES,

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from absint.analysis import make_domain
+from absint.base.registry import names
 from absint.domains.affine import AffineDomain
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Domain, Interval
+from absint.ops.precision import Precision
 from absint.ops.table import ABS, ADD, SUB, Op
-from absint.precision import Precision
-from absint.registry import names
+from absint.rewriting.analysis import make_domain
 from tests.domains.containment import (
     EXTENTS,
     OPERATIONS,

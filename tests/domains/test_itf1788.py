@@ -19,8 +19,8 @@ import pytest
 
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
+from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME
-from absint.precision import Precision
 from tests.domains.itl import EMPTY, OPERATIONS, Ends, Statement, parse_itl
 
 FILES = {"libieeep1788_elem.itl": 1053, "atan2.itl": 38}

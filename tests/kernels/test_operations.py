@@ -11,10 +11,10 @@ import numba
 import numpy as np
 import pytest
 
-from absint.kernels.operations import kernels, record_size, row_size
+from absint.ops.kernels import kernels, record_size, row_size
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import BY_NAME, Op
-from absint.ops.translate import array_form
-from absint.precision import Precision
 from tests.operands import OPERATIONS, Column, random_bits, random_moderate, same, scaled, spicy
 
 LANES = 16

@@ -11,7 +11,7 @@ from functools import cache
 
 import pytest
 
-from absint import native
+from absint.native import units
 
 pytestmark = pytest.mark.skipif(
     platform.machine().lower() not in ("x86_64", "amd64"), reason="the CPUs named here are x86"
@@ -19,16 +19,16 @@ pytestmark = pytest.mark.skipif(
 
 CPUS = {"haswell": "ymm", "znver4": "zmm"}
 UNITS = [
-    ("absint.kernels.frame", "f32"),
-    *(("absint.kernels.operations", op, "f32") for op in ("add", "min", "sqrt", "exp")),
-    ("absint.kernels.operations", "mul", "f64"),
+    ("absint.backends.numba.kernels.frame", "f32"),
+    *(("absint.ops.kernels", op, "f32") for op in ("add", "min", "sqrt", "exp")),
+    ("absint.ops.kernels", "mul", "f64"),
 ]
 
 
 @cache
 def instructions(cpu: str, *unit: str) -> list[str]:
     """The instructions of a unit, operands included."""
-    lines = native.assembly(*unit, cpu=cpu).splitlines()
+    lines = units.assembly(*unit, cpu=cpu).splitlines()
     return [line.strip() for line in lines if re.match(r"\s+[a-z][a-z0-9]*\b", line)]
 
 
@@ -45,7 +45,7 @@ def test_nothing_is_fused(unit: tuple[str, ...], cpu: str) -> None:
 @pytest.mark.parametrize("cpu", CPUS)
 def test_sums_are_tested_eight_at_a_time(cpu: str) -> None:
     """A comparison of eight sums, and the eight bits straight from the vector."""
-    found = instructions(cpu, "absint.kernels.frame", "f32")
+    found = instructions(cpu, "absint.backends.numba.kernels.frame", "f32")
     assert count(found, r"vaddps\s.*%ymm") > 10
     assert count(found, r"vcmp(le|ge|gt|lt)ps\s.*%ymm") > 10
     assert count(found, r"vmovmskps\s.*%ymm|kmov|vcmp.*%k") > 5
@@ -56,6 +56,6 @@ def test_sums_are_tested_eight_at_a_time(cpu: str) -> None:
     ("op", "instruction"), [("add", "vaddps"), ("sqrt", "vsqrtps"), ("min", "v(min|cmp)"), ("exp", "vmulpd")]
 )
 def test_operations_fill_the_registers(op: str, instruction: str, cpu: str, register: str) -> None:
-    found = instructions(cpu, "absint.kernels.operations", op, "f32")
+    found = instructions(cpu, "absint.ops.kernels", op, "f32")
     assert count(found, rf"{instruction}.*%{register}") >= 2
     assert count(found, r"v?(add|mul|sqrt|min)ss\s") == 0, "a scalar loop"

@@ -17,9 +17,23 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from absint.ops import generate_tables, libm, libm32, libm_intervals, libm_tables
-from absint.ops.translate import array_form
-from absint.precision import Precision
+from absint.ops.libm import (
+    binary32 as libm32,
+)
+from absint.ops.libm import (
+    functions as libm,
+)
+from absint.ops.libm import (
+    generate_tables,
+)
+from absint.ops.libm import (
+    intervals as libm_intervals,
+)
+from absint.ops.libm import (
+    tables as libm_tables,
+)
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 
 SCALE = float(os.environ.get("ABSINT_TEST_SCALE", "1"))
 UNARY = ("sin", "cos", "tan", "asin", "acos", "atan", "exp", "ln")

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from absint.ops.libm_tables import HALF_PI, PI
+from absint.ops.libm.tables import HALF_PI, PI
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import BY_NAME, SPICY
-from absint.ops.translate import array_form
-from absint.precision import Precision
 
 SCALE = float(os.environ.get("ABSINT_TEST_SCALE", "1"))
 UNARY = ("sin", "cos", "tan", "asin", "acos", "atan", "exp", "ln")

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from absint.precision import Precision
+from absint.ops.precision import Precision
 from tests.operands import SCALE
 from tests.ops.test_libm import PERIODIC, hardest, neighbours
 from tests.ops.test_libm_intervals import (

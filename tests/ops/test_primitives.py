@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 from absint.ops import primitives
-from absint.ops.primitives import (
-    inf,
-    scale2,
-)
+from absint.ops.primitives import inf, scale2
 
 
 def test_primitives_take_other_numbers() -> None:

@@ -7,17 +7,11 @@ from typing import Any
 
 import pytest
 
-from absint.ops import translate
-from absint.ops.double_double import two_sum
-from absint.ops.primitives import (
-    Bool,
-    Int,
-    Real,
-    Wide,
-    copysign,
-)
-from absint.ops.typed_tree import TranslateError
-from absint.precision import Precision
+from absint.ops.libm.double_double import two_sum
+from absint.ops.precision import Precision
+from absint.ops.primitives import Bool, Int, Real, Wide, copysign
+from absint.ops.printers import translate
+from absint.ops.printers.typed_tree import TranslateError
 
 TABLE = (0.1, 0.2)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from absint.ops.remainder import remainder32, remainder64
+from absint.ops.libm.remainder import remainder32, remainder64
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
 from absint.ops.table import BY_NAME
-from absint.ops.translate import array_form
-from absint.precision import Precision
 from tests.operands import Column, random_bits, random_moderate, same, scaled, spicy
 
 QUICK = {Precision.F32: remainder32, Precision.F64: remainder64}

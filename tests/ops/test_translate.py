@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from absint.ops import basic, translate
-from absint.ops.double_double import two_sum
+from absint.ops import basic
+from absint.ops.libm.double_double import two_sum
+from absint.ops.precision import Precision
 from absint.ops.primitives import (
     Bool,
     Real,
@@ -37,9 +38,9 @@ from absint.ops.primitives import (
     trunc,
     wide,
 )
+from absint.ops.printers import translate
+from absint.ops.printers.typed_tree import TranslateError
 from absint.ops.table import OPS, SPICY, Op
-from absint.ops.typed_tree import TranslateError
-from absint.precision import Precision
 
 SCALE = float(os.environ.get("ABSINT_TEST_SCALE", "1"))
 CC = shutil.which(os.environ.get("CC", "cc"))

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from numba.core.errors import TypingError
 
-from absint.ops import basic, libm32, primitives, vectors
-from absint.ops.double_double import two_product
-from absint.ops.translate_vector import vector_form
-from absint.ops.vectors import LANES
-from absint.precision import Precision
+from absint.ops import basic, primitives
+from absint.ops.libm import binary32 as libm32
+from absint.ops.libm.double_double import two_product
+from absint.ops.precision import Precision
+from absint.ops.printers import vectors
+from absint.ops.printers.translate_vector import vector_form
+from absint.ops.printers.vectors import LANES
 from tests.operands import random_bits, random_moderate, same, spicy
 from tests.ops.test_translate import SAMPLES, array_results, operands
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from absint.analysis import Analyses
-from absint.manager import parse_pipeline
-from absint.precision import Precision
-from absint.program import Box
+from absint.ir.program import Box
+from absint.ops.precision import Precision
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import parse_pipeline
 from tests.lowered import answers, applied, lowered_program, points_around, random_lowered, settled, shape
 from tests.operands import scaled
 

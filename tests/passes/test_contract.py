@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from absint.analysis import Analyses
-from absint.interpret import interpret_concrete
-from absint.manager import PassManager, parse_pipeline
+from absint.frontend.vm import dump_vm, parse_vm
+from absint.ir.interpreter import interpret_concrete
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
 from absint.ops.table import OPS, Op
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.promise import band_ends
-from absint.vm import dump_vm, parse_vm
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassManager, parse_pipeline
+from absint.rewriting.promise import band_ends
 from tests.lowered import (
     answers,
     applied,

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from absint.analysis import Analyses
-from absint.graph import GraphBuilder
-from absint.kernels.limits import DEEPEST_BOX
-from absint.manager import PassManager, parse_pipeline
-from absint.native_arrays import call
+from absint.frontend.vm import parse_vm
+from absint.ir.graph import GraphBuilder
+from absint.ir.program import Box, Program, Promise
+from absint.lowering.kernels.limits import DEEPEST_BOX
+from absint.lowering.units import lowering_kernels
+from absint.native.arrays import call
+from absint.ops.precision import Precision
 from absint.ops.table import ADD, MAX, MIN, MUL, NEG, SUB
 from absint.passes import contract
-from absint.passes.ranges import ranges_of
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.sweep import lowering_kernels
-from absint.vm import parse_vm
+from absint.passes.analyses.ranges import ranges_of
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassManager, parse_pipeline
 from tests.lowered import answers, applied, lowered_program, points_around
 
 LARGEST = 256

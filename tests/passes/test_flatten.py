@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from absint.analysis import Analyses
-from absint.graph import Graph
-from absint.manager import parse_pipeline
+from absint.ir.graph import Graph
 from absint.ops.table import ALL, ANY
 from absint.passes.flatten import Flatten
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import parse_pipeline
 from tests.lowered import answers, applied, lowered_program, points_around, random_lowered, settled, shape
 from tests.operands import scaled
 

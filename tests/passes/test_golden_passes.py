@@ -13,12 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from absint.analysis import Analyses
-from absint.manager import LEVELS, PassManager, parse_pipeline, pass_names, passes_of_levels, takes_lowered
-from absint.precision import Precision
-from absint.program import Box, Program, describe
-from absint.promise import check_promise, sample_points
-from absint.vm import dump_vm, parse_vm
+from absint.frontend.vm import dump_vm, parse_vm
+from absint.ir.program import Box, Program, describe
+from absint.ops.precision import Precision
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import (
+    LEVELS,
+    PassManager,
+    parse_pipeline,
+    pass_names,
+    passes_of_levels,
+    takes_lowered,
+)
+from absint.rewriting.promise import check_promise, sample_points
 
 FOLDER = Path(__file__).parents[1] / "golden" / "passes"
 LOWERING = [pass_.name for pass_ in parse_pipeline(LEVELS[3]) if takes_lowered(pass_)]

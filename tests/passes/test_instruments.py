@@ -11,18 +11,18 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from absint.analysis import Analyses
-from absint.errors import PipelineError, VerificationError
-from absint.graph import Graph
-from absint.instruments import PrintAfter, VerifyEach
-from absint.manager import LEVELS, Pass, PassManager, PassResult, parse_pipeline
+from absint.base.errors import PipelineError, VerificationError
+from absint.frontend.vm import parse_vm, write_vm
+from absint.ir.graph import Graph
+from absint.ir.program import Box, Program, Promise, describe
 from absint.ops.demand import Demand
+from absint.ops.precision import Precision
 from absint.passes.rewriting import rewrite_until_stable
-from absint.precision import Precision
-from absint.program import Box, Program, Promise, describe
-from absint.promise import band_ends, check_promise, sample_points
-from absint.rules import Mode, Rewrite, Rule, RuleSet
-from absint.vm import parse_vm, write_vm
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.instruments import PrintAfter, VerifyEach
+from absint.rewriting.manager import LEVELS, Pass, PassManager, PassResult, parse_pipeline
+from absint.rewriting.promise import band_ends, check_promise, sample_points
+from absint.rewriting.rules import Mode, Rewrite, Rule, RuleSet
 from tests.lowered import lowered, lowered_program
 
 

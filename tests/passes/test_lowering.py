@@ -13,17 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from absint import models
-from absint.analysis import Analyses
-from absint.backend import find_backend
-from absint.errors import PipelineError
-from absint.graph import Graph
-from absint.manager import LEVELS, PassManager, parse_pipeline
+from absint.base.errors import PipelineError
+from absint.evaluation.backend import find_backend
+from absint.evaluation.view import View
+from absint.frontend.vm import dump_vm, parse_vm, read_vm
+from absint.ir.graph import Graph
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
 from absint.ops.table import ALL, ANY, BAND
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.promise import check_promise, sample_points
-from absint.view import View
-from absint.vm import dump_vm, parse_vm, read_vm
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline
+from absint.rewriting.promise import check_promise, sample_points
 from tests.lowered import (
     LOWERING,
     Points,

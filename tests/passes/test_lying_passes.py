@@ -9,14 +9,14 @@ from typing import ClassVar
 
 import pytest
 
-from absint.analysis import Analyses
-from absint.errors import VerificationError
-from absint.graph import Graph, GraphBuilder
-from absint.instruments import VerifyEach
-from absint.manager import PassManager, PassResult
+from absint.base.errors import VerificationError
+from absint.ir.graph import Graph, GraphBuilder
+from absint.ir.program import EVERYWHERE, Box, Program, Promise
+from absint.ops.precision import Precision
 from absint.ops.table import ABS, MUL
-from absint.precision import Precision
-from absint.program import EVERYWHERE, Box, Program, Promise
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.instruments import VerifyEach
+from absint.rewriting.manager import PassManager, PassResult
 
 
 def graph_of(make: Callable[[GraphBuilder, int], int]) -> Graph:

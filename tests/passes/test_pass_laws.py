@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from absint import models
-from absint.analysis import Analyses
-from absint.manager import LEVELS, PassManager, parse_pipeline, pass_names
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.promise import check_promise, sample_points
-from absint.vm import parse_vm, read_vm
+from absint.frontend.vm import parse_vm, read_vm
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline, pass_names
+from absint.rewriting.promise import check_promise, sample_points
 from tests.operands import scaled
 from tests.programs import DOMAINS, is_inside, points_of, programs
 

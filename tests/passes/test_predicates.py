@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from absint.analysis import Analyses
-from absint.expr import Expr, X, Y, Z, maximum, minimum, sin, to_graph
-from absint.manager import PassManager, parse_pipeline
+from absint.frontend.expr import Expr, X, Y, Z, maximum, minimum, sin, to_graph
+from absint.frontend.vm import dump_vm, parse_vm
+from absint.ir.program import Box, Program
+from absint.ops.precision import Precision
 from absint.ops.table import BAND, FALSE, TRUE, VAR
-from absint.precision import Precision
-from absint.program import Box, Program
-from absint.promise import band_ends
-from absint.rules import Mode
-from absint.vm import dump_vm, parse_vm
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassManager, parse_pipeline
+from absint.rewriting.promise import band_ends
+from absint.rewriting.rules import Mode
 from tests.lowered import answers, applied, points_around, shape
 from tests.operands import distinct, random_bits, scaled
 

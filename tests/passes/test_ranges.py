@@ -6,13 +6,13 @@ from itertools import accumulate
 
 import pytest
 
-from absint.analysis import DEFAULT_DOMAINS, Analyses
-from absint.graph import FIRST_PREDICATE, Graph, GraphBuilder
-from absint.manager import PassManager, parse_pipeline
+from absint.ir.graph import FIRST_PREDICATE, Graph, GraphBuilder
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
 from absint.ops.table import ABS, ADD
-from absint.passes.ranges import MOST_SINGLE, ranges_of
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
+from absint.passes.analyses.ranges import MOST_SINGLE, ranges_of
+from absint.rewriting.analysis import DEFAULT_DOMAINS, Analyses
+from absint.rewriting.manager import PassManager, parse_pipeline
 from tests.lowered import lowered_program, shape
 
 DOMAINS = (DEFAULT_DOMAINS, ("interval", "sign", "affine"))

@@ -11,22 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from absint import models
-from absint.analysis import Analyses
 from absint.api import load
-from absint.expr import Expr
-from absint.fuzz.generator import random_case
-from absint.graph import Graph, GraphBuilder, reachable
-from absint.manager import LEVELS, PassManager, parse_pipeline, takes_lowered
+from absint.frontend.expr import Expr
+from absint.frontend.vm import parse_vm
+from absint.fuzz.generate.generator import random_case
+from absint.ir.graph import Graph, GraphBuilder, reachable
+from absint.ir.program import Box, Program, Promise
+from absint.ops.precision import Precision
 from absint.ops.table import ABS, ADD, BY_NAME, MAX, MIN, MUL, SIN, SUB
-from absint.passes.liveness import liveness_of
+from absint.passes.analyses.liveness import liveness_of
 from absint.passes.rematerialise import Rematerialise
 from absint.passes.schedule import Schedule
-from absint.precision import Precision
-from absint.program import Box, Program, Promise
-from absint.promise import check_promise
-from absint.shapes import capsule, circle, move, polygon, rotate, union
-from absint.text import text
-from absint.vm import parse_vm
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline, takes_lowered
+from absint.rewriting.promise import check_promise
+from absint.shapes.lettering import text
+from absint.shapes.solids import capsule, circle, move, polygon, rotate, union
 from tests.operands import scaled
 from tests.programs import points_of
 

@@ -11,7 +11,7 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
-from absint.errors import UsageError
+from absint.base.errors import UsageError
 
 if TYPE_CHECKING:
     from absint.ops.record import Op

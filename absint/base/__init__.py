@@ -1,0 +1,1 @@
+"""What everything may import: errors, plain arguments, the registry, results kept in memory."""

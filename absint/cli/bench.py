@@ -1,0 +1,358 @@
+"""Timing the evaluators against NumPy, in alternating runs, with every picture checked.
+
+The baseline is what the Prospero Challenge's own script does, plus liveness: the unoptimised program, one
+NumPy call per operation on arrays of the whole image, each array dropped at its last use. Beside it run all
+chosen backends, on the program as it is (`-O0`) and as `render` draws it.
+
+Which picture is right? That of the reference at `-O0`, not the baseline's: `numpy.minimum` and
+`numpy.maximum` keep NaN as the contract does, but on a tie of +0 with -0 they return either one. `f < 0`
+itself cannot tell (-0 < 0 and +0 < 0 are both false), but an operation in between can: 1/-0 is -inf and 1/+0
+is +inf, so after `recip`, `div` or `atan2` a pixel of the baseline may differ, and the baseline is wrong.
+Differences of the baseline are shown; only those of a backend count as something wrong.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.api import run_pipeline
+from absint.base.errors import ViewError
+from absint.base.version import __version__
+from absint.evaluation.backend import Executable, Explains, check_view, find_backend
+from absint.evaluation.view import View
+from absint.ir.program import Program
+from absint.ir.tape import last_uses, lower
+from absint.native.terminal import plain_table
+from absint.ops.precision import Precision
+from absint.ops.printers.translate import array_form
+from absint.ops.table import CONST, OPS, VAR
+from absint.rewriting.manager import LEVELS, parse_pipeline
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Image = NDArray[np.uint8]
+Draw = Callable[[], Image]
+
+BASELINE = "numpy"
+
+_ORACLE = ("reference", True)
+
+TURN = 0.02
+"""Seconds of a turn; a frame that takes longer is a turn by itself."""
+
+_CALLS: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "square": lambda a: a * a,
+    "min": np.minimum,
+    "max": np.maximum,
+    "neg": np.negative,
+    "sqrt": np.sqrt,
+    "abs": np.absolute,
+    "div": np.divide,
+    "recip": np.reciprocal,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "exp": np.exp,
+    "ln": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "atan2": np.arctan2,
+}
+"""What a script in the manner of the challenge's calls: NumPy's own functions, whose last bits differ between
+its builds. Other opcodes take the op table's array form.
+"""
+
+
+class Baseline:
+    """A program run by NumPy, op by op on whole arrays, each dropped at its last use.
+
+    The one departure from the script: constants are of the precision, where the script has Python's floats,
+    which NumPy rounds to just that.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        graph, precision = program.graph, program.precision
+        last = last_uses(graph).tolist()
+        self._dying: list[list[int]] = [[] for _ in range(len(graph) + 1)]  # nodes by their last user
+        for node, user in enumerate(last):
+            if user >= 0:
+                self._dying[user].append(node)
+        self._needed = [node for node in range(len(graph)) if last[node] >= 0]
+        used = {graph.rows[node][0] for node in self._needed}
+        self._calls = {
+            op.code: _CALLS.get(op.name) or array_form(op.body(precision), precision)
+            for op in OPS
+            if op.code in used and not op.is_leaf
+        }
+
+    def image(self, view: View) -> Image:
+        """uint8[height, width]: 255 where the program is < 0, else 0."""
+        check_view(self.program, view)
+        precision = self.program.precision
+        x, y = np.meshgrid(view.xs(precision), view.ys(precision))
+        inside = self.values({"x": x, "y": y, "z": view.height_z(precision)[0]}) < 0
+        return np.broadcast_to(inside, (view.height, view.width)).astype(np.uint8) * np.uint8(255)
+
+    def values(self, axes: Mapping[str, Any]) -> Any:
+        """The program's value for arrays of the precision, or one number if it does not vary."""
+        graph, precision = self.program.graph, self.program.precision
+        values: dict[int, Any] = {}
+        with np.errstate(all="ignore"):
+            for node in self._needed:
+                code, a, b = graph.rows[node]
+                if code == CONST.code:
+                    values[node] = precision.real(graph.values[node])
+                elif code == VAR.code:
+                    values[node] = axes[graph.variables[node]]
+                elif b < 0:
+                    values[node] = self._calls[code](values[a])
+                else:
+                    values[node] = self._calls[code](values[a], values[b])
+                for dead in self._dying[node]:
+                    del values[dead]
+        return values[graph.root]
+
+
+@dataclass
+class Timing:
+    """One contender's times, in seconds. `plain`: on the program as it is. `threads`: None for those of which
+    there is no choice.
+
+    `account`: how it draws, if it says so. `setup`: optimising and compiling. `first`: the first frame, with
+    all that is put off until then. `samples`: the frames after it. `differing`: pixels unlike those of the
+    reference at `-O0`.
+    """
+
+    contender: str
+    plain: bool
+    threads: int | None
+    draw: Draw
+    account: str
+    setup: float
+    first: float
+    samples: list[float] = field(default_factory=list)
+    differing: int = 0
+
+    @property
+    def label(self) -> str:
+        """As it is called in the table."""
+        words = [self.contender]
+        if self.plain and self.contender != BASELINE:
+            words.append("-O0")
+        if self.threads is not None:
+            words.append(f"{self.threads} thread{'s' * (self.threads > 1)}")
+        return " ".join(words)
+
+    @property
+    def wrong(self) -> bool:
+        """A backend has drawn another picture than it should."""
+        return self.contender != BASELINE and self.differing > 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """The timings of one model at one size; the first is the baseline's."""
+
+    model: str
+    size: int
+    timings: list[Timing]
+
+    def speedup(self, timing: Timing) -> float:
+        """How many times faster than the baseline, each at its fastest."""
+        return min(self.timings[0].samples) / min(timing.samples)
+
+
+def measure(
+    model: str,
+    source: Program,
+    size: int,
+    *,
+    backends: Sequence[str],
+    precision: Precision,
+    runs: int,
+    progress: Callable[[str], None],
+    threads: Sequence[int] = (),
+) -> Result:
+    """Time all contenders on `size` by `size` pixels; those that use threads, on each number of `threads`.
+
+    They take turns, so that what disturbs the machine disturbs all of them alike. A turn is a frame, or as
+    many as fit into `TURN`. The first and the last frame of each are compared.
+    """
+    view = View.square(size)
+    _check_memory(source, size, precision)
+    parse_pipeline(LEVELS[max(LEVELS)])  # imports the passes, which is no part of anybody's set-up
+    timings, pictures = [], []
+    for contender in _contenders(backends, threads):
+        progress(f"{model} at {size}: {contender[0]}, first frame")
+        timing, picture = _start(source, view, precision, *contender)
+        timings.append(timing)
+        pictures.append(picture)
+    names = [(timing.contender, timing.plain) for timing in timings]
+    if _ORACLE in names:
+        right = pictures[names.index(_ORACLE)]
+    else:
+        _, right = _start(source, view, precision, *_ORACLE, None)
+    for timing, picture in zip(timings, pictures, strict=True):
+        timing.differing = int(np.count_nonzero(picture != right))
+    for run in range(runs):
+        for timing in timings:
+            progress(f"{model} at {size}: {timing.label}, run {run + 1} of {runs}")
+            picture = _take_turn(timing)
+            if run == runs - 1:
+                timing.differing = max(timing.differing, int(np.count_nonzero(picture != right)))
+    return Result(model, size, timings)
+
+
+def _contenders(backends: Sequence[str], threads: Sequence[int]) -> list[tuple[str, bool, int | None]]:
+    """All contenders: name, whether on the program as it is, and threads."""
+    contenders: list[tuple[str, bool, int | None]] = [(BASELINE, True, None)]
+    for name in backends:
+        counts: Sequence[int | None] = (threads if find_backend(name).threaded else ()) or (None,)
+        contenders += [(name, plain, count) for plain in (True, False) for count in counts]
+    return contenders
+
+
+def _take_turn(timing: Timing) -> Image:
+    """Time frames for one turn; the last of them."""
+    begin = time.perf_counter()
+    while True:
+        start = time.perf_counter()
+        picture = timing.draw()
+        end = time.perf_counter()
+        timing.samples.append(end - start)
+        if end - begin > TURN:
+            return picture
+
+
+def _check_memory(source: Program, size: int, precision: Precision) -> None:
+    """Raise `ViewError` where the baseline's whole arrays cannot fit this machine: better an error than a
+    process that is killed.
+    """
+    if not hasattr(os, "sysconf"):  # Windows refuses an allocation instead of killing who made it
+        return
+    needed = (lower(source.graph).slot_count + 2) * size * size * precision.dtype.itemsize  # 2: x and y
+    held = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > held:
+        raise ViewError(
+            f"size {size}: the NumPy baseline takes {needed >> 20} MiB for this program at once, "
+            f"and this machine has {held >> 20} MiB"
+        )
+
+
+def _start(
+    source: Program, view: View, precision: Precision, contender: str, plain: bool, threads: int | None
+) -> tuple[Timing, Image]:
+    """Set a contender up and let it draw its first frame."""
+    start = time.perf_counter()
+    executable = _prepare(source, view, precision, contender, plain, threads)
+    ready = time.perf_counter()
+    image = executable.image(view)
+    first = time.perf_counter() - ready
+    account = executable.account() if isinstance(executable, Explains) else ""
+    timing = Timing(contender, plain, threads, lambda: executable.image(view), account, ready - start, first)
+    return timing, image
+
+
+def _prepare(
+    source: Program, view: View, precision: Precision, contender: str, plain: bool, threads: int | None
+) -> Baseline | Executable:
+    backend = None if contender == BASELINE else find_backend(contender)
+    pipeline = "" if plain or backend is None else backend.rendering
+    program, _ = run_pipeline(source, passes=pipeline, region=view.box(precision), precision=precision)
+    return Baseline(program) if backend is None else backend.compile(program, threads)
+
+
+def table(results: Sequence[Result], precision: Precision) -> Table:
+    """All results, times in milliseconds; 80 columns are enough."""
+    numbers = ("set-up", "first", "min", "median", "speed-up", "differing")
+    made = plain_table(f"Frames in {precision.value}, times in ms", "evaluator", *numbers, right=numbers)
+    for result in results:
+        made.add_row(f"{result.model}, {result.size}x{result.size}")
+        for timing in result.timings:
+            times = (timing.setup, timing.first, min(timing.samples), statistics.median(timing.samples))
+            made.add_row(
+                f"  {timing.label}",
+                *(_milliseconds(seconds) for seconds in times),
+                f"{result.speedup(timing):,.2f}×",
+                str(timing.differing),
+                style="bold red" if timing.wrong else None,
+            )
+    made.caption = "speed-up: over numpy, minimum by minimum"
+    made.caption += "\ndiffering: pixels unlike the reference's at -O0"
+    accounts = {
+        f"{result.model}, {timing.label}: {timing.account}": None
+        for result in results
+        for timing in result.timings
+        if timing.account and not timing.plain
+    }
+    made.caption += "".join(f"\n{line}" for line in accounts)
+    made.caption_justify = "left"
+    return made
+
+
+def _milliseconds(seconds: float) -> str:
+    """Milliseconds with four digits or more, microseconds at most."""
+    digits = max(0, 3 - max(0, math.floor(math.log10(max(1e3 * seconds, 1)))))
+    return f"{1e3 * seconds:,.{digits}f}"
+
+
+def as_json(results: Sequence[Result], precision: Precision, samples: bool = False) -> dict[str, Any]:
+    """All results, times in milliseconds, and where they were taken.
+
+    Of the frames' times their number, the least, and the quartiles; all of them if `samples`.
+    """
+    return {
+        "absint": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.platform(),
+        "processors": os.cpu_count(),
+        "precision": precision.value,
+        "results": [
+            {
+                "model": result.model,
+                "size": result.size,
+                "evaluator": timing.contender,
+                "level": 0 if timing.plain else None,
+                "threads": timing.threads,
+                "account": timing.account,
+                "setup_ms": 1e3 * timing.setup,
+                "first_ms": 1e3 * timing.first,
+                **_summary([1e3 * seconds for seconds in timing.samples], samples),
+                "speedup": result.speedup(timing),
+                "differing_pixels": timing.differing,
+            }
+            for result in results
+            for timing in result.timings
+        ],
+    }
+
+
+def _summary(samples_ms: list[float], in_full: bool) -> dict[str, Any]:
+    """Of some times, in milliseconds."""
+    lower, median, upper = np.percentile(samples_ms, (25, 50, 75)).tolist()
+    return {
+        "samples": len(samples_ms),
+        "min_ms": min(samples_ms),
+        "lower_quartile_ms": lower,
+        "median_ms": median,
+        "upper_quartile_ms": upper,
+    } | ({"samples_ms": samples_ms} if in_full else {})

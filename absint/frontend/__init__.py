@@ -1,0 +1,1 @@
+"""Text and Python expressions in, graphs out."""

@@ -1,0 +1,1 @@
+"""The intermediate representation: graphs, programs, tapes, and their interpreter."""

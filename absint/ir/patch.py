@@ -1,0 +1,113 @@
+"""A graph with some of its operations replaced; all others are copied at once, as arrays.
+
+Replacements are made in the order of the graph. A node is there already, and made no second time, if it is
+one that stays and stands before the replaced one, or was made for one before it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from absint.ir.graph import Graph, constant_key
+from absint.ops.table import CONST, Op
+
+_Key = tuple[int, int, int]
+
+
+class Patch:
+    """Replacements for operations of a graph.
+
+    Nodes have *numbers*: those of the graph their own, new ones the numbers behind. `begin` says which
+    operation is replaced next, `constant` and `apply` make what stands for it, and `replace` ends it.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._replaced: dict[int, int] = {}
+        self._made: list[tuple[int, int, int, float, int, int]] = []
+        """Operation, operands, constant, line, and the node that each new one was made for."""
+        self._node = 0
+        self._constants: dict[bytes | str, int] | None = None
+        self._applied: dict[_Key, int] = {}
+        self._unseen: dict[int, list[int]] = {}
+        """By operation, the graph's nodes that are not in `_applied` yet, the first one last."""
+
+    def begin(self, node: int) -> None:
+        """Replace this operation next; they come in the order of the graph."""
+        self._node = node
+
+    def replace(self, number: int) -> None:
+        """Let a number stand for the operation."""
+        self._replaced[self._node] = number
+
+    def number(self, node: int) -> int:
+        """What stands for a node of the graph: itself if it is not replaced."""
+        return self._replaced.get(node, node)
+
+    def constant(self, value: float, line: int = 0) -> int:
+        """The number of a constant."""
+        if self._constants is None:
+            nodes = np.flatnonzero(self._graph.op == CONST.code).tolist()
+            values = self._graph.values
+            self._constants = {constant_key(values[node]): node for node in reversed(nodes)}
+        key = constant_key(value)
+        found = self._constants.get(key)
+        if found is None or self._node < found < len(self._graph):
+            found = self._constants[key] = self._make(CONST.code, -1, -1, float(value), line)
+        return found
+
+    def apply(self, op: Op, *operands: int, line: int = 0) -> int:
+        """The number of an operation on numbers."""
+        a, b = (*operands, -1, -1)[:2]
+        key = (op.code, a, b)
+        self._see(op.code)
+        found = self._applied.get(key)
+        if found is None:
+            found = self._applied[key] = self._make(op.code, a, b, 0.0, line)
+        return found
+
+    def _see(self, code: int) -> None:
+        """Note the nodes of an operation that stay and stand before the one that is replaced."""
+        if code not in self._unseen:
+            self._unseen[code] = np.flatnonzero(self._graph.op == code)[::-1].tolist()
+        unseen, rows, replaced = self._unseen[code], self._graph.rows, self._replaced
+        while unseen and unseen[-1] < self._node:
+            node = unseen.pop()
+            if node not in replaced:
+                _, a, b = rows[node]
+                self._applied.setdefault((code, replaced.get(a, a), replaced.get(b, b)), node)
+
+    def _make(self, code: int, a: int, b: int, value: float, line: int) -> int:
+        self._made.append((code, a, b, value, line, self._node))
+        return len(self._graph) + len(self._made) - 1
+
+    def build(self) -> tuple[Graph, list[int]]:
+        """The graph up to what stands for the root, and for each node the one that it is a copy of, or -1."""
+        graph, n, m = self._graph, len(self._graph), len(self._made)
+        stands = np.arange(n + m + 1)  # the last entry stands for the operand -1
+        stands[list(self._replaced)] = list(self._replaced.values())
+        kept = np.ones(n, bool)
+        kept[list(self._replaced)] = False
+        numbers = np.concatenate([np.flatnonzero(kept), np.arange(n, n + m)])
+        made = list(zip(*self._made, strict=True)) or [()] * 6
+        code, a, b, value, line = map(np.array, made[:5])
+        positions = np.concatenate([np.flatnonzero(kept), np.array(made[5], np.int64)])
+        order = numbers[np.argsort(positions, kind="stable")]
+        new = np.full(n + m + 1, -1, np.int32)
+        new[order] = np.arange(len(order), dtype=np.int32)
+        order = order[: new[stands[n - 1]] + 1]
+        args = np.concatenate([graph.args, np.stack([a, b], axis=1).astype(np.int32)])[order]
+        names = (*graph.names, *([None] * m))
+        patched = Graph(
+            op=np.concatenate([graph.op, code.astype(np.uint8)])[order],
+            args=new[stands[args]],
+            constants=np.concatenate([graph.constants, value])[order],
+            variables={
+                int(new[node]): name for node, name in graph.variables.items() if new[node] < len(order)
+            },
+            names=tuple([names[number] for number in order.tolist()]),
+            lines=np.concatenate([graph.lines, line.astype(np.int32)])[order],
+        )
+        for array in (patched.op, patched.args, patched.constants, patched.lines):
+            array.flags.writeable = False
+        return patched, np.where(order < n, order, -1).tolist()

@@ -1,0 +1,197 @@
+"""Plans kept between runs: from the text of a program, or a program, to the plan that draws it.
+
+The key is the content: the text or the graph's arrays, the box, the precision, the pipeline, and the sources
+of all that makes plans. So nothing can go stale, and a program that is known is drawn without being parsed.
+In a process whose sources were changed since it imported them, plans are neither looked for nor kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.base.errors import DomainError, shown
+from absint.frontend.guard import Guard, read_guard
+from absint.frontend.vm import parse_vm
+from absint.frontend.vm_scan import scan_vm
+from absint.ir.graph import AXES, Graph
+from absint.ir.program import Box, Program, Promise, describe
+from absint.lowering.plan import Plan, make_plan
+from absint.lowering.region_plan import RegionProgram
+from absint.native import array_file, cache, units
+from absint.ops.precision import Precision
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.manager import PassManager, parse_pipeline
+
+_FORMAT = "plan 1"
+_REGIONS = "regions."
+
+SOURCES = (
+    "absint.base",
+    "absint.domains",
+    "absint.frontend",
+    "absint.ir",
+    "absint.lowering",
+    "absint.lowering.kernels",
+    "absint.native",
+    "absint.ops",
+    "absint.ops.extensions",
+    "absint.ops.libm",
+    "absint.ops.printers",
+    "absint.passes",
+    "absint.passes.analyses",
+    "absint.rewriting",
+)
+"""The packages that a plan depends on."""
+
+WORTH_KEEPING = 4e-3
+"""Seconds of work that a plan must save to be written to a file, which takes one or two milliseconds."""
+
+
+@dataclass(frozen=True)
+class VmText:
+    """The text of a program; `path`: its name in messages."""
+
+    text: str
+    path: str = "<text>"
+
+    def program(self, read: Callable[[str, str], Graph] = parse_vm) -> Program:
+        """What the text describes. Raises `VmError` for malformed text.
+
+        `read`: `parse_vm`, or `scan_vm` where kernels are loaded anyway; loading them takes longer than
+        parsing.
+        """
+        guard = self.guard()
+        graph = read(self.text, self.path)
+        return Program(graph) if guard is None else Program(graph, *guard, specialised=True)
+
+    def guard(self) -> Guard | None:
+        """What the text says that it holds for, None for a source. Raises `VmError` if that is unreadable."""
+        return read_guard(self.text, self.path)
+
+
+def lowered_plan(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
+    """The plan that draws a program in a box, made by a pipeline that lowers, or kept from before.
+
+    `precision`: the program's own if not given. Raises `VmError` for malformed text, `DomainError` for a
+    program that does not hold in the box or has variables that an image has no positions for, and
+    `PipelineError`.
+    """
+    key = _key(source, precision, box, pipeline)
+    payload = None if key is None else cache.read(key)
+    plan = None if payload is None else _unpacked(payload)
+    if plan is None:
+        start = time.perf_counter()
+        plan = _made(source, precision, box, pipeline)
+        is_slow = time.perf_counter() - start > WORTH_KEEPING
+        if key is not None and is_slow and units.are_unchanged(SOURCES):  # passes may be imported just now
+            cache.write(key, _packed(plan))
+    return plan
+
+
+def _made(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
+    """The plan, made now."""
+    program = source.program(scan_vm) if isinstance(source, VmText) else source
+    start = program.restricted(box, program.precision if precision is None else precision, Promise.SIGN)
+    lowered, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
+    if free := sorted(set(lowered.graph.variables.values()) - set(AXES)):
+        raise DomainError(f"an image has no position for the variable {shown(free[0])}, only for x, y and z")
+    return make_plan(lowered)
+
+
+def _key(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> str | None:
+    """Everything that a plan depends on, as text; None where the sources were changed."""
+    if (sources := _sources()) is None:
+        return None
+    content = _text_digest(source) if isinstance(source, VmText) else _program_digest(source)
+    bounds = sorted((name, *(float(end).hex() for end in ends)) for name, ends in box.bounds.items())
+    width = None if precision is None else precision.value
+    return json.dumps([_FORMAT, content, width, bounds, pipeline, sys.byteorder, sources])
+
+
+def _text_digest(source: VmText) -> str:
+    return hashlib.sha256(source.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _program_digest(program: Program) -> list[str]:
+    """The program and the one that it was made from, of which the one that holds is used; without names."""
+    return [
+        digest
+        for each in (program, program.origin)
+        for digest in (describe(each), str(each.source is None), _graph_digest(each.graph))
+    ]
+
+
+def _graph_digest(graph: Graph) -> str:
+    digest = hashlib.sha256(json.dumps(sorted(graph.variables.items())).encode())
+    arrays: list[NDArray[Any]] = [graph.op, graph.args, graph.constants]
+    if graph.logic is not None:
+        arrays += [graph.logic.starts, graph.logic.items, graph.logic.bands]
+    for array in arrays:
+        digest.update(f"{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+@functools.cache
+def _sources() -> str | None:
+    """One digest of all sources that plans depend on; None if one was changed."""
+    return units.source_digest(SOURCES)
+
+
+def _packed(plan: Plan) -> bytes:
+    """A plan as named arrays; those of the regions are called `regions.…`."""
+    offsets, values = plan.constants
+    arrays = _arrays(plan, except_for=("constants", "precision", "regions"))
+    arrays |= {"precision": np.array(plan.precision is Precision.F64, np.uint8)}
+    arrays |= {"constants.offsets": offsets, "constants.values": values}
+    if plan.regions is not None:
+        arrays |= {_REGIONS + name: array for name, array in _arrays(plan.regions).items()}
+    return array_file.pack(arrays)
+
+
+def _unpacked(data: bytes) -> Plan | None:
+    """The plan, or None if the bytes are none."""
+    try:
+        arrays = array_file.unpack(data)
+        regions = {name.removeprefix(_REGIONS): arrays[name] for name in arrays if name.startswith(_REGIONS)}
+        return Plan(
+            **_values(Plan, arrays),
+            precision=Precision.F64 if arrays["precision"] else Precision.F32,
+            constants=(arrays["constants.offsets"], arrays["constants.values"]),
+            regions=RegionProgram(**_values(RegionProgram, regions)) if regions else None,
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _arrays(record: Plan | RegionProgram, except_for: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
+    """The fields of a record that are arrays or whole numbers."""
+    names = [field.name for field in fields(record) if field.name not in except_for]
+    return {name: np.asarray(getattr(record, name)) for name in names}
+
+
+_MEANINGS: dict[str, Callable[[NDArray[Any]], object]] = {
+    "int": int,
+    "tuple[int, int]": lambda pair: tuple(pair.tolist()),
+}
+"""Fields that are no arrays, by their annotations."""
+
+
+def _values(kind: type[Plan | RegionProgram], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """The fields that `_arrays` gave."""
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        array = arrays.get(field.name)
+        if array is not None and field.name != "precision":
+            values[field.name] = _MEANINGS.get(str(field.type), np.asarray)(array)
+    return values

@@ -1,0 +1,1 @@
+"""Inner loops of the lowering passes, compiled by Numba."""

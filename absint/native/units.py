@@ -1,0 +1,431 @@
+"""Kernels compiled once per machine: native object files in the cache, loaded without importing Numba.
+
+A *unit* is a module and text arguments. The module's function `kernels(*arguments)` returns a dictionary
+from names to pairs (function or Numba dispatcher, Numba signature); types are int64, float32, float64, and
+`none` for a result; addresses travel as int64. Kernels raise nothing and allocate nothing.
+
+    unit = units.load("absint.backends.numba.block_ops", "sin", "f32", depends=("absint.ops",))
+    unit["sin"](address, count)     # a ctypes function; runs without the interpreter lock
+
+The first process to load a unit imports the module, and so Numba, and compiles; later ones map the object
+file, which takes about a millisecond. The cache key covers all that the code depends on: the CPU, the
+versions of Numba and LLVM, Numba's settings, and the source text of the module and of `depends`.
+
+A process runs the sources as they were when it imported them, while the key is of those on disk. So where one
+of them was changed after absint was imported, the cache is neither read nor written. Where kernels cannot be
+kept, for this or another reason, a `CacheWarning` says so, once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from absint.base.errors import BackendError, is_out_of_memory
+from absint.base.memo import Turn
+from absint.native import cache, children, loaded
+
+observers: list[Callable[[str], None]] = []
+"""Called with a unit's label, such as "operations sin f32", before it is compiled. Nothing else is said."""
+
+_FORMAT = "native 1"
+_UNRELATED = ("NUMBA_CACHE_", "NUMBA_DISABLE_JIT", "NUMBA_NUM_THREADS", "NUMBA_THREADING_")
+"""Settings that change no code."""
+_SETTINGS_FILE = ".numba_config.yaml"  # Numba reads it from the working directory
+_TOOLS = ("absint.native.build", "llvmlite._version", "numba._version")
+_MARGIN = 50_000_000
+"""Nanoseconds before the import of absint in which a change counts as one after it: file systems' clocks lag
+by up to 16 ms.
+"""
+_COARSE = 2_000_000_000
+"""Nanoseconds that a time of whole seconds may lag: some file systems count seconds, or every other."""
+_CTYPES: dict[str, Any] = {
+    "none": None,
+    "int64": ctypes.c_int64,
+    "float32": ctypes.c_float,
+    "float64": ctypes.c_double,
+}
+_CHILD = "import json, sys; from absint.native import units; [m, a, d] = json.loads(sys.argv[1]); "
+_CHILD += "native.load(m, *a, depends=d)"
+"""What a process does that compiles a unit for another one."""
+_ANOTHER_FOLDER = "ABSINT_CACHE_DIR names another folder"
+_lock = threading.RLock()
+_compiling = Turn("compiling kernels")
+_units: dict[tuple[str, ...], Unit] = {}
+_has_warned = False
+
+
+class CacheWarning(RuntimeWarning):
+    """Kernels cannot be kept: each process compiles them anew."""
+
+
+def _hold_lock() -> None:
+    _lock.acquire()
+
+
+def _release_lock() -> None:
+    _lock.release()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+def _delay_forks() -> None:
+    """Let no process fork while kernels are compiled or mapped: in the child, locks of Numba and LLVM would
+    be held for ever by a thread that it does not have.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_hold_lock, after_in_parent=_release_lock, after_in_child=_renew_lock)
+
+
+_delay_forks()
+
+
+@functools.cache
+def _builder() -> Any:
+    """The module that compiles; it imports Numba."""
+    from absint.native import build as native_build
+
+    # Numba has imported `logging`, whose hook takes a lock that a compilation may need. What is registered
+    # last is called first: so ours is to be called before that one.
+    _delay_forks()
+    return native_build
+
+
+class Unit:
+    """The kernels of a unit, in memory until the process ends.
+
+    `unit[name]` is a ctypes function that releases the interpreter lock; it takes Python's ints and floats.
+    `unit.address(name)` is its address, for kernels that are told which function to call.
+    """
+
+    __slots__ = ("_addresses", "_functions", "label")
+
+    def __init__(self, label: str, functions: dict[str, Any]) -> None:
+        self.label = label
+        self._functions = functions
+        self._addresses = {
+            name: ctypes.cast(function, ctypes.c_void_p).value or 0 for name, function in functions.items()
+        }
+
+    def __getitem__(self, name: str) -> Any:
+        return self._functions[name]
+
+    def address(self, name: str) -> int:
+        """Where the kernel's code starts."""
+        return self._addresses[name]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The kernels' names, in the order of the module's dictionary."""
+        return tuple(self._functions)
+
+
+def load(module: str, *arguments: str, depends: Sequence[str] = ()) -> Unit:
+    """The unit's kernels, from this process, from the cache, or compiled now.
+
+    `depends`: dotted names of the modules whose source the kernels are made of, and of packages, which stand
+    for the modules that lie in them; the unit's own module is always among them. Raises
+    `absint.native.build.KernelError` when a kernel breaks the rules, and `BackendError` in a signal handler
+    that interrupted a compilation.
+    """
+    unit = _units.get((module, *arguments))
+    if unit is not None:
+        return unit
+    with _lock:
+        unit = _units.get((module, *arguments))
+        if unit is None:
+            unit = _units[module, *arguments] = _load(module, arguments, depends)
+        return unit
+
+
+class Named(NamedTuple):
+    """A unit by what `load` is given."""
+
+    module: str
+    arguments: tuple[str, ...]
+    depends: Sequence[str]
+
+
+def compile_missing(units: Sequence[Named]) -> None:
+    """Compile those of some units that are not in the cache, at once, each in a process of its own.
+
+    Numba compiles on one core, and a new machine needs several large units. Raises `BackendError` if a signal
+    ends such a process, as it does where memory runs out. What fails otherwise is left to `load`, which then
+    says why.
+    """
+    missing = [unit for unit in units if (unit.module, *unit.arguments) not in _units and _is_absent(unit)]
+    if len(missing) < 2 or cache.obstacle() or not children.can_start():
+        return
+    for observer in observers:
+        observer(", ".join(_label(unit.module, unit.arguments) for unit in missing))
+    environment, quiet = children.environment(), subprocess.DEVNULL
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        with children.interrupts_blocked():
+            for unit in missing:
+                command = children.command(_CHILD, json.dumps(unit), end_with_parent=True)
+                processes.append(
+                    subprocess.Popen(
+                        command, env=environment, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet
+                    )
+                )
+        statuses = [process.wait() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
+    for unit, status in zip(missing, statuses, strict=True):
+        if status < 0:
+            raise BackendError(
+                f"kernels {_label(unit.module, unit.arguments)} cannot be compiled: signal {-status} ended "
+                "the process that compiles them; most likely it needs more memory than there is"
+            )
+
+
+def _is_absent(unit: Named) -> bool:
+    """Whether the cache may have a unit and does not."""
+    key = _key(unit.module, unit.arguments, _sources(unit.module, unit.depends))
+    return key is not None and not cache.holds(key)
+
+
+def _sources(module: str, depends: Sequence[str]) -> tuple[str, ...]:
+    return (module, *sorted(depends), *_TOOLS)
+
+
+def _label(module: str, arguments: tuple[str, ...]) -> str:
+    """What observers are told: the module's last word and the arguments."""
+    return " ".join((module.rpartition(".")[2], *arguments))
+
+
+def assembly(module: str, *arguments: str, cpu: str | None = None) -> str:
+    """The assembly text of a unit, compiled anew for this CPU or for another of the same architecture.
+
+    `cpu`: a name of LLVM's, such as "haswell" or "znver4".
+    """
+    return str(_builder().assembly(module, arguments, cpu))
+
+
+def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Unit:
+    label, sources = _label(module, arguments), _sources(module, depends)
+    key = _key(module, arguments, sources)
+    payload = None if key is None else cache.read(key)
+    if payload is None:
+        if key is None:
+            _warn(_changed_source(sources) or "sources were changed")
+        elif obstacle := cache.obstacle():
+            _warn(f"{obstacle}; {_ANOTHER_FOLDER}")
+        for observer in observers:
+            observer(label)
+        payload = _build(label, module, arguments)
+        # building has imported some sources just now
+        if key is not None and are_unchanged(sources) and not cache.write(key, payload):
+            _warn(f"{cache.folder()}: it does not take them; {_ANOTHER_FOLDER}")
+    header, _, code = payload.partition(b"\n")
+    return Unit(label, _map(json.loads(header), code))
+
+
+def _warn(reason: str) -> None:
+    """Say once why kernels cannot be kept."""
+    global _has_warned
+    if not _has_warned:
+        _has_warned = True
+        what = "kernels are compiled anew by each process, which takes up to a minute"
+        warnings.warn(f"{what}: {reason}", CacheWarning, stacklevel=2)
+
+
+def _build(label: str, module: str, arguments: tuple[str, ...]) -> bytes:
+    """Compile a unit: its signatures as a line of JSON, and its object file.
+
+    Raises `BackendError` where Numba has been told not to compile, or to compile in a way that kernels cannot
+    take, and `MemoryError`.
+    """
+    try:
+        with _compiling:
+            signatures, code = _builder().build(module, arguments)
+    except (BackendError, MemoryError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        if (settings := _settings_in_words()) and not isinstance(error, ModuleNotFoundError):
+            reason = " ".join(str(error).split())
+            raise BackendError(
+                f"kernels {label} cannot be compiled with Numba's settings {settings}; undo them ({reason})"
+            ) from error
+        raise
+    payload: bytes = json.dumps(signatures).encode() + b"\n" + code
+    return payload
+
+
+def _map(signatures: dict[str, list[str]], code: bytes) -> dict[str, Any]:
+    """The functions of an object file, placed in memory by an engine of LLVM's."""
+    llvm = _llvm()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    machine = target.create_target_machine(jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine, use_lmm=True)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    functions = {}
+    for name, (*taken, given) in signatures.items():
+        prototype = ctypes.CFUNCTYPE(_CTYPES[given], *(_CTYPES[one] for one in taken))
+        functions[name] = prototype(engine.get_function_address(f"absint_{name}"))
+    engine.detach()  # never disposed: a daemon thread may be inside a kernel when the process ends
+    return functions
+
+
+@functools.cache
+def _llvm() -> Any:
+    """LLVM, ready to place code of this machine's kind; imported late, for it takes 50 ms."""
+    try:
+        import llvmlite.binding as llvm
+    except OSError as error:
+        cause = error.__context__ or error  # llvmlite itself speaks of permissions
+        remedy = (
+            "there is too little address space for it" if is_out_of_memory(cause) else "reinstall llvmlite"
+        )
+        raise BackendError(f"LLVM cannot be loaded: {cause}; {remedy}") from error
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    if not llvm.address_of_symbol("fmodf"):  # an interpreter linked without libm
+        from ctypes.util import find_library
+
+        if library := find_library("m"):
+            llvm.load_library_permanently(library)
+    return llvm
+
+
+def _key(module: str, arguments: tuple[str, ...], sources: Sequence[str]) -> str | None:
+    """Everything that a unit's code depends on, as text; None where the sources were changed."""
+    digest = source_digest(sources)
+    return None if digest is None else json.dumps([_FORMAT, module, arguments, digest, _environment()])
+
+
+@functools.cache
+def _environment() -> list[object]:
+    """What the code depends on besides sources: CPU and settings, those of the working directory included."""
+    llvm = _llvm()
+    return [
+        llvm.get_process_triple(),
+        llvm.get_host_cpu_name(),
+        llvm.get_host_cpu_features().flatten(),
+        sorted(item for item in _settings().items() if not item[0].startswith(_UNRELATED)),
+        _settings_file(),
+    ]
+
+
+def _settings() -> dict[str, str]:
+    """Numba's settings in the environment."""
+    return {name: value for name, value in os.environ.items() if name.startswith("NUMBA_")}
+
+
+def _settings_file() -> str | None:
+    """Digest of Numba's settings in the working directory, if there are any."""
+    try:
+        with cache.open_regular(_SETTINGS_FILE) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _settings_in_words() -> str:
+    """Numba's settings as a user knows them, empty if there are none."""
+    words = [f"{name}={value}" for name, value in sorted(_settings().items())]
+    return ", ".join(words + [f"those of ./{_SETTINGS_FILE}"] * (_settings_file() is not None))
+
+
+def source_digest(names: Sequence[str]) -> str | None:
+    """One sha256 of the sources of modules and packages, found without running them.
+
+    None if one of them was changed since absint was imported: then the process may run others. Sources
+    are read when a name is first asked for. Whoever imports some of them after that asks `are_unchanged`
+    before keeping what they made.
+    """
+    digests = [_digest(name) for name in names]
+    known = [digest for digest in digests if digest is not None]
+    return hashlib.sha256("".join(known).encode()).hexdigest() if len(known) == len(digests) else None
+
+
+def are_unchanged(names: Sequence[str]) -> bool:
+    """Whether sources that were read once are, until now, as they were when absint was imported."""
+    return _changed_source(names) is None
+
+
+def _changed_source(names: Sequence[str]) -> str | None:
+    """What is wrong with the first source that was changed since absint was imported, None if none was."""
+    for name in names:
+        for _, path in _files(name):
+            try:
+                status = os.stat(path)
+            except OSError as error:
+                return f"{path}: {error.strerror}"
+            if _is_changed(status):
+                return f"{path} was changed after absint was imported, or the clock is behind: `touch` it"
+    return None
+
+
+@functools.cache
+def _digest(name: str) -> str | None:
+    """sha256 of a module's source, or of those that lie in a package; None if one was changed."""
+    digest = hashlib.sha256()
+    for label, path in _files(name):
+        with open(path, "rb") as stream:
+            text = stream.read()
+            if _is_changed(os.fstat(stream.fileno())):  # asked last: it may change while it is read
+                return None
+        digest.update(f"{label}\n{len(text)}\n".encode())
+        digest.update(text)
+    return digest.hexdigest()
+
+
+@functools.cache
+def _files(name: str) -> list[tuple[str, str]]:
+    """The source files of a module or a package: their names inside it, and where they lie."""
+    spec = _find(name)
+    if spec.submodule_search_locations is None:
+        assert spec.origin is not None
+        return [("", spec.origin)]
+    return [
+        (path.relative_to(folder).as_posix(), str(path))
+        for folder in spec.submodule_search_locations
+        for path in sorted(Path(folder).glob("*.py"))
+    ]
+
+
+def _is_changed(status: os.stat_result) -> bool:
+    """Whether a file may have been changed after absint was imported."""
+    # On POSIX ctime is of the last change; mtime can be set, even to the future. On Windows ctime is of the
+    # file's creation: a newer file may have taken an older one's place.
+    time_ns = status.st_ctime_ns if os.name == "posix" else max(status.st_mtime_ns, status.st_ctime_ns)
+    lag = _COARSE if time_ns % 1_000_000_000 == 0 else _MARGIN
+    return time_ns + lag > loaded.LOADED_AT
+
+
+def _find(name: str) -> ModuleSpec:
+    """Like `importlib.util.find_spec`, which would run the packages that hold the module."""
+    parts = name.split(".")
+    spec, folders = None, None
+    for i in range(len(parts)):
+        partial = ".".join(parts[: i + 1])
+        finders = (finder.find_spec(partial, folders) for finder in sys.meta_path)
+        spec = next((found for found in finders if found is not None), None)
+        if spec is None:
+            raise ModuleNotFoundError(f"No module named {partial!r}", name=partial)
+        folders = spec.submodule_search_locations
+    assert spec is not None
+    return spec

@@ -1,0 +1,1 @@
+"""Bodies of operations as code: NumPy, Numba, vectors, C and CUDA."""

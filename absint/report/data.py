@@ -1,0 +1,183 @@
+"""The report: what a program is, what each pass did to it, what was missed and why, and how far it
+specialises.
+
+`make_report` collects plain data, which `json_bytes` writes as `--format json` prints it;
+`absint.report.tables` draws it as tables for a terminal, `absint.report.html` as a page.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.ir.graph import FIRST_PREDICATE
+from absint.ir.program import Program
+from absint.ops.table import CONST, OPS, VAR
+from absint.passes.analyses.liveness import liveness_of, memory_of
+from absint.passes.analyses.variability import class_label, variability_of
+from absint.report.missed import Missed, json_number
+from absint.rewriting.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget
+from absint.rewriting.manager import Step, format_pass
+from absint.study.lowering_facts import lowering_facts
+from absint.study.specialisation import Regions, measure_regions
+
+TILES_PER_AXIS = (16, 64)
+FINEST_TILES = 128
+"""One more level, for a page, which draws them."""
+MOST_WORK = 3 * 10**8
+"""Nodes times tiles, above which that takes too long; intervals take 10 ns each, other domains far more."""
+MOST_TILES = 16**3
+"""A program of x, y and z is cut along z too, unless that makes more tiles than this."""
+
+
+def make_report(
+    program: Program, steps: Sequence[Step], result: Program, domains: Sequence[str], *, model: str = "",
+    tiles: Sequence[int] = TILES_PER_AXIS, budget: RewriteBudget | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything there is to tell about a run: `program` went in, `steps` were made, `result` came out.
+
+    `model`: what to call it. `tiles`: into how many tiles an axis is cut, at each level of the map of
+    operations left. `budget`: how many rewrites could be made, if not all.
+    """
+    analyses = Analyses(domains)
+    start = steps[0].before if steps else result
+    return {
+        "model": model,
+        "bisected": None if budget is None else {"rewrites": budget.made, "last": budget.last or None},
+        "precision": result.precision.value,
+        "box": {name: [json_number(end) for end in bounds] for name, bounds in result.box.bounds.items()},
+        "promise": result.promise.value,
+        "domains": list(domains),
+        "source": _summary(program, analyses),
+        "result": _summary(result, analyses),
+        "passes": [_pass(step, analyses) for step in steps],
+        "missed": Missed(result, analyses),
+        "memory": {"source": memory_of(start, analyses), "result": memory_of(result, analyses)},
+        "regions": _regions(start, domains, tiles),
+        "lowering": lowering_facts(result, steps, analyses) if result.graph.lowered else None,
+    }
+
+
+def page_tiles(program: Program, domains: Sequence[str]) -> tuple[int, ...]:
+    """The levels of tiles for a page: those of every report, and a finer one unless that takes long."""
+    quick = tuple(domains) == DEFAULT_DOMAINS and len(program.graph) * FINEST_TILES**2 <= MOST_WORK
+    return (*TILES_PER_AXIS, FINEST_TILES) if quick else TILES_PER_AXIS
+
+
+def json_bytes(report: dict[str, Any]) -> bytes:
+    """A report as `--format json` writes it: one line of ASCII."""
+    text = io.BytesIO()
+    for name, value in report.items():
+        text.write(f"{', ' if text.tell() else '{'}{json.dumps(name)}: ".encode())
+        if isinstance(value, Missed):  # one after the other, for there may be a million
+            pieces = ((", " if place else "[") + json.dumps(entry) for place, entry in enumerate(value))
+            text.writelines(piece.encode() for piece in pieces)
+            text.write(b"]" if value else b"[]")
+        else:
+            text.write(json.dumps(value).encode())
+    text.write(b"}\n")
+    return text.getvalue()
+
+
+def _summary(program: Program, analyses: Analyses) -> dict[str, Any]:
+    graph = program.graph
+    real = graph.op < FIRST_PREDICATE
+    operations = real & (graph.args[:, 0] >= 0)
+    histogram = {OPS[code].name: count for code, count in _counts(graph.op[real])}
+    classes = np.array(variability_of(program, analyses), np.int64)[operations]
+    return {
+        "operations": graph.operation_count,
+        "nodes": int(real.sum()),
+        "constants": histogram.pop(CONST.name, 0),
+        "variables": sorted(set(graph.variables.values())),
+        "depth": graph.depth(),
+        "shared": int(((graph.use_counts > 1) & operations).sum()),
+        "histogram": {name: count for name, count in histogram.items() if name != VAR.name},
+        "variability": {class_label(variables): count for variables, count in _counts(classes)},
+    }
+
+
+def _counts(values: NDArray[Any]) -> list[tuple[int, int]]:
+    """Each value and how often it occurs, the most frequent first; of several, the one that comes first."""
+    different, first, counts = np.unique(values, return_index=True, return_counts=True)
+    order = np.lexsort((first, -counts))
+    return list(zip(different[order].tolist(), counts[order].tolist(), strict=True))
+
+
+def _pass(step: Step, analyses: Analyses) -> dict[str, Any]:
+    before, after = (liveness_of(program, analyses) for program in (step.before, step.after))
+    return {
+        "pass": format_pass(step.pass_),
+        "promise": step.after.promise.value,
+        "before": step.before.graph.operation_count,
+        "after": step.after.graph.operation_count,
+        "nodes_before": len(step.before.graph),
+        "nodes_after": len(step.after.graph),
+        "peak_live_before": before.peak,
+        "peak_live_after": after.peak,
+        "slots_before": before.slots,
+        "slots_after": after.slots,
+        "rewrites": [
+            {"rule": rewrite.rule, "mode": rewrite.mode.value, "count": count}
+            for rewrite, count in step.rewrites.most_common()
+        ],
+        "ms": step.seconds * 1e3,
+    }
+
+
+GROWING = {
+    "operations": ("before", "after"),
+    "values alive": ("peak_live_before", "peak_live_after"),
+    "slots": ("slots_before", "slots_after"),
+}
+"""What a pass should leave no more of, and where a pass's entry says how many there were."""
+
+
+def growth(row: dict[str, Any]) -> str:
+    """What a pass made worse, with a mark, as `▲ more values alive: 4 to 6`; nothing if there is nothing.
+
+    `row`: one of the report's `passes`.
+    """
+    counts = {name: (row[before], row[after]) for name, (before, after) in GROWING.items()}
+    worse = [
+        f"more {name}: {before:,} to {after:,}" for name, (before, after) in counts.items() if after > before
+    ]
+    return f"▲ {'; '.join(worse)}" if worse else ""
+
+
+def _regions(program: Program, domains: Sequence[str], levels: Sequence[int]) -> list[dict[str, Any]]:
+    """What is left on tiles of the box, `levels` of them along an axis; nothing where x and y have no bounds,
+    or the program is lowered.
+    """
+    used = set(program.graph.variables.values())
+    if program.graph.lowered or not {"x", "y"} <= set(program.box.bounds):
+        return []
+    rows = []
+    for count in levels:
+        deep = count if "z" in used and "z" in program.box.bounds and count**3 <= MOST_TILES else 1
+        tiles = (count, count, deep)
+        regions = measure_regions(program, tiles, domains)
+        rows.append(
+            {
+                "tiles": list(tiles),
+                "undecided": regions.undecided_share,
+                "operations_left": regions.mean_left(regions.operations),
+                "operations_left_for_sign": regions.mean_left(regions.operations_for_sign),
+                "map": _map(regions),
+            }
+        )
+    return rows
+
+
+def _map(regions: Regions) -> list[list[int]]:
+    """Operations left for the sign on each tile, -1 where it is decided: the most along z. The first row is
+    at the top.
+    """
+    left = np.where(regions.undecided, regions.operations_for_sign, -1).max(axis=0)[::-1]
+    rows: list[list[int]] = left.tolist()
+    return rows

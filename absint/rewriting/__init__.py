@@ -1,0 +1,1 @@
+"""The pass manager, rewrite rules, facts, instruments and promises."""

@@ -1,0 +1,250 @@
+"""The pass manager: pipelines as text, run pass by pass under instruments.
+
+A pass is a frozen dataclass whose fields are its options, found by name in `absint.passes`. A pipeline's text
+is `fold,cse,minmax{rounds=2},dce`; a pipeline prints as text that parses to the same passes. Passes that
+rewrite real programs stand before `predicates`, which lowers them; the others of the lowering stand behind
+it, in any order, and leave a real program as it is.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from absint.base.arguments import word
+from absint.base.errors import PipelineError, shown
+from absint.base.registry import find, names
+from absint.ir.program import Program, Promise, check_program
+from absint.rewriting.analysis import Analyses
+from absint.rewriting.rules import Rewrite, RuleSet
+
+LEVELS = {
+    0: "",
+    1: "fold,simplify,cse,minmax,dce,schedule,rematerialise",
+    2: "fold,simplify,cse,signdemand,minmax,dce,schedule,rematerialise",
+    3: "fold,simplify,cse,signdemand,minmax,dce,schedule,rematerialise,predicates,flatten,bands,contract",
+}
+"""Pipelines by optimisation level: none, one that keeps every bit, one that keeps the picture, and one that
+lowers after that.
+"""
+
+LOWERING = "predicates"
+"""The pass that makes a lowered program of a real one."""
+
+
+class PassResult(NamedTuple):
+    """What a pass returns: the program, the same object if nothing changed, and the uses of each rule."""
+
+    program: Program
+    rewrites: Counter[Rewrite]
+
+
+class Pass(Protocol):
+    """A rewrite of programs. `promise`: how the result agrees with the program that went in.
+
+    One that takes lowered programs says so by `lowers: ClassVar[bool] = True`.
+    """
+
+    name: ClassVar[str]
+    promise: ClassVar[Promise]
+
+    def run(self, program: Program, analyses: Analyses) -> PassResult:
+        """Rewrite a program on its box."""
+
+
+class Step(NamedTuple):
+    """One pass of a run: the programs around it, its rewrites and the time it took, analyses included."""
+
+    pass_: Pass
+    before: Program
+    after: Program
+    rewrites: Counter[Rewrite]
+    seconds: float
+
+
+class Instrument(Protocol):
+    """Watches a run. It may raise `VerificationError`, and changes nothing."""
+
+    def after_pass(self, step: Step) -> None:
+        """Called after each pass."""
+
+
+@dataclass
+class PassManager:
+    """Runs a pipeline. Facts are shared by all its passes through `analyses`."""
+
+    passes: Sequence[Pass]
+    analyses: Analyses = field(default_factory=Analyses)
+    instruments: Sequence[Instrument] = ()
+
+    def run(self, program: Program) -> tuple[Program, list[Step]]:
+        """The optimised program and what each pass did.
+
+        Raises, before anything runs, `GraphError` for a program whose graph is not sound, and `PipelineError`
+        when a pass would be given a lowered program that takes none, or for what is no instrument.
+        """
+        check_program(program)
+        for instrument in self.instruments:
+            if not callable(getattr(instrument, "after_pass", None)):
+                raise PipelineError(f"{shown(instrument)} is no instrument: it has no method after_pass")
+        check_order(self.passes, program.graph.lowered)
+        steps = []
+        for pass_ in self.passes:
+            start = time.perf_counter()
+            with _collector_paused():
+                result = self._run(pass_, program)
+            step = Step(pass_, program, result.program, result.rewrites, time.perf_counter() - start)
+            steps.append(step)
+            program = result.program
+            for instrument in self.instruments:
+                instrument.after_pass(step)
+        return program, steps
+
+    def _run(self, pass_: Pass, program: Program) -> PassResult:
+        """Run a pass, as far as there are rewrites left; one that counts none itself is one rewrite."""
+        budget = self.analyses.budget
+        if budget is None:
+            return pass_.run(program, self.analyses)
+        before = budget.left
+        result = pass_.run(program, self.analyses) if before else PassResult(program, Counter())
+        if result.program is not program and budget.left == before:
+            budget.take("the pass as a whole")
+        return result
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without the cyclic garbage collector: passes make many small tuples and no cycles, and its scans of all
+    of them took a third of the time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+_PASS = re.compile(r"\s*([a-z][a-z0-9]*)\s*(?:\{([^{}]*)\})?\s*")
+
+
+def parse_pipeline(text: str) -> list[Pass]:
+    """Passes of a pipeline's text. Raises `PipelineError` naming the pass or option that does not exist, or
+    the pass that stands behind `predicates` and should not.
+    """
+    text = word(text, "passes", PipelineError)
+    passes: list[Pass] = []
+    position = 0
+    while position < len(text.rstrip()):
+        match = _PASS.match(text, position)
+        if match is None:
+            raise PipelineError(f"pipeline {shown(text)}: expected a pass at column {position + 1}")
+        passes.append(_make_pass(match[1], match[2] or ""))
+        position = match.end()
+        if position < len(text):
+            if text[position] != "," or not text[position + 1 :].strip():
+                raise PipelineError(
+                    f"pipeline {shown(text)}: expected ',' and a pass at column {position + 1}"
+                )
+            position += 1
+    check_order(passes)
+    return passes
+
+
+def takes_lowered(pass_: Pass | type[Pass]) -> bool:
+    """Whether a pass belongs to the lowering."""
+    return bool(getattr(pass_, "lowers", False))
+
+
+def lowers(passes: Iterable[Pass]) -> bool:
+    """Whether what comes out of a pipeline is lowered."""
+    return any(pass_.name == LOWERING for pass_ in passes)
+
+
+def check_order(passes: Sequence[Pass], lowered: bool = False) -> None:
+    """Raises `PipelineError` for a pass that would be given a lowered program and takes none.
+
+    `lowered`: the program that the pipeline begins with is lowered already.
+    """
+    for position, pass_ in enumerate(passes):
+        if takes_lowered(pass_):
+            continue
+        if lowered:
+            raise PipelineError(
+                f"pass {pass_.name!r} works on real programs, and this one is lowered already"
+            )
+        if lowers(passes[:position]):
+            raise PipelineError(f"pass {pass_.name!r} works on real programs: put it before {LOWERING!r}")
+
+
+def _make_pass(name: str, options: str) -> Pass:
+    if name in names("analyses"):
+        raise PipelineError(
+            f"{shown(name)} is an analysis; a pipeline names rewrites: {', '.join(pass_names())}"
+        )
+    kind = find("passes", name)
+    known = {option.name: option for option in fields(kind)}
+    given: dict[str, Any] = {}
+    for assignment in filter(None, (part.strip() for part in options.split(","))):
+        key, equals, value = (part.strip() for part in assignment.partition("="))
+        if key not in known or not equals:
+            allowed = ", ".join(known) or "none"
+            raise PipelineError(f"pass {name!r} has no option {shown(assignment)}; its options: {allowed}")
+        if key in given:
+            raise PipelineError(f"pass {name!r}: option {key} is given twice")
+        kind_of_value = known[key].type  # the type itself, or its name where annotations are kept as text
+        given[key] = _parse_option(name, key, getattr(kind_of_value, "__name__", str(kind_of_value)), value)
+    made: Pass = kind(**given)
+    return made
+
+
+def _parse_option(name: str, key: str, type_name: str, text: str) -> object:
+    if type_name == "bool" and text in ("true", "false"):
+        return text == "true"
+    if type_name == "int" and re.fullmatch(r"[0-9]{1,9}", text):
+        return int(text)
+    raise PipelineError(f"pass {name!r}: option {key} takes {_OPTION_TYPES[type_name]}, not {shown(text)}")
+
+
+_OPTION_TYPES = {"bool": "true or false", "int": "a whole number"}
+
+
+def pass_names() -> tuple[str, ...]:
+    """Names of all passes that a pipeline can hold."""
+    return names("passes")
+
+
+def passes_of_levels() -> frozenset[str]:
+    """Names of the passes that some level runs; the others run only where a pipeline names them."""
+    return frozenset(pass_.name for text in LEVELS.values() for pass_ in parse_pipeline(text))
+
+
+def rule_sets() -> Iterator[tuple[str, RuleSet]]:
+    """The rules of each pass that has some: what its module calls `RULES`."""
+    for name in pass_names():
+        rules = getattr(sys.modules[find("passes", name).__module__], "RULES", None)
+        if isinstance(rules, RuleSet):
+            yield name, rules
+
+
+def format_pipeline(passes: Iterable[Pass]) -> str:
+    """The text of a pipeline; options that have their default are left out."""
+    return ",".join(format_pass(pass_) for pass_ in passes)
+
+
+def format_pass(pass_: Pass) -> str:
+    """The text of one pass."""
+    given = []
+    for option in fields(pass_):  # type: ignore[arg-type]  # every pass is a dataclass; a Protocol cannot say so
+        value = getattr(pass_, option.name)
+        if option.default is MISSING or value != option.default:
+            given.append(f"{option.name}={str(value).lower() if isinstance(value, bool) else value}")
+    return pass_.name + (f"{{{','.join(given)}}}" if given else "")

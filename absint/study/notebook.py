@@ -1,0 +1,203 @@
+"""What the notebooks share: their size, third-party models, tables, and how figures look.
+
+`ABSINT_NOTEBOOK_SCALE=small` makes them quick, for tests; it is read in `scale` and nowhere else. Figures are
+drawn on white, so that they read the same in light and dark viewers, and carry a text that says what they
+show. Needs matplotlib and IPython, of the extra `notebooks`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from absint.base.errors import UsageError
+from absint.base.version import __version__
+from absint.ir.graph import FIRST_PREDICATE, Graph
+from absint.ops.table import BAND, CONST, VAR
+
+T = TypeVar("T")
+
+SCALE = "ABSINT_NOTEBOOK_SCALE"
+MODELS = "ABSINT_MODELS"
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Told apart by colour-blind readers too; after Okabe and Ito (2002)."""
+
+
+def scale() -> str:
+    """`full`, or `small` for tests. Raises `UsageError` for anything else in the environment."""
+    value = os.environ.get(SCALE, "full")
+    if value not in ("full", "small"):
+        raise UsageError(f"{SCALE}={value}: expected full or small")
+    return value
+
+
+def sized(full: T, small: T) -> T:
+    """One of two values, by the scale that the notebook runs at."""
+    return full if scale() == "full" else small
+
+
+def begin() -> None:
+    """Set up the figures, and say what the notebook runs on."""
+    from cycler import cycler
+    from matplotlib import rcParams
+
+    rcParams.update(
+        {
+            "figure.facecolor": "white", "savefig.facecolor": "white", "axes.facecolor": "white",
+            "figure.dpi": 80, "figure.constrained_layout.use": True, "font.size": 10,
+            "axes.prop_cycle": cycler(color=COLOURS), "axes.spines.top": False,
+            "axes.spines.right": False, "axes.titlesize": 10, "legend.frameon": False,
+            "image.cmap": "viridis",
+        }
+    )  # fmt: skip
+    models = "third-party models found" if os.environ.get(MODELS) else f"{MODELS} is not set"
+    print(f"absint {__version__}, {scale()} size, {models}")  # noqa: T201  # output of a notebook
+
+
+def third_party(name: str) -> Path | None:
+    """The file of a third-party model in the folder that `ABSINT_MODELS` names; None, which is said, where
+    the variable is not set. Raises `UsageError` where the folder lacks it.
+    """
+    folder = os.environ.get(MODELS)
+    if not folder:
+        print(f"{name}.vm is not bundled and {MODELS} is not set: going on without it.")  # noqa: T201
+        return None
+    path = Path(folder) / f"{name}.vm"
+    if not path.is_file():
+        raise UsageError(
+            f"{MODELS}: there is no {name}.vm in that folder (`make models` says where to get it)"
+        )
+    return path
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Show a table; numbers of type float with four significant digits, columns of numbers to the right."""
+    from IPython.display import Markdown, display
+
+    held = [list(row) for row in rows]
+    numbers = [all(isinstance(row[i], int | float | np.number) for row in held) for i in range(len(header))]
+    lines = [[_escaped(cell) for cell in header], ["--:" if right else ":--" for right in numbers]]
+    lines += [[_escaped(_text(cell)) for cell in row] for row in held]
+    display(Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines)))
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, float | np.floating):
+        number = float(cell)
+        return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
+    return f"{cell:,}" if isinstance(cell, int | np.integer) and not isinstance(cell, bool) else str(cell)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("\n", " ")
+
+
+def show(figure: Any, alt: str, dpi: int = 80) -> None:
+    """Show a figure as a picture with a text for those who cannot see it, and close it."""
+    import matplotlib.pyplot as plt
+    from IPython.display import Image, display
+
+    data = io.BytesIO()
+    # no metadata: the same figure is the same bytes wherever it is drawn
+    figure.savefig(data, format="png", dpi=dpi, metadata={"Software": None})
+    plt.close(figure)
+    display(Image(data.getvalue(), alt=alt))
+
+
+def picture(axes: Any, image: Any, title: str = "", **options: Any) -> Any:
+    """Draw the square from -1 to 1: a picture of absint, or an array over its tiles. Returns the artist."""
+    defaults = {
+        "extent": (-1, 1, -1, 1),
+        "cmap": "gray_r" if getattr(image, "dtype", None) == np.uint8 else None,
+    }
+    drawn = axes.imshow(image, **{**defaults, **options})
+    axes.set(title=title, xticks=[], yticks=[])
+    for side in axes.spines.values():
+        side.set_visible(True)
+    return drawn
+
+
+def draw_graph(axes: Any, graph: Graph, title: str = "") -> None:
+    """Draw a small graph, leaves at the bottom and the root at the top, predicates in another colour."""
+    labels = [_label(graph, node) for node in range(len(graph))]
+    place, height = _layout(graph, labels)
+    for node in range(len(graph)):
+        for operand in graph.operands(node):
+            ends = [place[operand], place[node]], [height[operand], height[node]]
+            axes.plot(*ends, "-", color="#bbbbbb", lw=0.8, zorder=1)
+    for node, (code, a, _) in enumerate(graph.rows):
+        colour = COLOURS[1] if code >= FIRST_PREDICATE else COLOURS[0] if a >= 0 else "#777777"
+        axes.text(
+            place[node], height[node], labels[node], ha="center", va="center", fontsize=7, color="white",
+            bbox={"boxstyle": "round,pad=0.25", "facecolor": colour, "edgecolor": "none"},
+        )  # fmt: skip
+    axes.set(title=title, xlim=(-0.04, 1.04), ylim=(-0.7, max(height, default=0) + 0.7))
+    axes.axis("off")
+
+
+def _label(graph: Graph, node: int) -> str:
+    code = graph.rows[node][0]
+    if code == CONST.code:
+        return f"{graph.values[node]:.3g}"
+    if code == VAR.code:
+        return graph.variables[node]
+    if code == BAND.code:
+        assert graph.logic is not None
+        lower, upper = graph.logic.bands[node].tolist()
+        if lower == -np.inf:
+            return _at_most(upper)
+        return _at_least(lower) if upper == np.inf else f"{_at_least(lower)}, {_at_most(upper)}"
+    return graph.record(node).name
+
+
+def _at_least(end: float) -> str:
+    return "> 0" if 0 < end < _TINY else f"≥ {end:.3g}"
+
+
+def _at_most(end: float) -> str:
+    return "< 0" if -_TINY < end < 0 else f"≤ {end:.3g}"
+
+
+_TINY = 1e-44
+"""The smallest float above zero stands for zero itself, which a closed band cannot leave out."""
+
+_WIDEST = 70
+"""Letters of labels that fit beside each other."""
+
+
+def _layout(graph: Graph, labels: Sequence[str]) -> tuple[list[float], list[float]]:
+    """Where each node is, 0 to 1 from left to right, and its height above the leaves.
+
+    Nodes of a layer are ordered by the mean place of their users and operands, a few times: the barycentres
+    of Sugiyama, Tagawa and Toda (1981). A layer whose labels are too wide takes several rows.
+    """
+    count = len(graph)
+    depth = [0] * count
+    beside: list[list[int]] = [list(graph.operands(node)) for node in range(count)]
+    layers: dict[int, list[int]] = {}
+    for node in range(count):
+        depth[node] = 1 + max((depth[operand] for operand in graph.operands(node)), default=-1)
+        layers.setdefault(depth[node], []).append(node)
+        for operand in graph.operands(node):
+            beside[operand].append(node)
+    place = [0.5] * count
+    for _ in range(12):
+        for _, layer in sorted(layers.items(), reverse=True):
+            near = {n: float(np.mean([place[m] for m in beside[n]])) if beside[n] else 0.5 for n in layer}
+            layer.sort(key=near.__getitem__)
+            widths = np.array([len(labels[node]) + 3 for node in layer])
+            for node, centre in zip(layer, (widths.cumsum() - widths / 2) / widths.sum(), strict=True):
+                place[node] = float(centre)
+    height, floor = [0.0] * count, 0.0
+    for _, layer in sorted(layers.items()):
+        rows = -(-sum(len(labels[node]) + 3 for node in layer) // _WIDEST)
+        for position, node in enumerate(layer):
+            height[node] = floor + 0.8 * (position % rows)
+        floor += 0.8 * (rows - 1) + 1.0
+    return place, height

@@ -1,0 +1,29 @@
+"""The units of the engine's kernels."""
+
+from __future__ import annotations
+
+from absint.lowering.units import KERNELS as LOWERING
+from absint.native import units
+from absint.ops.precision import Precision
+from absint.ops.units import OP_SOURCES
+
+_KERNELS = "absint.backends.numba.kernels"
+_SOURCES = (_KERNELS, LOWERING, *OP_SOURCES)
+
+
+def drawing_units(precision: Precision) -> list[units.Named]:
+    """The units that a renderer of a precision loads: the kernels of frames, and those of the crew."""
+    return [
+        units.Named(f"{_KERNELS}.frame", (precision.value,), _SOURCES),
+        units.Named(f"{_KERNELS}.crew", (), _SOURCES),
+    ]
+
+
+def point_unit(precision: Precision) -> units.Named:
+    """The unit that values and bounds are computed with."""
+    return units.Named(f"{_KERNELS}.points", (precision.value,), _SOURCES)
+
+
+def load(unit: units.Named) -> units.Unit:
+    """The kernels of a unit."""
+    return units.load(unit.module, *unit.arguments, depends=unit.depends)

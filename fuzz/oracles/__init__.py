@@ -1,0 +1,1 @@
+"""The questions that every program is put to."""

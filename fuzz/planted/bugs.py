@@ -1,0 +1,75 @@
+"""Known bugs, to be planted one at a time: who finds them all can be trusted to find others.
+
+Each is a name, a sentence, and a patch of the running process that undoes itself. Kernels are compiled code,
+so bugs are planted around them, in what they are given and in what they return; and passes get their bounds
+from the domain that may have the bug, not from the kernels that were printed from it before. While one is
+planted nothing is written to the cache, where it would outlive the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+
+from absint.ir.interpreter import box_intervals, interpret_abstract
+from absint.ir.program import Program
+from absint.native import cache
+from absint.rewriting.analysis import DEFAULT_DOMAINS, Columns, make_domain
+
+from . import (
+    domains as planted_domains,
+)
+from . import (
+    engines as planted_engines,
+)
+from . import (
+    graphs as planted_graphs,
+)
+from . import (
+    guards as planted_guards,
+)
+from . import (
+    lowering as planted_lowering,
+)
+from . import (
+    rules as planted_rules,
+)
+from .tools import Bug, always, module_of, replaced
+
+BUGS: tuple[Bug, ...] = (
+    *planted_rules.BUGS,
+    *planted_domains.BUGS,
+    *planted_engines.BUGS,
+    *planted_lowering.BUGS,
+    *planted_guards.BUGS,
+    *planted_graphs.BUGS,
+)
+
+NOTHING = Bug("", "nothing: the patches that every planted bug needs, and no bug", nullcontext)
+
+
+@contextmanager
+def plant(bug: Bug) -> Iterator[None]:
+    """The bug is there, and the cache is not written."""
+    bounds = module_of("analyses", "bounds")
+    with replaced(cache, "write", always(None)), replaced(bounds, "_swept", _interpreted), bug.plant():
+        yield
+
+
+def _interpreted(_: object) -> Callable[[Program], Columns]:
+    """Bounds in the default domains, node by node."""
+
+    def bounds(program: Program) -> Columns:
+        domain = make_domain(DEFAULT_DOMAINS, program.precision)
+        elements = interpret_abstract(program.graph, domain, box_intervals(program))
+        lower, upper, may_nan = zip(*map(domain.to_interval, elements), strict=True)
+        return Columns(np.array(lower, np.float64), np.array(upper, np.float64), np.array(may_nan, bool))
+
+    return bounds
+
+
+def find_bug(name: str) -> Bug:
+    """The bug of a name; `NOTHING` for the empty one."""
+    return next(bug for bug in (NOTHING, *BUGS) if bug.name == name)

@@ -1,0 +1,107 @@
+"""Ranges: the bounds of every node on the program's box as arrays, for passes whose inner loop is native.
+
+The same facts as `bounds`, in the interval domain, when that is the only domain; otherwise those of `bounds`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.ir.graph import FIRST_PREDICATE, Graph
+from absint.ir.interpreter import box_intervals
+from absint.ir.program import Program
+from absint.lowering.sweep import IntervalSweep
+from absint.lowering.units import lowering_kernels
+from absint.native.arrays import call
+from absint.rewriting.analysis import DEFAULT_DOMAINS, Analyses
+
+from .bounds import bounds_of
+
+MOST_SINGLE = 62
+"""Variables that are told apart, by a bit each; two bits are left of an int64."""
+
+
+class Ranges(NamedTuple):
+    """Of n nodes: `lower` and `upper` float64[n], which hold numbers of the precision, `may_nan` uint8[n],
+    and `variables` uint8[n], on how many variables each depends, 2 standing for more than one; those behind
+    the first `MOST_SINGLE` in the alphabet count as more than one each. Of predicates 0.
+    """
+
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    may_nan: NDArray[np.uint8]
+    variables: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class RangesAnalysis:
+    """Abstract interpretation from the leaves to the root."""
+
+    name: ClassVar[str] = "ranges"
+    domains: tuple[str, ...] = DEFAULT_DOMAINS
+
+    def run(self, program: Program, analyses: Analyses) -> Ranges:
+        """Bounds as arrays."""
+        inherited = analyses.inherited(program)
+        facts = inherited.facts.get(self) if inherited is not None else None
+        if inherited is not None and isinstance(facts, Ranges):
+            origins = np.asarray(inherited.origins, np.int32)
+            if _repeats(program.graph, inherited.graph, origins):
+                return Ranges(*(_taken(fact, origins) for fact in facts))
+        if self.domains == DEFAULT_DOMAINS:
+            return _swept(program)
+        bounds = np.array(bounds_of(program, analyses).bounds, dtype=np.float64)
+        real = program.graph.op < FIRST_PREDICATE
+        return Ranges(
+            np.where(real, bounds[:, 0], 0.0),
+            np.where(real, bounds[:, 1], 0.0),
+            np.where(real, bounds[:, 2].astype(np.uint8), np.uint8(0)),
+            _variable_counts(program.graph),
+        )
+
+
+def _taken(fact: NDArray[Any], origins: NDArray[np.int32]) -> NDArray[Any]:
+    """A fact of the nodes that others are copies of, 0 for those that are none."""
+    taken = fact[origins]
+    taken[origins < 0] = 0
+    return taken
+
+
+def _repeats(graph: Graph, older: Graph, origins: NDArray[np.int32]) -> bool:
+    """Whether all real nodes are copies of some of an older graph, with the same operands."""
+    real = graph.op < FIRST_PREDICATE
+    origin, args = origins[real], graph.args[real]
+    if (origin < 0).any():
+        return False
+    return np.array_equal(np.where(args >= 0, origins[args], -1), older.args[origin])
+
+
+def _swept(program: Program) -> Ranges:
+    """The same in the interval domain alone, native."""
+    graph, precision = program.graph, program.precision
+    swept = IntervalSweep(graph, precision).run(box_intervals(program))
+    lower, upper = (np.ascontiguousarray(ends[:, 0].astype(np.float64)) for ends in swept[:2])
+    return Ranges(lower, upper, (swept.may_nan & 1).astype(np.uint8), _variable_counts(graph))
+
+
+def _variable_counts(graph: Graph) -> NDArray[np.uint8]:
+    """`Ranges.variables`."""
+    n = len(graph)
+    names = sorted(set(graph.variables.values()))
+    bits = {name: 1 << i if i < MOST_SINGLE else -1 << MOST_SINGLE for i, name in enumerate(names)}
+    variables, counts = np.zeros(n, np.int64), np.zeros(n, np.uint8)
+    for node, name in graph.variables.items():
+        variables[node] = bits[name]
+    a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
+    call(lowering_kernels()["classes"], n, a, b, variables, counts)
+    counts[graph.op >= FIRST_PREDICATE] = 0
+    return counts
+
+
+def ranges_of(program: Program, analyses: Analyses) -> Ranges:
+    """The ranges in the domains that this run was asked to use."""
+    return analyses.get(RangesAnalysis(analyses.domains), program)
