@@ -18,8 +18,10 @@ TYPE_CHECKING = False  # as typing's, which takes as long to import as all else 
 if TYPE_CHECKING:
     from typing import Any
 
-    from absint.api import evaluate, load, optimize, render
+    from absint import shapes, study
+    from absint.api import load, optimize, render
     from absint.base.errors import AbsintError
+    from absint.engine import Engine, compile, evaluate
     from absint.evaluation.view import Grid, View
     from absint.frontend.expr import (
         X,
@@ -55,20 +57,19 @@ if TYPE_CHECKING:
     from absint.ir.graph import Graph, GraphBuilder
     from absint.ir.program import Box, Program, Promise
     from absint.ops.precision import Precision
-    from absint.shapes import solids as shapes
-    from absint.study import measure as study
 
 __all__ = [
-    "AbsintError", "Box", "Graph", "GraphBuilder", "Grid", "Precision", "Program", "Promise", "View", "X",
-    "Y", "Z", "absolute", "acos", "asin", "atan", "atan2", "ceil", "compare", "const", "cos", "evaluate",
-    "exp", "floor", "ln", "load", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "mod",
-    "optimize", "parse_vm", "read_vm", "recip", "render", "round_", "shapes", "sin", "sqrt", "square",
-    "study", "tan", "var", "write_vm",
+    "AbsintError", "Box", "Engine", "Graph", "GraphBuilder", "Grid", "Precision", "Program", "Promise",
+    "View", "X", "Y", "Z", "absolute", "acos", "asin", "atan", "atan2", "ceil", "compare", "compile",
+    "const", "cos", "evaluate", "exp", "floor", "ln", "load", "logical_and", "logical_not", "logical_or",
+    "maximum", "minimum", "mod", "optimize", "parse_vm", "read_vm", "recip", "render", "round_", "shapes",
+    "sin", "sqrt", "square", "study", "tan", "var", "write_vm",
 ]  # fmt: skip
 
 _HOME = {
-    "api": ("evaluate", "load", "optimize", "render"),
+    "api": ("load", "optimize", "render"),
     "base.errors": ("AbsintError",),
+    "engine": ("Engine", "compile", "evaluate"),
     "evaluation.view": ("Grid", "View"),
     "frontend.vm": ("parse_vm", "read_vm", "write_vm"),
     "ir.graph": ("Graph", "GraphBuilder"),

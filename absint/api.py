@@ -1,4 +1,4 @@
-"""The functions behind `import absint`: load, optimize, render, evaluate."""
+"""Models loaded, optimised and drawn: `load`, `optimize` and `render` of `import absint`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,7 @@ from absint.evaluation.backend import (
     Backend,
     Drawing,
     DrawsPlans,
-    broadcast_shape,
     find_backend,
-    hull,
-    is_on_device,
-    real_array,
 )
 from absint.evaluation.view import View
 from absint.frontend.expr import Expr, to_graph
@@ -169,13 +165,7 @@ def render(
     """
     source = source_of(model)
     view = view if isinstance(view, View) else View.square(whole(view, "view"))
-    if precision is not None:
-        precision = as_precision(precision)
-    elif isinstance(source, VmText):
-        guard = source.guard()
-        precision = Precision.F32 if guard is None else guard.precision
-    else:
-        precision = source.precision
+    precision = precision_of(source, precision)
     if repeated := view.duplicate_samples(precision):
         warnings.warn(
             f"{repeated} columns and rows repeat their neighbour's position: "
@@ -189,48 +179,30 @@ def render(
     key = (same, backend, find("backends", backend.partition(":")[0]), precision, threads)
     kept = _kept.get(key)
     if kept is None or not kept.box.contains(box):
-        kept = _Kept(box, _drawing(source, box, precision, find_backend(backend), threads))
+        kept = _Kept(box, prepare_drawing(source, box, precision, find_backend(backend), threads))
         _kept.put(key, kept)
     return kept.drawing.image(view)
 
 
-def _drawing(
-    source: VmText | Program, box: Box, precision: Precision, maker: Backend, threads: int | None
-) -> Drawing:
-    """What draws a program in a box."""
+def prepare_drawing(
+    source: VmText | Program, box: Box, precision: Precision, maker: Backend, threads: int | None,
+    pipeline: str | None = None,
+) -> Drawing:  # fmt: skip
+    """What draws a program in a box, after a pipeline; the one that the backend draws with if not given."""
+    passes = maker.rendering if pipeline is None else pipeline
     if isinstance(maker, DrawsPlans):
         maker.prepare(precision)
-        return maker.compile_plan(lowered_plan(source, precision, box, maker.rendering), box, threads)
+        return maker.compile_plan(lowered_plan(source, precision, box, passes), box, threads)
     program = source.program() if isinstance(source, VmText) else source
-    optimised, _ = run_pipeline(program, passes=maker.rendering, region=box, precision=precision)
+    optimised, _ = run_pipeline(program, passes=passes, region=box, precision=precision)
     return maker.compile(optimised, threads)
 
 
-def evaluate(
-    model: Model,
-    x: Any,
-    y: Any,
-    z: Any = 0.0,
-    *,
-    backend: str = "reference",
-    precision: Precision | str | None = None,
-    **variables: Any,
-) -> NDArray[Any]:
-    """The value of a model at points in model units; `x`, `y`, `z` and further variables broadcast.
-
-    Returns an array of the broadcast shape in the precision, exact to the bit: the model is optimised at
-    level 1 for the hull of the points. Raises `DomainError` for a variable that is missing or unknown, or
-    points where the model does not hold, `PromiseError` for a model that keeps only its sign, `UsageError`
-    for what is no array of real numbers, masked arrays, and shapes that do not broadcast, `BackendError` for
-    a backend that cannot be used here.
-    """
-    program = load(model)
-    precision = program.precision if precision is None else as_precision(precision)
-    given = {"x": x, "y": y, "z": z, **variables}
-    points = {
-        name: value if is_on_device(value) else real_array(name, value, precision)
-        for name, value in given.items()
-    }
-    broadcast_shape(points)
-    optimised, _ = run_pipeline(program, level=1, region=hull(points), precision=precision)
-    return find_backend(backend).compile(optimised).values(**points)
+def precision_of(source: VmText | Program, asked: Precision | str | None) -> Precision:
+    """The precision that is asked for, else the source's own, which is binary32 unless a guard names one."""
+    if asked is not None:
+        return as_precision(asked)
+    if isinstance(source, Program):
+        return source.precision
+    guard = source.guard()
+    return Precision.F32 if guard is None else guard.precision

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+import absint
 from absint import api
 from absint.evaluation.image_files import png
 from absint.frontend.vm import parse_vm
@@ -28,7 +29,7 @@ def test_the_picture_is_the_engines() -> None:
     assert picture.image.shape == (PIXELS, PIXELS) and (picture.x, picture.y) == ((-1.0, 1.0), (-1.0, 1.0))
     pixels, _ = decoded(page.tree.find("body/header/figure/div/img").get("src"))  # type: ignore[union-attr]  # it is there
     at = (np.arange(PIXELS) + 0.5) / PIXELS * 2 - 1
-    values = api.evaluate(Program(parse_vm(DISC)), at[None, :], -at[:, None])
+    values = absint.evaluate(Program(parse_vm(DISC)), at[None, :], -at[:, None])
     assert (pixels == np.where(values < 0, 255, 0)).all()
     assert "at z" not in words(page.tree.find("body/header/figure"))
 

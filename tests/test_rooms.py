@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("backends", "models"),
     ("api",),
+    ("engine",),
     ("study",),
     ("report", "viewer"),
     ("fuzz",),

@@ -28,7 +28,7 @@ from absint.evaluation.view import View
 from absint.ir.program import Box, Program
 from absint.lowering.plan import Plan, make_plan
 from absint.lowering.units import lowering_units
-from absint.native import units
+from absint.native.units import compile_missing
 from absint.ops.precision import Precision
 
 
@@ -59,7 +59,7 @@ class Numba:
         """Compile the large units that a picture needs, as far as this machine does not have them yet."""
         from .units import drawing_units
 
-        units.compile_missing([*lowering_units(precision), *drawing_units(precision)])
+        compile_missing([*lowering_units(precision), *drawing_units(precision)])
 
     def compile(self, program: Program, threads: int | None = None) -> NumbaExecutable:
         """Nothing is compiled yet: plans and tapes are made when they are needed."""

@@ -1,0 +1,128 @@
+"""Engines: the same bits as functions that prepare everything anew, for a point, many points and pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import absint
+from absint import Box, Engine, View, X, Y, sqrt, var
+from absint.base.errors import BackendError, DomainError, PromiseError, UsageError
+
+BACKENDS = pytest.mark.parametrize("backend", ["numba", "reference"])
+VIEWS = (
+    View(120, 90),
+    View(64, 64, (0.3, -0.2), 0.1),
+    View(50, 40, (30.0, 0.0), 10.0),
+    View(9, 9, scale=1e9),
+)
+
+
+@BACKENDS
+@pytest.mark.parametrize("precision", ["f32", "f64"])
+def test_answers_are_those_of_the_reference(backend: str, precision: str) -> None:
+    engine = absint.compile("gear", backend=backend, precision=precision)
+    x, y = np.linspace(-1, 1, 50), np.linspace(0.9, -1, 50)[:, None]
+    want = absint.evaluate("gear", x, y, precision=precision)
+    assert engine.values(x, y).tobytes() == want.tobytes()
+    assert [engine.values(0.1, at).tobytes() for at in (0.2, 0.3)] == [
+        absint.evaluate("gear", 0.1, at, precision=precision).tobytes() for at in (0.2, 0.3)
+    ]
+    for view in VIEWS:
+        right = absint.render("gear", view, backend="reference", precision=precision)
+        assert (engine.image(view) == right).all()
+    lower = np.linspace(-1, 0.9, 20)
+    found = engine.bounds({"x": (lower, lower + 0.1), "y": (0.0, 0.1), "z": (0.0, 0.0)})
+    inside = engine.values(lower + 0.05, 0.05)
+    assert ((found.lower <= inside) & (inside <= found.upper)).all()
+
+
+def test_what_was_prepared_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from absint import api, engine
+
+    engine_of_gear = absint.compile("gear")
+    engine_of_gear.values(0.0, 0.0)
+    engine_of_gear.image(VIEWS[0])
+    for module in (api, engine):
+        monkeypatch.setattr(module, "run_pipeline", None)
+    monkeypatch.setattr(engine, "prepare_drawing", None)
+    engine_of_gear.values(0.5, 0.25)
+    engine_of_gear.image(VIEWS[1])
+
+
+def test_evaluate_keeps_engines_apart() -> None:
+    """By program, precision, promise and box: a sign program has the values of its source."""
+    disc = sqrt(X * X + Y * Y) - 0.5
+    exact = absint.optimize(disc, level=1, region=Box.of((0.0, 1.0), (0.0, 1.0)))
+    sign = absint.optimize(disc, level=2, region=Box.of((0.0, 1.0), (0.0, 1.0)))
+    want = absint.evaluate(disc, 0.1, 0.2)
+    for model in (exact, sign, exact, disc, sign):
+        assert absint.evaluate(model, 0.1, 0.2) == want
+    assert absint.evaluate(disc, 0.1, 0.2, precision="f64") != want
+    assert absint.evaluate(exact, -3.0, 0.0) == 2.5  # beyond its box the source answers
+
+
+@pytest.mark.parametrize("count", [1, 100, 5000])
+def test_few_points_and_many_give_the_same_bits(count: int) -> None:
+    x, y = np.random.default_rng(count).uniform(-1, 1, (2, count)).astype(np.float32)
+    for backend in ("numba", "reference"):
+        values = absint.evaluate("tempest", x, y, backend=backend)
+        assert values.tobytes() == absint.compile("tempest").values(x, y).tobytes()
+
+
+def test_a_region_is_where_an_engine_may_be_asked() -> None:
+    engine = absint.compile("gear", region=Box.of((-0.5, 0.5), (-0.5, 0.5), (0.0, 0.0)))
+    part = View(40, 40, scale=0.4)
+    assert (engine.image(part) == absint.render("gear", part)).all()
+    assert engine.values(0.1, 0.2) == absint.evaluate("gear", 0.1, 0.2)
+    with pytest.raises(DomainError):
+        engine.image(View(40, 40))
+    with pytest.raises(DomainError):
+        engine.values(0.9, 0.0)
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_a_level_that_cannot_answer_says_so_when_it_is_asked(level: int) -> None:
+    engine = absint.compile("gear", level=level, region=Box.default())
+    view = View(60, 60)
+    assert (engine.image(view) == absint.render("gear", view)).all()
+    if level < 2:
+        assert engine.values(0.1, 0.2) == absint.evaluate("gear", 0.1, 0.2)
+    else:
+        for ask in (lambda: engine.values(0.1, 0.2), lambda: engine.bounds({"x": (0.0, 1.0)})):
+            with pytest.raises(PromiseError, match=f"level {level} keeps only whether f < 0"):
+                ask()
+
+
+def test_variables_by_name() -> None:
+    engine = absint.compile(sqrt(X * X + Y * Y) - var("r"))
+    assert engine.values(3.0, 4.0, r=1.5) == 3.5
+    with pytest.raises(DomainError, match="no position for the variable 'r'"):
+        engine.image(64)
+    with pytest.raises(DomainError, match="no value given for the variable 'r'"):
+        engine.values(3.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"level": 7}, UsageError),
+        ({"level": "1"}, UsageError),
+        ({"region": "all"}, UsageError),
+        ({"threads": 0}, UsageError),
+        ({"backend": "abacus"}, BackendError),
+        ({"backend": None}, BackendError),
+        ({"precision": "f16"}, UsageError),
+    ],
+)
+def test_bad_options_are_refused(options: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        absint.compile("gear", **options)
+
+
+def test_an_engine_is_public() -> None:
+    assert isinstance(absint.compile("gear"), Engine)
+    assert absint.compile("gear").precision is absint.Precision.F32
+    assert absint.compile("gear").region == Box()
