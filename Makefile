@@ -23,7 +23,7 @@ test: $(VENV)/.dev ## Run the tests (ARGS="-k parser": more arguments for pytest
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 prove: $(VENV)/.dev ## Prove the rewrite rules anew (ARGS="--rules min-left --timeout 300 --jobs 2")
-	$(BIN)/python -m absint.fuzz.prove.command $(ARGS)
+	$(BIN)/python -m absint.fuzz.prove $(ARGS)
 
 gpu-check: $(VENV)/.runtime ## Compare, fuzz and time everything on a GPU (ARGS="--backend cuda_shim --quick": without)
 	$(BIN)/python -m absint.backends.cuda.check $(ARGS)

@@ -49,20 +49,26 @@ _MANY = 1 << 12
 
 
 class Engine:
-    """A model on a backend. For any number of threads.
+    """A model on a backend, made by `compile`. For any number of threads.
 
-    `region`: where it may be asked; `precision`: of the numbers that it takes and gives.
+    `region`: the `Box` where it may be asked; `precision`: of the numbers that it takes and gives. Raises
+    `UsageError`, `BackendError`, `VmError` and `DomainError` as `compile` does.
     """
 
     def __init__(
-        self, source: VmText | Program, backend: str, level: int | None, region: Box | None,
-        precision: Precision, threads: int | None,
+        self, model: Model, backend: str = "numba", level: int | None = None, region: Box | None = None,
+        precision: Precision | str | None = None, threads: int | None = None,
     ) -> None:  # fmt: skip
-        self._source = source
-        self._backend = find_backend(backend)
-        self._level = level
-        self._threads = threads
-        self.precision = precision
+        """See `compile`."""
+        if level is not None and whole(level, "level") not in LEVELS:
+            raise UsageError(f"level {shown(level)}: expected one of {', '.join(map(str, LEVELS))}")
+        if region is not None and not isinstance(region, Box):
+            raise UsageError(f"region {shown(region)}: expected a Box, as Box.parse('-1:1,-1:1')")
+        self._source = source_of(model)
+        self._backend = find_backend(word(backend, "backend", BackendError))
+        self._level = None if level is None else whole(level, "level")
+        self._threads = None if threads is None else whole(threads, "threads", least=1)
+        self.precision = precision_of(self._source, precision)
         self.region = self._program.origin.box if region is None else region
         self._has_region = region is not None
         self._drawings: dict[float, Drawing] = {}
@@ -141,14 +147,7 @@ def compile(
     `UsageError` for an unknown level, `BackendError` for a backend that cannot be used here, `DomainError`
     where the model does not hold.
     """
-    if level is not None and whole(level, "level") not in LEVELS:
-        raise UsageError(f"level {shown(level)}: expected one of {', '.join(map(str, LEVELS))}")
-    if region is not None and not isinstance(region, Box):
-        raise UsageError(f"region {shown(region)}: expected a Box, as Box.parse('-1:1,-1:1')")
-    source = source_of(model)
-    real = precision_of(source, precision)
-    count = None if threads is None else whole(threads, "threads", least=1)
-    return Engine(source, word(backend, "backend", BackendError), level, region, real, count)
+    return Engine(model, backend, level, region, precision, threads)
 
 
 _engines: Recent[tuple[Any, ...], Engine] = Recent(16)
@@ -181,7 +180,7 @@ def evaluate(
     key = (*_identity(source), backend, find("backends", backend.partition(":")[0]), real)
     engine = _engines.get(key)
     if engine is None:
-        engine = Engine(source, backend, None, None, real, None)
+        engine = Engine(model, backend, precision=real)
         _engines.put(key, engine)
     return engine.values(**points)
 

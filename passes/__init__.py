@@ -1,1 +1,1 @@
-"""Analyses and rewrites, one file each; found by `absint.base.registry`."""
+"""Rewrites of programs, one file each; found by `absint.base.registry`."""

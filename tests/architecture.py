@@ -58,7 +58,8 @@ def rooms_of(modules: Mapping[str, Module]) -> dict[str, Room]:
 
 def _said(room: str, modules: Mapping[str, Module]) -> str:
     """The first sentence of what a room says of itself."""
-    return first_sentence(ast.get_docstring(ast.parse(modules[f"{FACE}.{room}"].source)))
+    text = ast.get_docstring(ast.parse(modules[f"{FACE}.{room}"].source))
+    return first_sentence(text).replace("`", "")
 
 
 def svg(modules: Mapping[str, Module]) -> str:

@@ -290,13 +290,8 @@ def _subjects() -> Iterator[Subject]:
     for name in absint.__all__:
         found = getattr(absint, name)
         if isinstance(found, types.ModuleType):
-            for member, function in vars(found).items():
-                if (
-                    inspect.isfunction(function)
-                    and function.__module__ == found.__name__
-                    and member[0] != "_"
-                ):
-                    yield _subject(member, function)
+            for member in found.__all__:
+                yield _subject(member, getattr(found, member))
         elif inspect.isfunction(found) or (
             isinstance(found, type) and not issubclass(found, Enum | Exception)
         ):
@@ -335,7 +330,7 @@ def _subject(name: str, function: Any, receiver: type | None = None) -> Subject:
 
 SUBJECTS = tuple(_subjects())
 _HEAVY = {"times", "read_vm", "Graph.to_networkx"} | {
-    one.name for one in SUBJECTS if getattr(one.call, "__module__", "") == "absint.study"
+    one.name for one in SUBJECTS if getattr(one.call, "__module__", "") == "absint.study.measure"
 }
 _OFTEN = {
     "evaluate",

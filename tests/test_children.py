@@ -54,7 +54,7 @@ print(sorted(os.listdir(found)), (summary.programs, summary.finds) != (4, []))
 """
 
 PROVE = """
-from absint.fuzz import prove
+from absint.fuzz.prove import command as prove
 name = min(prove.entries(), key=lambda entry: len(entry.text)).name
 found = set_trap("bitwuzla", "mpmath")
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def test_readme_is_a_page() -> None:
 
 
 def test_the_number_of_planted_bugs_is_that_of_the_fuzzer() -> None:
-    from absint.fuzz.planted import BUGS
+    from absint.fuzz.planted.bugs import BUGS
 
     for path in (README, ROOT / "docs" / "trust.md"):
         (said,) = re.findall(r"(\d+) (?:of \d+\** planted|known) bugs", path.read_text(encoding="utf-8"))

@@ -437,13 +437,14 @@ def test_what_is_suspect_is_settled_when_the_time_is_over(
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 @pytest.mark.parametrize(
-    ("words", "count"), [(["--time", "10m", "--jobs", "2"], 2), (["--self-test", "--size", "20000"], 1)]
+    ("words", "count"),
+    [(["--time", "10m", "--jobs", "2", "--corpus", "finds"], 2), (["--self-test", "--size", "20000"], 1)],
 )
 def test_workers_end_with_their_parent(words: list[str], count: int, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "absint", "fuzz", *words, "--corpus", str(tmp_path / "finds")]
+    command = [sys.executable, "-m", "absint", "fuzz", *words]
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     nowhere = subprocess.DEVNULL
-    parent = subprocess.Popen(command, env=environment, stdout=nowhere, stderr=nowhere, cwd=ROOT)
+    parent = subprocess.Popen(command, env=environment, stdout=nowhere, stderr=nowhere, cwd=tmp_path)
     try:
         workers = wait_for(lambda: len(found := children_of(parent.pid)) >= count and found)
     finally:

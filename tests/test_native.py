@@ -192,7 +192,7 @@ def test_without_a_cache_folder_kernels_are_compiled_in_memory(tmp_path: Path) -
     """And that is said, once."""
     blocked = tmp_path / "file"
     blocked.touch()
-    more = 'native.load("tests.native_sample", "other"); print(json.dumps([warned, unit["ints"](5, -2)]))'
+    more = 'units.load("tests.native_sample", "other"); print(json.dumps([warned, unit["ints"](5, -2)]))'
     code = WARNED + REPORT.replace("print", "str") + more
     [warned, answer] = run(code, blocked / "cache")
     assert warned == [f"{EACH}: {blocked / 'cache'}: Not a directory; ABSINT_CACHE_DIR names another folder"]
@@ -433,7 +433,7 @@ units.observers.append(said.append)
 wanted = [units.Named("tests.native_sample", (argument,), ()) for argument in ("plain", "other")]
 units.compile_missing(wanted)
 units.compile_missing(wanted)
-found = [units.load(unit.module, *unit.arguments)["ints"](5, -2) for unit in units]
+found = [units.load(unit.module, *unit.arguments)["ints"](5, -2) for unit in wanted]
 print(json.dumps([said, found, "numba" in sys.modules]))
 """
     labels = "native_sample plain, native_sample other"

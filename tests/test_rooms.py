@@ -49,6 +49,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 MOST_AT_THE_ROOT = 12
 MOST_IN_A_FOLDER = 16
 """Source files."""
+OPEN = ("absint.backends", "absint.domains", "absint.ops.extensions", "absint.passes")
+"""Folders that grow: a file is found by being there."""
 
 FACE = "absint"  # absint/__init__.py, above all rooms
 WINGS = {"absint.passes": "passes", "absint.backends": "backends", "absint.fuzz": "fuzz"}
@@ -178,7 +180,8 @@ def test_no_folder_is_crowded() -> None:
         for name, module in read_modules(ROOT).items()
     )
     assert folders.pop(FACE) <= MOST_AT_THE_ROOT
-    assert not {folder: count for folder, count in folders.items() if count > MOST_IN_A_FOLDER}
+    crowded = {folder for folder, count in folders.items() if count > MOST_IN_A_FOLDER}
+    assert crowded <= set(OPEN)
 
 
 @pytest.mark.parametrize(

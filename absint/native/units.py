@@ -57,7 +57,7 @@ _CTYPES: dict[str, Any] = {
     "float64": ctypes.c_double,
 }
 _CHILD = "import json, sys; from absint.native import units; [m, a, d] = json.loads(sys.argv[1]); "
-_CHILD += "native.load(m, *a, depends=d)"
+_CHILD += "units.load(m, *a, depends=d)"
 """What a process does that compiles a unit for another one."""
 _ANOTHER_FOLDER = "ABSINT_CACHE_DIR names another folder"
 _lock = threading.RLock()

@@ -144,7 +144,7 @@ def merged(chosen: Sequence[Entry], results: Sequence[tuple[Task, Record]]) -> d
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m absint.fuzz.prove.command",
+        prog="python -m absint.fuzz.prove",
         description="Prove the rewrite rules and record the proofs.",
     )
     parser.add_argument(
