@@ -175,7 +175,7 @@ def render(
     threads = None if threads is None else whole(threads, "threads", least=1)
     backend = word(backend, "backend", BackendError)
     box = view.box(precision)
-    same = source if isinstance(source, VmText) else source.restricted(box, precision, Promise.SIGN).graph
+    same = source if isinstance(source, VmText) else source.basis(box, precision, Promise.SIGN).graph
     key = (same, backend, find("backends", backend.partition(":")[0]), precision, threads)
     kept = _kept.get(key)
     if kept is None or not kept.box.contains(box):

@@ -255,9 +255,16 @@ class Program:
         _check_box(box)
         precision, promise = as_precision(precision), as_promise(promise)
         box = box.rounded(precision)
+        base = self.basis(box, precision, promise)
+        return Program(base.graph, precision, box, base.promise, source=base)
+
+    def basis(self, box: Box, precision: Precision, promise: Promise) -> Program:
+        """What a program for a rounded box, a precision and a promise is made from: this program where it
+        holds for all of that, else its origin. Raises `DomainError` when neither does.
+        """
         for base in (self, self.origin):
             if base.holds(box, precision, promise):
-                return Program(base.graph, precision, box, base.promise, source=base)
+                return base
         holds, asked = (
             one_line(text, _DESCRIBED)
             for text in (

@@ -57,6 +57,13 @@ WORTH_KEEPING = 4e-3
 """Seconds of work that a plan must save to be written to a file, which takes one or two milliseconds."""
 
 
+_SHORT = 1 << 20
+"""Characters of a text whose guard is kept."""
+
+_guard_of = functools.lru_cache(maxsize=8)(read_guard)
+"""A picture of the same text is asked for again and again."""
+
+
 @dataclass(frozen=True)
 class VmText:
     """The text of a program; `path`: its name in messages."""
@@ -76,7 +83,7 @@ class VmText:
 
     def guard(self) -> Guard | None:
         """What the text says that it holds for, None for a source. Raises `VmError` if that is unreadable."""
-        return read_guard(self.text, self.path)
+        return (_guard_of if len(self.text) <= _SHORT else read_guard)(self.text, self.path)
 
 
 def lowered_plan(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
