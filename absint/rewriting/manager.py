@@ -96,15 +96,15 @@ class PassManager:
                 raise PipelineError(f"{shown(instrument)} is no instrument: it has no method after_pass")
         check_order(self.passes, program.graph.lowered)
         steps = []
-        for pass_ in self.passes:
-            start = time.perf_counter()
-            with _collector_paused():
+        with _collector_paused():
+            for pass_ in self.passes:
+                start = time.perf_counter()
                 result = self._run(pass_, program)
-            step = Step(pass_, program, result.program, result.rewrites, time.perf_counter() - start)
-            steps.append(step)
-            program = result.program
-            for instrument in self.instruments:
-                instrument.after_pass(step)
+                step = Step(pass_, program, result.program, result.rewrites, time.perf_counter() - start)
+                steps.append(step)
+                program = result.program
+                for instrument in self.instruments:
+                    instrument.after_pass(step)
         return program, steps
 
     def _run(self, pass_: Pass, program: Program) -> PassResult:

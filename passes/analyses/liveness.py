@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.ir.graph import FIRST_PREDICATE
+from absint.ir.graph import FIRST_PREDICATE, Graph
 from absint.ir.program import Program
 from absint.ir.tape import last_uses, slots_needed
 from absint.rewriting.analysis import Analyses
@@ -42,17 +43,27 @@ class LivenessAnalysis:
     name: ClassVar[str] = "liveness"
 
     def run(self, program: Program, analyses: Analyses) -> Liveness:
-        """Last uses, live values after each step, their peak, and slots."""
-        graph = program.graph
-        last = last_uses(graph)
-        changes = np.zeros(len(graph) + 2, np.int64)
-        real = graph.op < FIRST_PREDICATE
-        computed = np.flatnonzero(real & (graph.args[:, 0] >= 0) & (last >= 0))
-        np.add.at(changes, computed, 1)
-        # a value is still held while its last reader computes, and given up after it
-        np.add.at(changes, last[computed] + 1, -1)
-        live = np.cumsum(changes)[computed]
-        return Liveness(last, live, int(live.max(initial=0)), slots_needed(graph))
+        """Last uses, live values after each step, their peak, and slots. Kept as long as the graph, for many
+        programs may come from it.
+        """
+        known = _of_graphs.get(program.graph)
+        return _of_graphs.setdefault(program.graph, _liveness(program.graph)) if known is None else known
+
+
+_of_graphs: WeakKeyDictionary[Graph, Liveness] = WeakKeyDictionary()
+
+
+def _liveness(graph: Graph) -> Liveness:
+    """The liveness of a graph."""
+    last = last_uses(graph)
+    real = graph.op < FIRST_PREDICATE
+    computed = np.flatnonzero(real & (graph.args[:, 0] >= 0) & (last >= 0))
+    changes = np.zeros(len(graph) + 2, np.int64)
+    changes[computed] = 1
+    # a value is still held while its last reader computes, and given up after it
+    changes -= np.bincount(last[computed] + 1, minlength=len(changes))
+    live = np.cumsum(changes)[computed]
+    return Liveness(last, live, int(live.max(initial=0)), slots_needed(graph))
 
 
 def liveness_of(program: Program, analyses: Analyses) -> Liveness:
