@@ -161,7 +161,7 @@ def test_shown() -> None:
         def __repr__(self) -> str:
             return "a\nb\x1b"
 
-    assert shown(Dumb()) == "<Dumb>"
+    assert shown(Dumb()) == shown_path(Dumb()) == "<Dumb>"
     assert shown(Broken()) == r"a\nb\x1b"
 
 

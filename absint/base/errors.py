@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
+from pathlib import PurePath
 
 _NO_MEMORY = ("failed to map segment", "annot allocate memory", "bad_alloc", "can't start new thread")
 
@@ -37,7 +38,8 @@ def shown(value: object) -> str:
 
 def shown_path(path: object) -> str:
     """A file's name as it begins a message: not quoted unless empty, in at most 240 printable characters."""
-    text = printable(str(path)[-2 * _PATH_SHOWN :]) or "''"
+    text = str(path) if isinstance(path, str | PurePath) else shown(path)
+    text = printable(text[-2 * _PATH_SHOWN :]) or "''"
     return text if len(text) <= _PATH_SHOWN else f"…{text[1 - _PATH_SHOWN :]}"
 
 
