@@ -36,13 +36,16 @@ from absint.ops.precision import Precision
 from absint.rewriting.manager import LEVELS, parse_pipeline
 
 REACHES = (4.0, float(1 << 20))
-"""Half the sides of the boxes, about the origin, that pictures are prepared for where no region is named: a
-picture of a part takes no longer, so that panning and zooming prepare nothing. Where all floats are allowed a
-sum may be NaN, and drawing takes twenty times longer.
+"""Half the sides of the boxes, about the origin, that pictures are prepared for where no region is named.
+To draw part of a prepared box is no slower than to prepare for that part alone, so panning and zooming
+within a reach prepare nothing. Where all floats are allowed a sum may be NaN, and drawing takes twenty
+times longer.
 """
 
 _EXACT = "cse,dce"
-"""The pipeline before values and bounds where no level is named. Longer ones pay for many points only."""
+"""The pipeline before values and bounds where no level is named. Longer pipelines pay off only for many
+points.
+"""
 
 _MANY = 1 << 12
 """Points for which it pays to specialise a program to their hull."""
@@ -70,6 +73,7 @@ class Engine:
         self._threads = None if threads is None else whole(threads, "threads", least=1)
         self.precision = precision_of(self._source, precision)
         self.region = self._program.origin.box if region is None else region
+        self._program.basis(self.region.rounded(self.precision), self.precision, Promise.SIGN)
         self._has_region = region is not None
         self._drawings: dict[float, Drawing] = {}
 
@@ -91,7 +95,8 @@ class Engine:
     def image(self, view: View | int = 512) -> NDArray[np.uint8]:
         """uint8[height, width]: the picture in a view, 255 where `f < 0`.
 
-        Raises `DomainError` for a view outside the region, or a model of other variables than x, y and z.
+        Raises `DomainError` for a view outside the region, or a model of other variables than x, y and z, and
+        `ViewError` for a size that no picture has.
         """
         view = view if isinstance(view, View) else View.square(whole(view, "view"))
         reach = self._reach(view.box(self.precision))
@@ -112,7 +117,7 @@ class Engine:
         return next((reach for reach in REACHES if self._box(reach).contains(seen)), math.inf)
 
     def _box(self, reach: float) -> Box:
-        """The part of the region within reach of the origin, where the region has no bounds of its own."""
+        """The region, with the axes that it leaves free bounded by a reach."""
         if reach == math.inf:
             return self.region
         return Box(dict.fromkeys(AXES, (-reach, reach)) | dict(self.region.bounds))
@@ -161,9 +166,10 @@ def evaluate(
     """The value of a model at points in model units; `x`, `y`, `z` and further variables broadcast.
 
     Returns an array of the broadcast shape in the precision, exact to the bit. Engines for the last few
-    models are kept; many points get a program of their own, specialised to their hull. Raises `DomainError`
-    for a variable that is missing or unknown, or points where the model does not hold, `PromiseError` for a
-    model that keeps only its sign, `UsageError` for what is no array of real numbers, masked arrays, and
+    models are kept; many points get a program of their own, specialised to their hull. An
+    optimised program whose source is at hand has the values of its source. Raises `DomainError` for a
+    variable that is missing or unknown, or points where the model does not hold, `PromiseError` for a written
+    program that keeps only its sign, `UsageError` for what is no array of real numbers, masked arrays, and
     shapes that do not broadcast, `BackendError` for a backend that cannot be used here.
     """
     source = source_of(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 import absint
 from absint import Box, Engine, View, X, Y, sqrt, var
-from absint.base.errors import BackendError, DomainError, PromiseError, UsageError
+from absint.base.errors import BackendError, DomainError, PromiseError, UsageError, VmError
+from absint.ir.program import describe
 
 BACKENDS = pytest.mark.parametrize("backend", ["numba", "reference"])
 VIEWS = (
@@ -126,3 +128,17 @@ def test_an_engine_is_public() -> None:
     assert isinstance(absint.compile("gear"), Engine)
     assert absint.compile("gear").precision is absint.Precision.F32
     assert absint.compile("gear").region == Box()
+
+
+def test_what_cannot_be_answered_is_refused_when_it_is_compiled(tmp_path: Path) -> None:
+    """Malformed text, and a region in which a written program does not hold, whether or not one is named."""
+    bad, part = tmp_path / "bad.vm", tmp_path / "part.vm"
+    bad.write_text("x var-x\ny frobnicate x\n")
+    small = absint.optimize("gear", level=1, region=Box.of((-0.5, 0.5), (-0.5, 0.5), (0.0, 0.0)))
+    part.write_text(absint.write_vm(small.graph, [describe(small)]))
+    for region in (None, Box.default()):
+        with pytest.raises(VmError, match="unknown opcode"):
+            absint.compile(bad, region=region)
+    with pytest.raises(DomainError, match="optimise its source for that"):
+        absint.compile(part, region=Box.default())
+    assert absint.compile(part).values(0.1, 0.2) == absint.evaluate("gear", 0.1, 0.2)

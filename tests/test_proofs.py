@@ -1,9 +1,10 @@
 """Every rewrite rule is proved, in three formats, and every part of its precondition is shown to be needed.
 
-`fuzz/prove/proofs.json` holds the records that `make prove` makes; here they must be those of the rules and op
-bodies as they are. Counterexamples are looked at again with the arrays of `test_rules`, which share nothing
-with the prover. Where the solver is installed, what took it a moment is proved again, and the prover itself
-is tested: terms against op bodies, bit for bit, and rules that one might believe in must be refuted.
+`fuzz/prove/proofs.json` holds the records that `make prove` makes; here they must be those of the rules and
+op bodies as they are. Counterexamples are looked at again with the arrays of `test_rules`, which share
+nothing with the prover. Where the solver is installed, what took it a moment is proved again, and the
+prover itself is tested: terms against op bodies, bit for bit, and rules that one might believe in must be
+refuted.
 """
 
 from __future__ import annotations

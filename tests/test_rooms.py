@@ -1,8 +1,10 @@
-"""The rooms of the layout: a folder imports from its own layer or below, and no two rooms need each other.
+"""The rooms of the layout: a room imports from its own layer or below, and imports between rooms form no
+cycle.
 
-A room is a folder of `absint/`, or `passes/analyses/`; the files at the root are rooms of their own. Adding a
-module to a room changes nothing here. `passes/`, `backends/` and `fuzz/` import the core as `absint.…`, their
-siblings as `.x`, and reach each other only through `absint.base.registry`, which finds them by their files.
+A room is a folder of `absint/`, or `passes/analyses/`; the files at the root are rooms of their own. Adding
+a module changes nothing here until its folder is full. `passes/`, `backends/` and `fuzz/` import the core
+as `absint.…`, their siblings as `.x`, and reach each other only through `absint.base.registry`, which finds
+them by their files.
 
 Every import statement counts, those inside functions and under `if TYPE_CHECKING:` too: they are
 dependencies for the reader as well. That importing `absint.x.y` also runs `absint/__init__.py` does not
@@ -44,7 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__",),
 )
-"""From what everything may import to what nothing imports. `text` is a public name of `shapes`."""
+"""The lowest layer first. `text` is a public name of `shapes`."""
 
 MOST_AT_THE_ROOT = 12
 MOST_IN_A_FOLDER = 16
@@ -174,7 +176,7 @@ def test_imports_never_lead_up() -> None:
 
 
 def test_no_folder_is_crowded() -> None:
-    """A folder of more files has two subjects."""
+    """A folder over the limit has two subjects: split it."""
     folders = Counter(
         ".".join(name.split(".")[: len(name.split(".")) - (not module.package)])
         for name, module in read_modules(ROOT).items()

@@ -1,8 +1,8 @@
 """Results kept in memory, for any number of threads, after a fork, and in signal handlers.
 
-One discipline holds for every cache of the project. Nothing is locked while a result is computed or looked
-up: entries live in dictionaries, whose single operations are atomic, and the first result that is stored is
-the one that everybody gets. Two threads may compute the same result at the same time; one of them is dropped.
+One discipline holds for every cache of the project but that of compiled kernels, which has a lock. Nothing is
+locked while a result is computed or looked up: entries live in dictionaries, whose single operations are
+atomic. Two threads may compute the same result at the same time, and one of the two is dropped.
 So a forked child never waits for a thread that it does not have, and a signal handler never waits for the
 code that it interrupted, as with the lock of `functools.cached_property` in Python 3.11.
 
@@ -27,7 +27,7 @@ V = TypeVar("V")
 
 
 class cached_property(Generic[T]):  # noqa: N801  # named as the one in functools
-    """A property that is computed once for each object and kept in its `__dict__`."""
+    """A property that is kept in an object's `__dict__`: the first result that is stored is everybody's."""
 
     def __init__(self, function: Callable[[Any], T]) -> None:
         self._function = function
@@ -115,7 +115,7 @@ class Turn:
     """A lock around what only one caller at a time can do. Other threads wait; a signal handler that
     interrupted the holder cannot, and gets a `BackendError`.
 
-    `what`: what is being done, for the message. A forked child has a lock of its own.
+    `what`: what is being done, for the message. A forked child gets a fresh lock.
     """
 
     def __init__(self, what: str) -> None:
