@@ -59,15 +59,15 @@ class Engine:
     """
 
     def __init__(
-        self, model: Model, backend: str = "numba", level: int | None = None, region: Box | None = None,
-        precision: Precision | str | None = None, threads: int | None = None,
+        self, model: Model | VmText, backend: str = "numba", level: int | None = None,
+        region: Box | None = None, precision: Precision | str | None = None, threads: int | None = None,
     ) -> None:  # fmt: skip
         """See `compile`."""
         if level is not None and whole(level, "level") not in LEVELS:
             raise UsageError(f"level {shown(level)}: expected one of {', '.join(map(str, LEVELS))}")
         if region is not None and not isinstance(region, Box):
             raise UsageError(f"region {shown(region)}: expected a Box, as Box.parse('-1:1,-1:1')")
-        self._source = source_of(model)
+        self._source = model if isinstance(model, VmText) else source_of(model)
         self._backend = find_backend(word(backend, "backend", BackendError))
         self._level = None if level is None else whole(level, "level")
         self._threads = None if threads is None else whole(threads, "threads", least=1)
@@ -186,7 +186,7 @@ def evaluate(
     key = (*_identity(source), backend, find("backends", backend.partition(":")[0]), real)
     engine = _engines.get(key)
     if engine is None:
-        engine = Engine(model, backend, precision=real)
+        engine = Engine(source, backend, precision=real)
         _engines.put(key, engine)
     return engine.values(**points)
 
@@ -195,5 +195,11 @@ def _identity(source: VmText | Program) -> tuple[Any, ...]:
     """What tells sources apart."""
     if isinstance(source, VmText):
         return (source,)
-    origin = source.origin
-    return source.graph, source.promise, str(source.box), origin.graph, str(origin.box)
+    return tuple(
+        part
+        for program in (source, source.origin)
+        for part in (
+            program.graph, program.precision, program.promise, str(program.box), program.specialised,
+            program.source is None,
+        )
+    )  # fmt: skip

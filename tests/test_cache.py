@@ -187,7 +187,7 @@ def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_processes_that_write_at_once_leave_a_whole_entry() -> None:
-    code = "from absint import cache\nfor i in range(200): cache.write('key', bytes([i]) * 10_000)"
+    code = "from absint.native import cache\nfor i in range(200): cache.write('key', bytes([i]) * 10_000)"
     writers = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) for _ in range(2)]
     seen = 0
     while any(writer.poll() is None for writer in writers):

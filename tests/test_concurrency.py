@@ -123,3 +123,33 @@ def test_a_signal_handler_that_interrupts_a_compilation_is_refused() -> None:
     assert errors == ""
     assert output.splitlines()[1:] == ["True"]
     assert "while it was compiling kernels: let it finish first" in output
+
+
+@posix
+def test_a_child_forked_while_a_pass_runs_collects_garbage() -> None:
+    output, errors = run_python(
+        """
+        import gc, os, threading
+        import absint
+        from absint.base.registry import find
+        inside, forked = threading.Event(), threading.Event()
+        run = find("passes", "dce").run
+
+        def slow(self, *arguments):
+            inside.set()
+            forked.wait()
+            return run(self, *arguments)
+
+        find("passes", "dce").run = slow
+        thread = threading.Thread(target=lambda: absint.optimize("gear", passes="dce"))
+        thread.start()
+        inside.wait()
+        child = os.fork()
+        if child == 0:
+            os._exit(not gc.isenabled())
+        forked.set()
+        thread.join()
+        print(os.waitpid(child, 0)[1], gc.isenabled())
+        """
+    )
+    assert (output, errors) == ("0 True\n", "")

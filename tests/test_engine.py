@@ -142,3 +142,35 @@ def test_what_cannot_be_answered_is_refused_when_it_is_compiled(tmp_path: Path) 
     with pytest.raises(DomainError, match="optimise its source for that"):
         absint.compile(part, region=Box.default())
     assert absint.compile(part).values(0.1, 0.2) == absint.evaluate("gear", 0.1, 0.2)
+
+
+def test_a_model_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file that changes while it is evaluated must not give its values to its former text."""
+    from absint.frontend import vm
+
+    path, read = tmp_path / "model.vm", list[str]()
+    original = vm.read_text
+
+    def read_text(name: str | Path) -> tuple[str, str]:
+        read.append(str(name))
+        return original(name)
+
+    path.write_text("a var-x\n")
+    monkeypatch.setattr("absint.api.read_text", read_text)
+    assert absint.evaluate(path, 0.5, 0.0) == 0.5
+    assert read == [str(path)]
+    absint.compile(path)
+    assert read == [str(path)] * 2
+
+
+def test_engines_of_hand_made_programs_are_apart() -> None:
+    """Whatever tells programs with one graph apart tells their engines apart."""
+    graph = (X + 0.1).graph()
+    source, written = absint.Program(graph), absint.Program(graph, specialised=True)
+    for first, second in ((source, written), (written, source)):
+        for program in (first, second):
+            if program is source:
+                assert absint.evaluate(program, 0.2, 0.0, precision="f64") == 0.2 + 0.1
+            else:
+                with pytest.raises(DomainError):
+                    absint.evaluate(program, 0.2, 0.0, precision="f64")

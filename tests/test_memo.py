@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,20 @@ def test_the_recent_are_kept() -> None:
     assert (recent.get("a"), recent.get("b"), recent.get("c"), len(recent)) == (1, None, 3, 2)
     recent.put("a", 4)
     assert (recent.get("a"), recent.get("c")) == (4, 3)
+
+
+def test_the_recent_may_be_cleared_meanwhile() -> None:
+    recent = Recent[str, int](0)
+    recent._entries = Vanishing()
+    recent.put("a", 1)
+
+
+class Vanishing(dict[str, Any]):
+    """Entries that another thread drops when they have been counted."""
+
+    def copy(self) -> dict[str, Any]:
+        self.clear()
+        return {}
 
 
 def test_the_recent_under_threads() -> None:

@@ -503,3 +503,13 @@ except errors.BackendError as error:
         assert said.startswith("kernels native_sample other cannot be compiled with Numba's settings ")
         assert setting in said
         assert "\n" not in said
+
+
+def test_an_editors_lock_beside_a_source_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emacs makes links that lead nowhere, such as `.#api.py`."""
+    package = tmp_path / "locked_package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / ".#a.py").symlink_to("user@host.1234")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [label for label, _ in units._files("locked_package")] == ["__init__.py"]

@@ -138,7 +138,7 @@ def test_whose_a_connection_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         if not os.path.exists("/proc/net/tcp"):
             pytest.skip("no other system tells")
         table = tmp_path / "tcp"
-        monkeypatch.setattr(admission, "_CONNECTIONS", str(table))
+        monkeypatch.setattr(admission, "_CONNECTIONS", (str(table), str(tmp_path / "tcp6")))
         rows = Path("/proc/net/tcp").read_text().splitlines(keepends=True)
         for user, is_own in ((os.geteuid(), True), (os.geteuid() + 1, False)):
             changed = [row.split() for row in rows]
@@ -146,8 +146,22 @@ def test_whose_a_connection_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
                 row[7] = str(user if row[1].endswith(f":{peer_port:04X}") else 12345)
             table.write_text("\n".join(map(" ".join, changed)))
             assert admission.may_be_own(peer_port, port) is is_own
+        table.write_text(rows[0])
+        assert not admission.may_be_own(peer_port, port), "a connection that no table has"
         table.unlink()
         assert admission.may_be_own(peer_port, port)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/net/tcp6"), reason="no other system tells")
+def test_whose_a_connection_by_version_6_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket of version 6 reaches an address of version 4 too, and stands in a table of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_INET6) as peer:
+        port = server.getsockname()[1]
+        peer.connect(("::ffff:127.0.0.1", port))
+        peer_port = peer.getsockname()[1]
+        assert admission.may_be_own(peer_port, port)
+        monkeypatch.setattr(admission.os, "geteuid", lambda: 12345)
+        assert admission.may_be_own(peer_port, port) is (os.stat("/proc/self").st_uid in (0, 12345))
 
 
 def test_what_is_no_request_tells_nothing(gear: Client) -> None:

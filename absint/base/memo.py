@@ -79,8 +79,10 @@ class Recent(Generic[K, V]):
         """Keep a value under a key in place of any other, and drop those that were not used for longest."""
         self._entries[key] = _Entry(value, next(self._uses))
         while len(self._entries) > self._most:
-            oldest, _ = min(list(self._entries.items()), key=lambda item: item[1].used)
-            self._entries.pop(oldest, None)  # another thread may have dropped it
+            entries = self._entries.copy()  # other threads may drop some, or all
+            oldest = min(entries, key=lambda key: entries[key].used, default=None)
+            if oldest is not None:
+                self._entries.pop(oldest, None)
 
     def clear(self) -> None:
         """Drop all values."""
@@ -123,9 +125,9 @@ class Turn:
         self._renew()
 
     def _renew(self) -> None:
-        self._process = os.getpid()
         self._lock = threading.RLock()
         self._busy = False
+        self._process = os.getpid()  # last: who sees it uses the lock
 
     def __enter__(self) -> None:
         if self._process != os.getpid():

@@ -135,7 +135,9 @@ def _open_entry(path: Path) -> io.BufferedReader:
 
 
 def _check_safe(path: Path, status: os.stat_result) -> None:
-    """Raises OSError where others than its owner may write a file or folder."""
+    """Raises OSError for a file or folder that another user than root owns or may write."""
+    if sys.platform != "win32" and status.st_uid not in (0, os.geteuid()):
+        raise OSError(f"{path} is another user's")
     if sys.platform != "win32" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise OSError(f"{path} may be written by other users: chmod go-w {path}")
 

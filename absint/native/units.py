@@ -384,10 +384,13 @@ def _digest(name: str) -> str | None:
     """sha256 of a module's source, or of those that lie in a package; None if one was changed."""
     digest = hashlib.sha256()
     for label, path in _files(name):
-        with open(path, "rb") as stream:
-            text = stream.read()
-            if _is_changed(os.fstat(stream.fileno())):  # asked last: it may change while it is read
-                return None
+        try:
+            with open(path, "rb") as stream:
+                text = stream.read()
+                if _is_changed(os.fstat(stream.fileno())):  # asked last: it may change while it is read
+                    return None
+        except OSError:
+            return None
         digest.update(f"{label}\n{len(text)}\n".encode())
         digest.update(text)
     return digest.hexdigest()
@@ -403,7 +406,7 @@ def _files(name: str) -> list[tuple[str, str]]:
     return [
         (path.relative_to(folder).as_posix(), str(path))
         for folder in spec.submodule_search_locations
-        for path in sorted(Path(folder).glob("*.py"))
+        for path in sorted(Path(folder).glob("[!.]*.py"))  # an editor's lock is no source
     ]
 
 

@@ -9,12 +9,13 @@ it, in any order, and leave a real program as it is.
 from __future__ import annotations
 
 import gc
+import os
 import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -96,15 +97,15 @@ class PassManager:
                 raise PipelineError(f"{shown(instrument)} is no instrument: it has no method after_pass")
         check_order(self.passes, program.graph.lowered)
         steps = []
-        with _collector_paused():
-            for pass_ in self.passes:
-                start = time.perf_counter()
+        for pass_ in self.passes:
+            start = time.perf_counter()
+            with _collector_paused():
                 result = self._run(pass_, program)
-                step = Step(pass_, program, result.program, result.rewrites, time.perf_counter() - start)
-                steps.append(step)
-                program = result.program
-                for instrument in self.instruments:
-                    instrument.after_pass(step)
+            step = Step(pass_, program, result.program, result.rewrites, time.perf_counter() - start)
+            steps.append(step)
+            program = result.program
+            for instrument in self.instruments:
+                instrument.after_pass(step)
         return program, steps
 
     def _run(self, pass_: Pass, program: Program) -> PassResult:
@@ -125,12 +126,31 @@ def _collector_paused() -> Iterator[None]:
     of them took a third of the time.
     """
     enabled = gc.isenabled()
-    gc.disable()
+    if enabled:
+        _pauses.append(None)
+        gc.disable()
     try:
         yield
     finally:
         if enabled:
             gc.enable()
+            with suppress(IndexError):  # forked meanwhile
+                _pauses.pop()
+
+
+_pauses: list[None] = []
+"""One for each pass that has switched the collector off."""
+
+
+def _resume_after_fork() -> None:
+    """In a child process no thread of the parent's is left to switch the collector on again."""
+    if _pauses:
+        _pauses.clear()
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_resume_after_fork)
 
 
 _PASS = re.compile(r"\s*([a-z][a-z0-9]*)\s*(?:\{([^{}]*)\})?\s*")

@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import threading
+from contextlib import suppress
 from email.message import Message
 from http import HTTPStatus
 
@@ -27,7 +28,7 @@ _BYTES = 32
 """Of a secret."""
 
 _SECRET = re.compile(r"[?&](token|once)=([\w-]+)", re.ASCII)
-_CONNECTIONS = "/proc/net/tcp"
+_CONNECTIONS = ("/proc/net/tcp", "/proc/net/tcp6")
 """Where Linux tells of each connection whose it is."""
 
 
@@ -97,16 +98,20 @@ class Admission:
 def may_be_own(peer_port: int, port: int) -> bool:
     """Whether a connection to a port of this machine may be of a process of this user.
 
-    False only where Linux says that the other end is another user's; root may act for anybody.
+    False where Linux says that the other end is another user's, or does not know the connection; root may act
+    for anybody. An end that was opened for version 6 of the protocol stands in a table of its own.
     """
-    try:
-        with open(_CONNECTIONS, encoding="ascii") as table:
-            rows = [row.split() for row in table]
-    except OSError:  # another system
+    rows: list[list[str]] = []
+    tables = 0
+    for path in _CONNECTIONS:
+        with suppress(OSError), open(path, encoding="ascii") as table:
+            rows += [row.split() for row in table][1:]
+            tables += 1
+    if not tables:  # another system
         return True
     ends = f":{peer_port:04X}", f":{port:04X}"
-    users = {int(row[7]) for row in rows[1:] if (row[1][-5:], row[2][-5:]) == ends}
-    return users <= {0, os.geteuid()}
+    users = {int(row[7]) for row in rows if (row[1][-5:], row[2][-5:]) == ends}
+    return bool(users) and users <= {0, os.geteuid()}
 
 
 def _check_site(headers: Message) -> None:
