@@ -49,11 +49,15 @@ def run_python(text: str, timeout: float = 120) -> tuple[str, str]:
     return process.communicate(timeout=timeout)
 
 
+FORKS = "ignore:This process:DeprecationWarning"
+"""Python warns of forks beside threads from 3.12 on, which is what some tests are about."""
+
+
 def start_python(text: str) -> subprocess.Popen[str]:
     """A process that runs a program in the project's folder."""
     with interruptible():
         return subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(text)],
+            [sys.executable, "-W", FORKS, "-c", textwrap.dedent(text)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
