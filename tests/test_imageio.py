@@ -139,7 +139,7 @@ def test_link_stays_a_link(folder: Path, existing: bool) -> None:
         ("sub", "Is a directory"),
         ("circle", "Too many levels of symbolic links"),
         ("n" * 256, "File name too long"),
-        ("nul\0", "embedded null byte"),
+        ("nul\0", "embedded null"),  # Pythons go on differently
         ("dangling", "No such file or directory"),
     ],
 )
@@ -151,7 +151,9 @@ def test_what_cannot_be_written(folder: Path, name: str, reason: str) -> None:
     before = sorted(os.listdir(folder))
     with pytest.raises(UsageError) as caught:
         write_whole(folder / name, b"data")
-    assert str(caught.value) == f"{shown_path(folder / name)}: cannot be written: {reason}"
+    place, _, said = str(caught.value).partition(": cannot be written: ")
+    assert place == shown_path(folder / name)
+    assert reason in said
     assert sorted(os.listdir(folder)) == before
 
 
