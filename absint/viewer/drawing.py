@@ -16,14 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.api import run_pipeline
+from absint.engine import REACHES
 from absint.evaluation.backend import DrawsPlans, Executable, find_backend
 from absint.evaluation.view import Samples, View
 from absint.ir.graph import AXES
 from absint.ir.program import Box, Program
 from absint.ops.precision import Precision
-
-REACHES = (4.0, float(1 << 20))
-"""Half the sides of the boxes that executables are made for, about the origin."""
 
 MOST_KEPT = 8
 """Executables; each holds its plan and the memory that it draws in."""
