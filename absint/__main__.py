@@ -20,9 +20,9 @@ def main() -> int:
 
         interrupts = Interrupts(leave)
         with interrupts:
-            from absint.cli import parser as cli
+            from absint.cli.main import main as run
 
-            return cli.main(ready=interrupts.start_work)
+            return run(ready=interrupts.start_work)
     except KeyboardInterrupt:
         leave()
 

@@ -17,7 +17,7 @@ from absint import models
 from absint.base.errors import ViewError
 from absint.base.registry import find
 from absint.cli import bench
-from absint.cli import parser as cli
+from absint.cli.main import main
 from absint.evaluation.image_files import pgm
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm
@@ -35,7 +35,7 @@ def unoptimised(text: str, precision: Precision = Precision.F32) -> Program:
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     def call(*words: str) -> tuple[int, str, str]:
-        status = cli.main(["bench", *words])
+        status = main(["bench", *words])
         out, err = capfd.readouterr()
         return status, out, err
 

@@ -14,7 +14,9 @@ import pytest
 import absint
 from absint import models
 from absint.base.registry import find, names
-from absint.cli import parser as cli
+from absint.cli import arguments
+from absint.cli.main import main
+from absint.cli.parser import join_negative_values
 from absint.evaluation.view import Grid, View
 from absint.frontend.vm import parse_vm
 from absint.ir.program import Program, Promise
@@ -34,7 +36,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
     """`run("list", "ops")`: exit status, standard output, standard error."""
 
     def call(*words: str) -> tuple[int, str, str]:
-        status = cli.main(words)
+        status = main(words)
         out, err = capfd.readouterr()
         return status, out, err
 
@@ -57,11 +59,12 @@ def test_every_help_has_words_for_all(run: Run, command: str) -> None:
 
 
 def test_what_the_parser_repeats_agrees_with_its_source() -> None:
-    assert tuple(LEVELS) == cli.LEVELS
-    assert tuple(precision.value for precision in Precision) == cli.PRECISIONS
-    assert tuple(grid.value for grid in Grid) == cli.GRIDS
-    for level in cli.LEVELS:
-        assert f"{level}: " in cli.make_parser()[1]["optimize"].format_help() or level == max(cli.LEVELS)
+    assert tuple(LEVELS) == arguments.LEVELS
+    assert tuple(precision.value for precision in Precision) == arguments.PRECISIONS
+    assert tuple(grid.value for grid in Grid) == arguments.GRIDS
+    described = arguments.make_parser()[1]["optimize"].format_help()
+    for level in arguments.LEVELS:
+        assert f"{level}: " in described or level == max(arguments.LEVELS)
 
 
 # optimize
@@ -79,7 +82,7 @@ def test_optimize_prints_the_program(run: Run, disc: str) -> None:
 @pytest.mark.parametrize("words", [["-O0"], ["-O1"], ["-O2"], ["-O", "0"], ["-O", "2"], []])
 def test_levels_with_and_without_a_space(run: Run, disc: str, words: list[str]) -> None:
     status, out, _ = run("optimize", *words, disc)
-    level = int("".join(words)[-1]) if words else cli.OPTIMIZE_LEVEL
+    level = int("".join(words)[-1]) if words else arguments.OPTIMIZE_LEVEL
     assert status == 0
     assert f"passes {LEVELS[level] or 'none'}" in out
     assert ("promise sign" in out) == (level == 2)
@@ -152,7 +155,7 @@ def test_a_pass_that_breaks_its_promise_is_something_wrong(
 
 
 @pytest.mark.parametrize("domains", ["interval", "interval,affine", "interval, sign"])
-@pytest.mark.parametrize("precision", cli.PRECISIONS)
+@pytest.mark.parametrize("precision", arguments.PRECISIONS)
 def test_domains_and_precisions(run: Run, disc: str, domains: str, precision: str) -> None:
     status, out, _ = run("optimize", disc, "--domains", domains, "--precision", precision)
     assert status == 0
@@ -209,17 +212,17 @@ def test_values_may_begin_with_a_minus(command: str, word: str, value: str, expe
     name = word.removeprefix("--").replace("-", "_")
     others = ["-o", "x.pgm", "m"]
     for words in ([word, value, *others], [*others, word, value], [f"{word}={value}", *others]):
-        assert getattr(cli.parse([command, *words]), name) == expected
+        assert getattr(arguments.parse([command, *words]), name) == expected
 
 
 @pytest.mark.parametrize("command", ["optimize", "render", "bench"])
 def test_every_option_that_takes_a_value_takes_a_negative_one(command: str) -> None:
-    parser = cli.make_parser()[1][command]
+    parser = arguments.make_parser()[1][command]
     for action in parser._actions:
         for word in action.option_strings:
-            joined = cli.join_negative_values(parser, [word, "-1e-3"])
+            joined = join_negative_values(parser, [word, "-1e-3"])
             assert joined == ([word, "-1e-3"] if action.nargs == 0 else [f"{word}=-1e-3"])
-    assert cli.join_negative_values(parser, ["a", "-1", "--", "-o", "-1"]) == ["a", "-1", "--", "-o", "-1"]
+    assert join_negative_values(parser, ["a", "-1", "--", "-o", "-1"]) == ["a", "-1", "--", "-o", "-1"]
 
 
 # What is wrong with the input
@@ -313,14 +316,14 @@ def test_no_word_at_all_is_an_error_with_the_help(run: Run) -> None:
     assert err == run("--help")[1]
 
 
-@pytest.mark.parametrize("level", cli.LEVELS)
+@pytest.mark.parametrize("level", arguments.LEVELS)
 @pytest.mark.parametrize("command", ["optimize", "view"])
 def test_a_level_excludes_a_pipeline_though_it_is_the_default(run: Run, command: str, level: int) -> None:
     for words in ([f"-O{level}", "--passes", "fold"], ["--passes", "fold", "-O", str(level)]):
         status, out, err = run(command, "gear", *words)
         assert (status, out) == (2, "")
         assert "not allowed with argument" in one_line(err)
-    assert cli.parse([command, "gear"]).level in cli.LEVELS
+    assert arguments.parse([command, "gear"]).level in arguments.LEVELS
 
 
 def test_a_malformed_model_is_named_with_line_and_column(run: Run, tmp_path: Path) -> None:
@@ -410,7 +413,7 @@ def test_list_names_everything_there_is(run: Run) -> None:
         "ops": [op.name if op.name != "var" else "var-NAME" for op in OPS] + ["rand", "mix"],
         "rules": [name for name, rules in rule_sets() for _ in rules.rules],
     }
-    assert tuple(expected) == cli.SECTIONS
+    assert tuple(expected) == arguments.SECTIONS
     for section, listed in expected.items():
         status, out, _ = run("list", section)
         rows = [line for line in out.splitlines()[2:] if line]

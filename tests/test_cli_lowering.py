@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from absint.cli import parser as cli
+from absint.cli.main import main
 from tests.command import DISC, one_line
 from tests.lowered import lowered
 
@@ -20,7 +20,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
     """`run("list", "ops")`: exit status, standard output, standard error."""
 
     def call(*words: str) -> tuple[int, str, str]:
-        status = cli.main(words)
+        status = main(words)
         out, err = capfd.readouterr()
         return status, out, err
 

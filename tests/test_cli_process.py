@@ -17,7 +17,7 @@ import pytest
 
 import absint
 from absint.cli import commands
-from absint.cli import parser as cli
+from absint.cli.main import main
 from tests.challenge import draw
 from tests.command import DISC, ROOT, entry_point, interruptible, one_line
 
@@ -43,7 +43,7 @@ def test_the_installed_script_is_the_same_command() -> None:
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
-    code = "import sys; from absint.cli.parser import main; main(['--help']); main(['--version'])"
+    code = "import sys; from absint.cli.main import main; main(['--help']); main(['--version'])"
     code += "; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode == 0
@@ -164,7 +164,7 @@ def test_too_little_memory_says_what_takes_less(
 
     monkeypatch.setitem(commands.BY_NAME, command, fail)
     words = {"bench": ["gear"], "optimize": ["gear"], "render": ["gear", "-o", "-"], "view": ["gear"]}
-    assert cli.main([command, *words.get(command, [])]) == 2
+    assert main([command, *words.get(command, [])]) == 2
     said = one_line(capsys.readouterr().err)
     assert said.startswith("absint: out of memory")
     assert ("less" in said) == (command != "list")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from absint import models
-from absint.cli import parser as cli
+from absint.cli.main import main
 from tests.command import DISC, one_line
 from tests.pages import words
 
@@ -23,7 +23,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
     """Exit status, standard output, standard error."""
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        status = cli.main(arguments)
+        status = main(arguments)
         out, err = capfd.readouterr()
         return status, out, err
 

@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from absint.base.errors import UsageError
-from absint.cli import parser as cli
+from absint.cli import arguments
 from tests.command import DISC, ROOT, entry_point
 from tests.documents import PAGES, README, Block, blocks, command_lines, commands_in_prose, words_of
 
@@ -232,7 +232,7 @@ def reduced(command: str, words: list[str]) -> list[str] | None:
 
 def run_absint(words: list[str]) -> str:
     """Standard output of a command that succeeds, or nothing for one whose arguments were only parsed."""
-    assert cli.parse(words).command == words[0]
+    assert arguments.parse(words).command == words[0]
     shorter = reduced(words[0], words[1:])
     if shorter is None:
         return ""
@@ -345,7 +345,7 @@ def test_commands_in_prose_are_right(path: Path) -> None:
     for line in commands_in_prose(path):
         first, *words = words_of(line)
         if first == "absint":
-            assert cli.parse(words).command == words[0], line
+            assert arguments.parse(words).command == words[0], line
         else:
             check_line(line)
 

@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from absint.base.registry import names
-from absint.cli import parser as cli
-from absint.cli.parser import main
+from absint.cli import arguments
+from absint.cli.main import main
 from absint.evaluation.backend import find_backend
 from absint.evaluation.view import View
 from absint.frontend.guard import read_guard
@@ -72,7 +72,7 @@ def test_a_seed_always_gives_the_same_case() -> None:
 
 
 def test_the_command_line_names_the_generators_size() -> None:
-    assert cli.FUZZ_SIZE == generator.SIZE
+    assert arguments.FUZZ_SIZE == generator.SIZE
 
 
 def test_every_operation_and_mode_is_drawn_and_every_graph_is_sound() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from absint.base.errors import UsageError
-from absint.cli import commands
-from absint.cli import parser as cli
+from absint.cli import arguments, commands
+from absint.cli.main import main
 from tests.command import ROOT
 from tests.documents import blocks, command_lines, commands_in_prose, words_of
 
-COMMANDS = cli.make_parser()[1]
+COMMANDS = arguments.make_parser()[1]
 EVERY_COMMAND = pytest.mark.parametrize("command", COMMANDS)
 
 
@@ -23,14 +23,14 @@ def examples(text: str) -> list[list[str]]:
 
 @EVERY_COMMAND
 def test_every_help_has_examples_that_parse(command: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([command, "--help"]) == 0
+    assert main([command, "--help"]) == 0
     out, err = capfd.readouterr()
     assert err == "" and out.startswith(f"usage: absint {command} ")
     found = examples(out)
     assert len(found) >= 2
     for program, *words in found:
         assert (program, words[0]) == ("absint", command)
-        assert cli.parse(words).command == command
+        assert arguments.parse(words).command == command
 
 
 @EVERY_COMMAND
@@ -48,7 +48,7 @@ def test_an_example_that_does_not_parse_is_seen() -> None:
         examples("usage: absint list\n")
     for words in (["render", "gear", "--nonsense"], ["list", "nothing"], ["fuzz", "--jobs", "many"]):
         with pytest.raises(UsageError):
-            cli.parse(words)
+            arguments.parse(words)
 
 
 def test_command_lines_of_contributing_parse() -> None:
@@ -58,4 +58,4 @@ def test_command_lines_of_contributing_parse() -> None:
     found = [words for line in lines if (words := words_of(line))[0].endswith("absint")]
     assert len(found) >= 8
     for _, command, *words in found:
-        assert cli.parse([command, *words]).command == command, words
+        assert arguments.parse([command, *words]).command == command, words

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from absint.cli import commands
-from absint.cli import parser as cli
+from absint.cli.main import main
 from absint.native import terminal
 from tests.command import ROOT, interruptible
 
@@ -156,7 +156,7 @@ def test_a_command_that_reports_what_it_has_found_says_it_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(commands.BY_NAME, "fuzz", lambda _: terminal.INTERRUPTED)
-    assert cli.main(["fuzz"]) == 130
+    assert main(["fuzz"]) == 130
     assert capsys.readouterr() == ("", "interrupted\n")
 
 

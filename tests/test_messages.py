@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from absint.base.errors import did_you_mean, one_line, printable, shown, shown_path
-from absint.cli import parser as cli
+from absint.cli import arguments
+from absint.cli.main import main
 from absint.native.terminal import PIPED_WIDTH, drawn, note, plain_table, table_text
 from tests.command import DISC
 
@@ -38,7 +39,7 @@ def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
 
     def call(*words: str) -> tuple[int, str, str]:
-        status = cli.main(words)
+        status = main(words)
         out, err = capfd.readouterr()
         return status, out, err
 
@@ -54,7 +55,7 @@ def assert_clean_line(text: str) -> None:
 def places(name: str) -> Iterator[list[str]]:
     """Command lines with a name wherever there may be one."""
     yield [name]
-    for command, parser in cli.make_parser()[1].items():
+    for command, parser in arguments.make_parser()[1].items():
         model = [] if command in ("fuzz", "list") else ["gear"]
         needed = ["-o", "x.pgm"] if command == "render" else []
         yield [command, name, *needed]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import absint
-from absint.cli import parser as cli
+from absint.cli.main import main
 from absint.evaluation.image_files import png
 from absint.evaluation.view import View
 from absint.rewriting.manager import LEVELS
@@ -73,7 +73,7 @@ def test_the_picture_is_the_same_whichever_passes_are_on(model: str) -> None:
 def test_a_saved_picture_is_the_file_of_render(gear: Client, tmp_path: Path) -> None:
     target = tmp_path / "gear.png"
     place = ("--center", "0.3,-0.2", "--scale", "0.25", "--z", "0.125")
-    assert cli.main(["render", "gear", "-o", str(target), "--size", "123x45", *place]) == 0
+    assert main(["render", "gear", "-o", str(target), "--size", "123x45", *place]) == 0
     answer = gear.get("/picture.png", words(View(123, 45, (0.3, -0.2), 0.25, 0.125)))
     assert answer.headers["Content-Type"] == "image/png"
     assert answer.body == target.read_bytes()
@@ -91,7 +91,7 @@ def test_binary64(disc: Path) -> None:
 def test_a_program_that_holds_in_a_box_is_drawn_there(disc: Path, tmp_path: Path) -> None:
     target = tmp_path / "part.vm"
     words_ = ("optimize", str(disc), "--region", "-0.25:1,-0.125:2,0:0", "-o", str(target))
-    assert cli.main(words_) == 0
+    assert main(words_) == 0
     view = View(80, 60, (0.2, 0.1), 1.0)
     xs, ys = view.xs(F32), view.ys(F32)
     inside = ((ys >= -0.125) & (ys <= 2))[:, None] & ((xs >= -0.25) & (xs <= 1))

@@ -223,7 +223,7 @@ def test_the_last_frame_moves_with_the_view_meanwhile(spiral: Client, opened: Op
 
 
 def test_what_is_saved_is_what_render_writes(spiral: Client, opened: Open, tmp_path: Path) -> None:
-    from absint.cli import parser as cli
+    from absint.cli.main import main
 
     window = opened(spiral)
     window.drag(33, 21)
@@ -236,7 +236,7 @@ def test_what_is_saved_is_what_render_writes(spiral: Client, opened: Open, tmp_p
     assert command[:3] == ["absint", "render", "spiral"]
     target = tmp_path / "rendered.png"
     command[command.index("-o") + 1] = str(target)
-    assert cli.main(command[1:]) == 0
+    assert main(command[1:]) == 0
     assert Path(download.value.path()).read_bytes() == target.read_bytes()
 
 

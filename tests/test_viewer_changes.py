@@ -20,7 +20,7 @@ import pytest
 
 import absint
 from absint.base.errors import DomainError, UsageError
-from absint.cli import parser as cli
+from absint.cli.main import main
 from absint.evaluation.view import View
 from absint.rewriting.manager import LEVELS
 from absint.viewer.server import Server
@@ -125,12 +125,12 @@ def test_models_that_cannot_be_shown(tmp_path: Path, capfd: pytest.CaptureFixtur
     bad.write_text("x var-x\nf sinh x\n")
     extra.write_text("x var-x\nt var-t\nf add x t\n")
     for model, word in ((str(bad), "2:3: unknown opcode"), (str(extra), "'t'"), ("nothing.vm", "cannot be")):
-        assert cli.main(["view", model, "--no-browser"]) == 2
+        assert main(["view", model, "--no-browser"]) == 2
         out, err = capfd.readouterr()
         assert (out, word in one_line(err)) == ("", True)
-    assert cli.main(["view", "gear", "--no-browser", "--passes", "fuld"]) == 2
+    assert main(["view", "gear", "--no-browser", "--passes", "fuld"]) == 2
     assert "fuld" in one_line(capfd.readouterr().err)
-    assert cli.main(["view", "gear", "--port", "65536"]) == 2
+    assert main(["view", "gear", "--port", "65536"]) == 2
     assert "65535" in one_line(capfd.readouterr().err)
     with pytest.raises(DomainError):
         serving(str(extra)).__enter__()
@@ -150,7 +150,7 @@ def test_the_first_view_passes_and_precision_are_asked_for(
     monkeypatch.setattr(Server, "serve_forever", serve)
     monkeypatch.setattr("webbrowser.open", lambda address: (opened.append(address), came.set()))
     words_: list[str] = ["view", "gear", "--center", "-0.5,0.2", "--scale", "0.05", "--z=-1e-3"]
-    assert cli.main([*words_, "-O2", "--precision", "f64"]) == 0
+    assert main([*words_, "-O2", "--precision", "f64"]) == 0
     printed = capfd.readouterr().out.strip()
     (site, token), (link_site, key) = printed.split("?token="), opened[0].split("?once=")
     assert (site, token != key, len(opened)) == (
@@ -159,7 +159,7 @@ def test_the_first_view_passes_and_precision_are_asked_for(
         1,
     )  # others see what a browser is started with
     words_ = ["view", "gear", "--no-browser", "--passes", "fold,minmax{rounds=2}"]
-    assert cli.main(words_) == 0
+    assert main(words_) == 0
     assert len(opened) == 1
     assert states[0]["start"] == {"x": -0.5, "y": 0.2, "scale": 0.05, "z": -1e-3}
     assert (states[0]["passes"], states[0]["precision"]) == (tuple(LEVELS[2].split(",")), "f64")
@@ -171,7 +171,7 @@ def test_the_first_view_passes_and_precision_are_asked_for(
 def test_a_port_in_use(disc: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with serving(str(disc)) as client:
         port = client.server.port
-        assert cli.main(["view", str(disc), "--no-browser", "--port", str(port)]) == 2
+        assert main(["view", str(disc), "--no-browser", "--port", str(port)]) == 2
     out, err = capfd.readouterr()
     assert out == ""
     assert one_line(err).startswith(f"absint: port {port}: cannot be had: Address already in use")

@@ -14,7 +14,7 @@ from absint.backends.cuda_shim.driver import compiler
 from absint.backends.cupy import Cupy
 from absint.base.errors import BackendError
 from absint.base.registry import find
-from absint.cli.parser import main
+from absint.cli.main import main
 from absint.evaluation.backend import Availability, Explains, find_backend, usual_backends
 from absint.evaluation.image_files import pgm
 from absint.evaluation.view import View
