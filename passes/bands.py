@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.lowering.predicates import Draft, Predicates
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call
@@ -35,7 +35,8 @@ class Bands:
 
     name: ClassVar[str] = "bands"
     promise: ClassVar[Promise] = Promise.BITS
-    lowers: ClassVar[bool] = True
+    takes: ClassVar[Form] = Form.LOWERED
+    makes: ClassVar[Form] = Form.LOWERED
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Join the bands of a lowered program; a real one stays as it is."""

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.ir.graph import AXES
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.lowering.kernels.limits import DEEPEST_BOX
 from absint.lowering.predicates import Draft, Predicates
 from absint.lowering.units import lowering_kernels
@@ -54,7 +54,8 @@ class Contract:
 
     name: ClassVar[str] = "contract"
     promise: ClassVar[Promise] = Promise.BITS
-    lowers: ClassVar[bool] = True
+    takes: ClassVar[Form] = Form.LOWERED
+    makes: ClassVar[Form] = Form.LOWERED
     rounds: int = 4
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.ir.graph import Graph
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import CONST, OPS, VAR
 from absint.rewriting.analysis import Analyses
@@ -34,6 +34,8 @@ class Cse:
 
     name: ClassVar[str] = "cse"
     promise: ClassVar[Promise] = Promise.BITS
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Merge equal nodes; the first of them, with its name, stays."""

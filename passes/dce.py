@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from absint.ir.graph import reachable
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
 from absint.rewriting.rules import Mode, Rewrite
@@ -25,6 +25,8 @@ class Dce:
 
     name: ClassVar[str] = "dce"
     promise: ClassVar[Promise] = Promise.BITS
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Drop dead nodes."""

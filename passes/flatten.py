@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.lowering.predicates import Draft, Predicates
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call
@@ -32,7 +32,8 @@ class Flatten:
 
     name: ClassVar[str] = "flatten"
     promise: ClassVar[Promise] = Promise.BITS
-    lowers: ClassVar[bool] = True
+    takes: ClassVar[Form] = Form.LOWERED
+    makes: ClassVar[Form] = Form.LOWERED
     copies: int = 4
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:

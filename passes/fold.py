@@ -17,7 +17,7 @@ import numpy as np
 
 from absint.ir.graph import Graph
 from absint.ir.patch import Patch
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.ops.demand import Bounds, Demand
 from absint.ops.table import CONST, OPS
 from absint.rewriting.analysis import Analyses, BoundFacts
@@ -43,6 +43,8 @@ class Fold:
 
     name: ClassVar[str] = "fold"
     promise: ClassVar[Promise] = Promise.BITS
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
     rounds: int = 4
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.ops.demand import Demand, swap_signs
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
@@ -65,6 +65,8 @@ class MinMax:
 
     name: ClassVar[str] = "minmax"
     promise: ClassVar[Promise] = Promise.BITS
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
     rounds: int = 8
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:

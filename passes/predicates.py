@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.lowering.predicates import Predicates
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call
@@ -48,7 +48,8 @@ class PredicatesPass:
 
     name: ClassVar[str] = "predicates"
     promise: ClassVar[Promise] = Promise.SIGN
-    lowers: ClassVar[bool] = True
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.LOWERED
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Lower the program."""

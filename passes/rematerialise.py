@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.ir.graph import Graph
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.ops.table import OPS
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
@@ -45,6 +45,8 @@ class Rematerialise:
 
     name: ClassVar[str] = "rematerialise"
     promise: ClassVar[Promise] = Promise.BITS
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Compute cheap values again where too many would be alive."""

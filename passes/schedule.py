@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from absint.ir.graph import Graph
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.ir.tape import slots_needed
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
@@ -33,6 +33,8 @@ class Schedule:
 
     name: ClassVar[str] = "schedule"
     promise: ClassVar[Promise] = Promise.BITS
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Reorder the program if that saves slots; drops nothing but what the root does not depend on."""

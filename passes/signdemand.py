@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.ops.demand import Demand
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
@@ -54,6 +54,8 @@ class SignDemand:
 
     name: ClassVar[str] = "signdemand"
     promise: ClassVar[Promise] = Promise.SIGN
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
     rounds: int = 8
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:

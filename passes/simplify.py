@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.ops.table import OPS
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
@@ -88,6 +88,8 @@ class Simplify:
 
     name: ClassVar[str] = "simplify"
     promise: ClassVar[Promise] = Promise.BITS
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
     rounds: int = 8
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:

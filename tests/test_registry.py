@@ -18,7 +18,7 @@ from absint.frontend.vm import write_vm
 from absint.fuzz.generate import near
 from absint.fuzz.generate.generator import random_case, random_graph
 from absint.fuzz.oracles.selection import check_safely, select
-from absint.ir.program import Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.ops.precision import Precision
 from absint.passes.rewriting import rewrite_until_stable
 from absint.rewriting.analysis import Analyses, make_domain
@@ -34,6 +34,8 @@ class Twofold:
 
     name: ClassVar[str] = "twofold"
     promise: ClassVar[Promise] = Promise.BITS
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
     rounds: int = 8
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:

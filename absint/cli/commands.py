@@ -21,7 +21,7 @@ from absint.evaluation.backend import HasMethods, find_backend, usual_backends
 from absint.evaluation.image_files import ENCODERS, pgm, write_whole
 from absint.evaluation.view import Grid, View
 from absint.frontend.vm import write_vm
-from absint.ir.program import Box, Program, describe
+from absint.ir.program import Box, Form, Program, describe
 from absint.native.terminal import (
     DONE,
     FOUND,
@@ -41,9 +41,9 @@ from absint.rewriting.manager import (
     LEVELS,
     Instrument,
     Step,
+    form_after,
     format_pass,
     format_pipeline,
-    lowers,
     parse_pipeline,
 )
 
@@ -58,7 +58,7 @@ def optimize(arguments: argparse.Namespace) -> int:
     reporting = arguments.report or arguments.report_file is not None
     pipeline = LEVELS[arguments.level] if arguments.passes is None else arguments.passes
     parsed = parse_pipeline(pipeline)
-    output = _program_target(arguments, reporting, lowers(parsed))
+    output = _program_target(arguments, reporting, form_after(parsed) is Form.LOWERED)
     report_to = arguments.report_file if arguments.report_file is not None else STDOUT if reporting else None
     if arguments.format and not reporting:
         raise UsageError("--format is of a report: add --report or --report-file PATH")

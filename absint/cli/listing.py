@@ -16,7 +16,7 @@ from absint.native.terminal import plain_table
 from absint.ops.demand import LABELS
 from absint.ops.precision import Precision
 from absint.ops.table import CONST, OPS, REFUSED, Op
-from absint.rewriting.manager import LOWERING, pass_names, rule_sets, takes_lowered
+from absint.rewriting.manager import pass_names, rule_sets
 from absint.rewriting.rules import Mode
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def list_passes() -> Table:
     for name in pass_names():
         kind = find("passes", name)
         options = ",".join(f"{option.name}={option.default}" for option in fields(kind))
-        programs = "real" if name == LOWERING or not takes_lowered(kind) else "lowered"
-        table.add_row(name, kind.promise.value, programs, options, _of_module(kind))
+        table.add_row(name, kind.promise.value, kind.takes.value, options, _of_module(kind))
     for name in names("analyses"):
         table.add_row(name, "(analysis)", "", "", _of_module(find("analyses", name)))
     return table

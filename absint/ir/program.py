@@ -35,6 +35,13 @@ class Promise(Enum):
         return Demand.BITS if self is Promise.BITS else Demand.NEGATIVE
 
 
+class Form(Enum):
+    """What the root of a program is: a number, or the answer to `f < 0`."""
+
+    REAL = "real"
+    LOWERED = "lowered"
+
+
 def as_promise(promise: Promise | str) -> Promise:
     """A promise from its name, `"bits"` or `"sign"`. Raises `UsageError` for another name."""
     if isinstance(promise, Promise):
@@ -200,6 +207,11 @@ class Program:
         _check_box(self.box)
         if not isinstance(self.source, Program | None):
             raise UsageError(f"program: expected a program or None as source, not {shown(self.source)}")
+
+    @property
+    def form(self) -> Form:
+        """Real, or lowered."""
+        return Form.LOWERED if self.graph.lowered else Form.REAL
 
     def verify(self) -> None:
         """Raises `GraphError` unless the graph, and that of the program's origin, is sound. Costs little when

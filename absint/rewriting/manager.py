@@ -1,9 +1,9 @@
 """The pass manager: pipelines as text, run pass by pass under instruments.
 
 A pass is a frozen dataclass whose fields are its options, found by name in `absint.passes`. A pipeline's text
-is `fold,cse,minmax{rounds=2},dce`; a pipeline prints as text that parses to the same passes. Passes that
-rewrite real programs stand before `predicates`, which lowers them; the others of the lowering stand behind
-it, in any order, and leave a real program as it is.
+is `fold,cse,minmax{rounds=2},dce`; a pipeline prints as text that parses to the same passes. A pass says
+which form of program it takes and which it makes. Passes from real to real stand before the one that lowers,
+`predicates`; passes from lowered to lowered stand behind it, in any order.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from absint.base.arguments import word
 from absint.base.errors import PipelineError, shown
 from absint.base.registry import find, names
-from absint.ir.program import Program, Promise, check_program
+from absint.ir.program import Form, Program, Promise, check_program
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.rules import Rewrite, RuleSet
 
@@ -36,9 +36,6 @@ LEVELS = {
 lowers after that.
 """
 
-LOWERING = "predicates"
-"""The pass that makes a lowered program of a real one."""
-
 
 class PassResult(NamedTuple):
     """What a pass returns: the program, the same object if nothing changed, and the uses of each rule."""
@@ -50,11 +47,15 @@ class PassResult(NamedTuple):
 class Pass(Protocol):
     """A rewrite of programs. `promise`: how the result agrees with the program that went in.
 
-    One that takes lowered programs says so by `lowers: ClassVar[bool] = True`.
+    `takes` and `makes`: the form of program that it rewrites, and the form of the result. A pass that makes
+    lowered programs returns a program of another form than it takes as it is; a pass from real to real is
+    never given a lowered program.
     """
 
     name: ClassVar[str]
     promise: ClassVar[Promise]
+    takes: ClassVar[Form]
+    makes: ClassVar[Form]
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Rewrite a program on its box."""
@@ -89,13 +90,13 @@ class PassManager:
         """The optimised program and what each pass did.
 
         Raises, before anything runs, `GraphError` for a program whose graph is not sound, and `PipelineError`
-        when a pass would be given a lowered program that takes none, or for what is no instrument.
+        where a pass from real to real would be given a lowered program, or for what is no instrument.
         """
         check_program(program)
         for instrument in self.instruments:
             if not callable(getattr(instrument, "after_pass", None)):
                 raise PipelineError(f"{shown(instrument)} is no instrument: it has no method after_pass")
-        check_order(self.passes, program.graph.lowered)
+        check_order(self.passes, program.form)
         steps = []
         for pass_ in self.passes:
             start = time.perf_counter()
@@ -158,7 +159,7 @@ _PASS = re.compile(r"\s*([a-z][a-z0-9]*)\s*(?:\{([^{}]*)\})?\s*")
 
 def parse_pipeline(text: str) -> list[Pass]:
     """Passes of a pipeline's text. Raises `PipelineError` naming the pass or option that does not exist, or
-    the pass that stands behind `predicates` and should not.
+    the pass from real to real that stands behind one that lowers.
     """
     text = word(text, "passes", PipelineError)
     passes: list[Pass] = []
@@ -179,30 +180,36 @@ def parse_pipeline(text: str) -> list[Pass]:
     return passes
 
 
-def takes_lowered(pass_: Pass | type[Pass]) -> bool:
-    """Whether a pass belongs to the lowering."""
-    return bool(getattr(pass_, "lowers", False))
+def form_after(passes: Iterable[Pass], form: Form = Form.REAL) -> Form:
+    """The form of what a pipeline makes of a program of this form."""
+    for pass_ in passes:
+        if pass_.takes is form:
+            form = pass_.makes
+    return form
 
 
-def lowers(passes: Iterable[Pass]) -> bool:
-    """Whether what comes out of a pipeline is lowered."""
-    return any(pass_.name == LOWERING for pass_ in passes)
+def check_order(passes: Sequence[Pass], form: Form = Form.REAL) -> None:
+    """Raises `PipelineError` where a pass from real to real would be given a lowered program, and for a pass
+    that does not say which forms it takes and makes.
 
-
-def check_order(passes: Sequence[Pass], lowered: bool = False) -> None:
-    """Raises `PipelineError` for a pass that would be given a lowered program and takes none.
-
-    `lowered`: the program that the pipeline begins with is lowered already.
+    `form`: that of the program that the pipeline begins with.
     """
-    for position, pass_ in enumerate(passes):
-        if takes_lowered(pass_):
-            continue
-        if lowered:
+    lowering = None
+    for pass_ in passes:
+        forms = getattr(pass_, "takes", None), getattr(pass_, "makes", None)
+        if not all(isinstance(one, Form) for one in forms):
             raise PipelineError(
-                f"pass {pass_.name!r} works on real programs, and this one is lowered already"
+                f"pass {pass_.name!r} does not say which programs it rewrites: give it `takes` and `makes`, "
+                "each a `Form`, as `takes: ClassVar[Form] = Form.REAL`"
             )
-        if lowers(passes[:position]):
-            raise PipelineError(f"pass {pass_.name!r} works on real programs: put it before {LOWERING!r}")
+        if form is Form.LOWERED and pass_.makes is Form.REAL:
+            if lowering is None:
+                raise PipelineError(
+                    f"pass {pass_.name!r} works on real programs, and this one is lowered already"
+                )
+            raise PipelineError(f"pass {pass_.name!r} works on real programs: put it before {lowering!r}")
+        if form_after([pass_], form) is not form:
+            form, lowering = pass_.makes, pass_.name
 
 
 def _make_pass(name: str, options: str) -> Pass:

@@ -15,8 +15,8 @@ import numpy as np
 from absint.api import run_pipeline
 from absint.base.errors import DomainError
 from absint.evaluation.view import View
-from absint.ir.program import Box
-from absint.rewriting.manager import format_pipeline, lowers, parse_pipeline, takes_lowered
+from absint.ir.program import Box, Form
+from absint.rewriting.manager import form_after, format_pipeline, parse_pipeline
 from absint.study import measure as study
 from absint.study.specialisation import measure_regions
 
@@ -53,7 +53,7 @@ def heat(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
     x1, y0, y1: the part of the view on which the program holds.
     """
     box = region(shown, view)
-    real = format_pipeline(pass_ for pass_ in parse_pipeline(pipeline) if not takes_lowered(pass_))
+    real = format_pipeline(pass_ for pass_ in parse_pipeline(pipeline) if pass_.makes is Form.REAL)
     program, _ = run_pipeline(shown.program, passes=real, region=box, precision=shown.drawer.precision)
     longer = max(view.width, view.height)
     columns, rows = (max(1, round(TILES_ALONG * side / longer)) for side in (view.width, view.height))
@@ -74,7 +74,7 @@ def terms(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
 
     `lowered`: whether the passes that are on lower at all.
     """
-    if not lowers(parse_pipeline(pipeline)):
+    if form_after(parse_pipeline(pipeline)) is Form.REAL:
         return {"lowered": False, "terms": []}
     precision = shown.drawer.precision
     found = study.terms(shown.program, passes=pipeline, region=region(shown, view), precision=precision)

@@ -11,9 +11,9 @@ import numpy as np
 
 from absint.base.errors import AbsintError
 from absint.base.registry import find
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Box, Form, Program, Promise
 from absint.rewriting.analysis import Analyses, BoundFacts
-from absint.rewriting.manager import LEVELS, LOWERING, Pass, PassManager, Step, parse_pipeline, takes_lowered
+from absint.rewriting.manager import LEVELS, Pass, PassManager, Step, parse_pipeline
 from absint.rewriting.promise import band_ends, check_promise, sample_points
 
 from ..cases import Case
@@ -72,7 +72,7 @@ class KeepsPromise:
 
     def plan(self, case: Case) -> Plan:
         """What is run."""
-        before = "predicates,flatten,bands" if takes_lowered(find("passes", self._pass)) else ""
+        before = "predicates,flatten,bands" if find("passes", self._pass).makes is Form.LOWERED else ""
         stages = before.split(self._pass)[0].strip(",")
         pipeline = ",".join(filter(None, (stages, self._pass)))
         return planned(case, parse_pipeline(pipeline), *_at_random(case.rng(3)))
@@ -91,11 +91,11 @@ class Pipelines:
         """Some passes on real programs, then perhaps those of the lowering."""
         rng = case.rng(1)
         passes = parse_pipeline(LEVELS[3])
-        real = [one for one in passes if not takes_lowered(one)]
-        after = [one for one in passes if takes_lowered(one) and one.name != LOWERING]
+        real = [one for one in passes if one.makes is Form.REAL]
+        after = [one for one in passes if one.takes is Form.LOWERED]
         chosen: list[Pass] = [real[i] for i in rng.integers(0, len(real), rng.integers(1, 7))]
         if rng.random() < 0.5:
-            chosen += [one for one in passes if one.name == LOWERING]
+            chosen += [one for one in passes if one.takes is not one.makes]
             chosen += [after[i] for i in rng.integers(0, len(after), rng.integers(0, 5))]
         return planned(case, chosen, *_at_random(rng))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from absint.frontend.vm import dump_vm, parse_vm
-from absint.ir.program import Box, Program, describe
+from absint.ir.program import Box, Form, Program, describe
 from absint.ops.precision import Precision
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import (
@@ -23,12 +23,11 @@ from absint.rewriting.manager import (
     parse_pipeline,
     pass_names,
     passes_of_levels,
-    takes_lowered,
 )
 from absint.rewriting.promise import check_promise, sample_points
 
 FOLDER = Path(__file__).parents[1] / "golden" / "passes"
-LOWERING = [pass_.name for pass_ in parse_pipeline(LEVELS[3]) if takes_lowered(pass_)]
+LOWERING = [pass_.name for pass_ in parse_pipeline(LEVELS[3]) if pass_.makes is Form.LOWERED]
 CASES = sorted(path for path in FOLDER.glob("*/*.vm") if not path.name.endswith(".out.vm"))
 
 

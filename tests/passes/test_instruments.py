@@ -14,7 +14,7 @@ import pytest
 from absint.base.errors import PipelineError, VerificationError
 from absint.frontend.vm import parse_vm, write_vm
 from absint.ir.graph import Graph
-from absint.ir.program import Box, Program, Promise, describe
+from absint.ir.program import Box, Form, Program, Promise, describe
 from absint.ops.demand import Demand
 from absint.ops.precision import Precision
 from absint.passes.rewriting import rewrite_until_stable
@@ -41,6 +41,8 @@ class Replacing:
     graph: Graph
     name: ClassVar[str] = "replacing"
     promise: ClassVar[Promise] = Promise.BITS
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         return PassResult(program.with_graph(self.graph), Counter({Rewrite("all", Mode.BITS): 1}))
@@ -90,6 +92,8 @@ class Believing:
     rule: Rule
     name: ClassVar[str] = "believing"
     promise: ClassVar[Promise] = Promise.SIGN
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.REAL
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         return rewrite_until_stable(program, analyses, RuleSet([self.rule]), 4)
@@ -230,7 +234,8 @@ class Lowering:
     graph: Graph
     promise: Promise = Promise.SIGN
     name: ClassVar[str] = "lowering"
-    lowers: ClassVar[bool] = True
+    takes: ClassVar[Form] = Form.REAL
+    makes: ClassVar[Form] = Form.LOWERED
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         return PassResult(program.with_graph(self.graph).with_promise(self.promise), Counter())
@@ -278,7 +283,8 @@ def test_a_lowered_program_does_not_become_real_again() -> None:
     class Raising:
         name: ClassVar[str] = "raising"
         promise: ClassVar[Promise] = Promise.SIGN
-        lowers: ClassVar[bool] = True
+        takes: ClassVar[Form] = Form.REAL
+        makes: ClassVar[Form] = Form.LOWERED
 
         def run(self, program: Program, analyses: Analyses) -> PassResult:
             return PassResult(program.with_graph(parse_vm("x var-x\n")), Counter())

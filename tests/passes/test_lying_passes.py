@@ -11,7 +11,7 @@ import pytest
 
 from absint.base.errors import VerificationError
 from absint.ir.graph import Graph, GraphBuilder
-from absint.ir.program import EVERYWHERE, Box, Program, Promise
+from absint.ir.program import EVERYWHERE, Box, Form, Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import ABS, MUL
 from absint.rewriting.analysis import Analyses
@@ -46,6 +46,8 @@ def test_a_lying_pass_is_caught(lie: Callable[[Program], Program], message: str)
     class Lying:
         name: ClassVar[str] = "lying"
         promise: ClassVar[Promise] = Promise.BITS
+        takes: ClassVar[Form] = Form.REAL
+        makes: ClassVar[Form] = Form.REAL
 
         def run(self, program: Program, analyses: Analyses) -> PassResult:
             return PassResult(lie(program), Counter())
@@ -59,6 +61,8 @@ def test_an_honest_pass_is_not() -> None:
     class Honest:
         name: ClassVar[str] = "honest"
         promise: ClassVar[Promise] = Promise.BITS
+        takes: ClassVar[Form] = Form.REAL
+        makes: ClassVar[Form] = Form.REAL
 
         def run(self, program: Program, analyses: Analyses) -> PassResult:
             return PassResult(program.with_graph(JUST_X), Counter())  # |x| is x from 1 to 2

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from absint.base.errors import PipelineError, UsageError
 from absint.base.registry import find
 from absint.frontend.vm import parse_vm
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Box, Form, Program, Promise
 from absint.passes.analyses.bounds import BoundsAnalysis, bounds_of
 from absint.passes.analyses.demand import demand_of
 from absint.passes.bands import Bands
@@ -27,11 +27,11 @@ from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import (
     LEVELS,
     PassManager,
+    PassResult,
+    form_after,
     format_pipeline,
-    lowers,
     parse_pipeline,
     pass_names,
-    takes_lowered,
 )
 from absint.rewriting.rules import Mode, Rewrite
 
@@ -57,7 +57,7 @@ def pipelines(draw: st.DrawFn) -> str:
     """Canonical texts: options in the order of the fields, none that has its default; the lowering last."""
     parts = []
     chosen = draw(st.lists(st.sampled_from(pass_names()), max_size=5))
-    for name in sorted(chosen, key=lambda name: takes_lowered(find("passes", name))):
+    for name in sorted(chosen, key=lambda name: find("passes", name).makes is Form.LOWERED):
         given = []
         for option in fields(find("passes", name)):
             value = draw(st.integers(0, 99))
@@ -83,7 +83,8 @@ def test_levels_promise_what_they_say() -> None:
     both = {Promise.BITS, Promise.SIGN}
     assert promises == {0: set(), 1: {Promise.BITS}, 2: both, 3: both}
     assert set(LEVELS[1].split(",")) < set(LEVELS[2].split(",")) < set(LEVELS[3].split(","))
-    assert [level for level, text in LEVELS.items() if lowers(parse_pipeline(text))] == [3]
+    forms = {level: form_after(parse_pipeline(text)) for level, text in LEVELS.items()}
+    assert [level for level, form in forms.items() if form is Form.LOWERED] == [3]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,39 @@ def test_options_may_be_annotated_with_types_or_their_names(monkeypatch: pytest.
 
     kind = dataclasses.make_dataclass("Bare", [("rounds", int, 2), ("deep", bool, False)], frozen=True)
     kind.name, kind.promise = "bare", Promise.BITS  # type: ignore[attr-defined]  # as a pass has them
+    kind.takes = kind.makes = Form.REAL  # type: ignore[attr-defined]  # likewise
     monkeypatch.setattr("absint.rewriting.manager.pass_names", lambda: ("bare",))
     monkeypatch.setattr("absint.rewriting.manager.find", lambda *_: kind)
     (made,) = parse_pipeline("bare{rounds=3,deep=true}")
     assert (made.rounds, made.deep) == (3, True)  # type: ignore[attr-defined]  # its options
+
+
+def test_a_pass_says_which_programs_it_rewrites() -> None:
+    class Silent:
+        name: ClassVar[str] = "silent"
+        promise: ClassVar[Promise] = Promise.BITS
+        takes: ClassVar[Form] = Form.REAL
+
+        def run(self, program: Program, analyses: Analyses) -> PassResult:
+            raise AssertionError("the pass is refused before it runs")
+
+    silent: Any = Silent()
+    with pytest.raises(PipelineError, match="pass 'silent' does not say which programs it rewrites: give it"):
+        PassManager([silent]).run(program())
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "form"),
+    [
+        ("", Form.REAL),
+        ("fold,dce", Form.REAL),
+        ("flatten,bands", Form.REAL),  # there is nothing lowered to take
+        ("predicates", Form.LOWERED),
+        ("fold,predicates,flatten,predicates", Form.LOWERED),
+    ],
+)
+def test_the_form_of_the_result_follows_from_the_passes(pipeline: str, form: Form) -> None:
+    passes = parse_pipeline(pipeline)
+    assert form_after(passes) is form
+    assert PassManager(passes).run(program())[0].form is form
+    assert form_after(passes, Form.LOWERED) is Form.LOWERED

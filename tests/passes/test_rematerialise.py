@@ -16,14 +16,14 @@ from absint.frontend.expr import Expr
 from absint.frontend.vm import parse_vm
 from absint.fuzz.generate.generator import random_case
 from absint.ir.graph import Graph, GraphBuilder, reachable
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Box, Form, Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import ABS, ADD, BY_NAME, MAX, MIN, MUL, SIN, SUB
 from absint.passes.analyses.liveness import liveness_of
 from absint.passes.rematerialise import Rematerialise
 from absint.passes.schedule import Schedule
 from absint.rewriting.analysis import Analyses
-from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline, takes_lowered
+from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline
 from absint.rewriting.promise import check_promise
 from absint.shapes.lettering import text
 from absint.shapes.solids import capsule, circle, move, polygon, rotate, union
@@ -32,7 +32,7 @@ from tests.programs import points_of
 
 REGIONS = ["-1:1,-1:1", "all", "-0.3:0.1,0.2:0.5", "0:0.1,0.7:0.8"]
 REAL_PARTS = {
-    level: [pass_ for pass_ in parse_pipeline(pipeline) if not takes_lowered(pass_)]
+    level: [pass_ for pass_ in parse_pipeline(pipeline) if pass_.makes is Form.REAL]
     for level, pipeline in LEVELS.items()
 }
 
