@@ -54,8 +54,9 @@ if TYPE_CHECKING:
         var,
     )  # fmt: skip
     from absint.frontend.vm import parse_vm, read_vm, write_vm
+    from absint.ir.box import Box
     from absint.ir.graph import Graph, GraphBuilder
-    from absint.ir.program import Box, Program, Promise
+    from absint.ir.program import Program, Promise
     from absint.ops.precision import Precision
 
 __all__ = [
@@ -72,8 +73,9 @@ _HOME = {
     "engine": ("Engine", "compile", "evaluate"),
     "evaluation.view": ("Grid", "View"),
     "frontend.vm": ("parse_vm", "read_vm", "write_vm"),
+    "ir.box": ("Box",),
     "ir.graph": ("Graph", "GraphBuilder"),
-    "ir.program": ("Box", "Program", "Promise"),
+    "ir.program": ("Program", "Promise"),
     "ops.precision": ("Precision",),
 }
 """The module that holds each public name; all others, and the functions of extensions, are of

@@ -26,8 +26,9 @@ from absint.evaluation.backend import (
 from absint.evaluation.view import View
 from absint.frontend.expr import Expr, to_graph
 from absint.frontend.vm import read_text
+from absint.ir.box import Box
 from absint.ir.graph import Graph
-from absint.ir.program import Box, Program, Promise, check_program
+from absint.ir.program import Program, Promise, check_program
 from absint.lowering.cache import VmText, lowered_plan
 from absint.ops.precision import Precision, as_precision
 from absint.rewriting.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget

@@ -29,8 +29,9 @@ from absint.evaluation.backend import (
     real_array,
 )
 from absint.evaluation.view import View
+from absint.ir.box import Box
 from absint.ir.graph import AXES
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.lowering.cache import VmText
 from absint.ops.precision import Precision
 from absint.rewriting.manager import LEVELS, parse_pipeline

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from absint.base.memo import cached_property
 from absint.evaluation.backend import Backend, Executable
 from absint.evaluation.view import View
+from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.rewriting.promise import sample_points
 

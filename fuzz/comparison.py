@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.evaluation.backend import Backend, Executable, find_backend
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 
 from .cases import Case
 from .findings import Finding

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from absint.evaluation.view import View
+from absint.ir.box import Box
 from absint.ir.graph import Graph, GraphBuilder, reachable
-from absint.ir.program import Box
 from absint.ops.table import CONST, VAR
 
 from .cases import Case

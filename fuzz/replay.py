@@ -17,8 +17,9 @@ from absint import models
 from absint.base.errors import UsageError, ViewError, printable, shown_path
 from absint.evaluation.view import View
 from absint.frontend.vm import read_text
+from absint.ir.box import Box
 from absint.ir.graph import AXES
-from absint.ir.program import Box, Program
+from absint.ir.program import Program
 from absint.lowering.cache import VmText
 from absint.native.terminal import DONE, FOUND, Progress, write_out
 from absint.ops.precision import Precision

@@ -18,7 +18,7 @@ from absint.evaluation.image_files import write_whole
 from absint.evaluation.view import Grid, View
 from absint.frontend.guard import resembles_guard
 from absint.frontend.vm import parse_vm, read_text, write_vm
-from absint.ir.program import Box
+from absint.ir.box import Box
 from absint.ops.precision import as_precision
 
 from .cases import Case

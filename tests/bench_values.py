@@ -14,7 +14,8 @@ from absint.api import run_pipeline
 from absint.cli.bench import Baseline
 from absint.evaluation.backend import find_backend
 from absint.frontend.vm import read_vm
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.native.terminal import write_out
 from absint.ops.precision import as_precision
 

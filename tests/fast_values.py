@@ -10,8 +10,9 @@ import pytest
 
 from absint.evaluation.backend import Executable, find_backend
 from absint.frontend.vm import parse_vm
+from absint.ir.box import Box
 from absint.ir.graph import Graph, GraphBuilder
-from absint.ir.program import Box, Program
+from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME
 from tests.operands import same

@@ -36,8 +36,9 @@ from absint.evaluation.view import Grid, View
 from absint.frontend import expr, vm
 from absint.frontend.expr import Expr, X, Y
 from absint.ir import tape
+from absint.ir.box import Box
 from absint.ir.graph import Graph, GraphBuilder
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.lowering import plan
 from absint.ops.precision import Precision
 from absint.ops.table import ADD, NEG, SUB, VAR

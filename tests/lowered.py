@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.frontend.vm import parse_vm
+from absint.ir.box import Box
 from absint.ir.graph import Graph, GraphBuilder, Logic
 from absint.ir.interpreter import interpret_concrete
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import BAND, BY_NAME, CONST, OPS, PREDICATES, SPICY, Op
 from absint.rewriting.analysis import Analyses

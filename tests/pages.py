@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from absint.api import run_pipeline
 from absint.frontend.vm import parse_vm
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.report.data import make_report
 from absint.report.html import report_page
 from absint.report.pictures import Pictures, make_pictures

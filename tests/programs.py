@@ -12,8 +12,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph, GraphBuilder
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME, CONST, SPICY
 from tests.operands import OPERATIONS, distinct, random_bits

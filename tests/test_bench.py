@@ -21,7 +21,8 @@ from absint.cli.main import main
 from absint.evaluation.image_files import pgm
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.native.terminal import table_text
 from absint.ops.precision import Precision
 from tests.challenge import draw

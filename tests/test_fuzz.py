@@ -40,7 +40,8 @@ from absint.fuzz.oracles.selection import check_safely, select
 from absint.fuzz.reduction import rebuilt, reduce_case
 from absint.fuzz.replay import subjects
 from absint.fuzz.reproducer import read_reproducer, vm_files, write_reproducer
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.native.temporary import temporary_folder
 from absint.ops.precision import Precision
 from absint.ops.table import ABS, BAND, MUL, OPS, SIN, SQUARE

@@ -11,7 +11,8 @@ from absint.base.errors import AbsintError, DomainError, VmError
 from absint.evaluation.view import View
 from absint.frontend.guard import read_guard, resembles_guard
 from absint.frontend.vm import Comment, comments, write_vm
-from absint.ir.program import Box, Promise, describe
+from absint.ir.box import Box
+from absint.ir.program import Promise, describe
 from absint.ops.precision import Precision
 
 HALF = absint.optimize(absint.load("gear"), region=Box.parse("-1:0,-1:1"))

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from absint.api import run_pipeline
 from absint.frontend.vm import parse_vm
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.report.data import json_bytes, make_report
 from absint.report.html import report_page
 from absint.report.pictures import make_pictures

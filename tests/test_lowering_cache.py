@@ -17,7 +17,8 @@ import pytest
 from absint import models
 from absint.base.errors import DomainError, VmError
 from absint.frontend.vm import parse_vm
-from absint.ir.program import Box, Program, Promise
+from absint.ir.box import Box
+from absint.ir.program import Program, Promise
 from absint.lowering import cache as lowering_cache
 from absint.lowering.cache import SOURCES, VmText, lowered_plan
 from absint.lowering.plan import Plan
@@ -290,7 +291,7 @@ import hashlib, os, sys
 from absint import models
 from absint.lowering import cache as lowering_cache
 from absint.ops.precision import Precision
-from absint.ir.program import Box
+from absint.ir.box import Box
 from absint.lowering.units import lowering_kernels
 
 lowering_kernels(), lowering_kernels(Precision.F32)  # from the user's own cache

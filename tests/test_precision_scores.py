@@ -15,7 +15,8 @@ import pytest
 
 from absint import models
 from absint.frontend.vm import parse_vm
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.study.specialisation import measure_regions
 from tests.conftest import GOLDEN

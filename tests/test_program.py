@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from absint.api import run_pipeline
 from absint.base.errors import DomainError, ViewError
 from absint.frontend.vm import parse_vm
+from absint.ir.box import ANYTHING, EVERYWHERE, Box
 from absint.ir.graph import GraphBuilder
-from absint.ir.program import ANYTHING, EVERYWHERE, Box, Program, Promise, describe
+from absint.ir.program import Program, Promise, describe
 from absint.ops.precision import Precision
 from absint.ops.table import NEG
 from absint.rewriting.promise import check_promise, sample_points

@@ -17,9 +17,10 @@ from absint import models
 from absint.api import run_pipeline
 from absint.evaluation.backend import find_backend
 from absint.frontend.vm import parse_vm, read_vm
+from absint.ir.box import Box
 from absint.ir.graph import Graph
 from absint.ir.interpreter import interpret_concrete
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.passes.dce import Dce
 from absint.rewriting.manager import LEVELS, PassResult

@@ -26,9 +26,10 @@ from absint import models
 from absint.api import run_pipeline
 from absint.domains.lattice import Domain, Interval
 from absint.frontend.vm import parse_vm, read_vm
+from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
 from absint.ir.interpreter import box_intervals, interpret_abstract
-from absint.ir.program import Box, Program
+from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.table import MAX, MIN, NEG
 from absint.rewriting.analysis import make_domain

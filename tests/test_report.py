@@ -14,7 +14,8 @@ from rich.console import Console
 from absint.api import run_pipeline
 from absint.base.errors import UsageError
 from absint.frontend.vm import parse_vm, read_vm
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.ops.demand import Demand
 from absint.passes.analyses.bounds import bounds_of
 from absint.passes.analyses.demand import demand_of

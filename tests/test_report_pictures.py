@@ -12,7 +12,8 @@ import absint
 from absint import api
 from absint.evaluation.image_files import png
 from absint.frontend.vm import parse_vm
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.report.charts import CURVE_POINTS, bar, boxes, curves, ranges, tile_map
 from absint.report.data import page_tiles
 from absint.report.markup import data_uri

@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from absint.frontend.vm import parse_vm, write_vm
+from absint.ir.box import Box
 from absint.ir.graph import Graph, GraphBuilder
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.demand import Demand
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form

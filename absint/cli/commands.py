@@ -21,7 +21,8 @@ from absint.evaluation.backend import HasMethods, find_backend, usual_backends
 from absint.evaluation.image_files import ENCODERS, pgm, write_whole
 from absint.evaluation.view import Grid, View
 from absint.frontend.vm import write_vm
-from absint.ir.program import Box, Form, Program, describe
+from absint.ir.box import Box
+from absint.ir.program import Form, Program, describe
 from absint.native.terminal import (
     DONE,
     FOUND,

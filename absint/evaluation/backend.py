@@ -18,8 +18,9 @@ from absint.base.errors import BackendError, DomainError, PromiseError, UsageErr
 from absint.base.registry import find, names
 from absint.domains.lattice import Interval
 from absint.evaluation.view import View
+from absint.ir.box import Box
 from absint.ir.graph import AXES
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ir.program import check_program as check_program
 from absint.lowering.plan import Plan
 from absint.ops.precision import Precision

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from absint.base.arguments import number, pair, whole
 from absint.base.errors import ViewError, shown
+from absint.ir.box import Box
 from absint.ir.invariants import frozen
-from absint.ir.program import Box
 from absint.ops.precision import Precision, as_precision
 
 MAX_PIXELS = 1 << 32

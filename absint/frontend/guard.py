@@ -25,7 +25,8 @@ from typing import NamedTuple
 
 from absint.base.errors import ViewError, VmError, shown
 from absint.frontend.vm import Comment, comments
-from absint.ir.program import Box, Promise
+from absint.ir.box import Box
+from absint.ir.program import Promise
 from absint.ops.precision import Precision
 
 FORM = "precision f32|f64, box all|x=-1:1,…, promise bits|sign"

@@ -23,8 +23,9 @@ from absint.base.errors import DomainError, shown
 from absint.frontend.guard import Guard, read_guard
 from absint.frontend.vm import parse_vm
 from absint.frontend.vm_scan import scan_vm
+from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
-from absint.ir.program import Box, Program, Promise, describe
+from absint.ir.program import Program, Promise, describe
 from absint.lowering.plan import Plan, make_plan
 from absint.lowering.region_plan import RegionProgram
 from absint.native import array_file, cache, units

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from absint import api
 from absint.base.errors import AbsintError
 from absint.evaluation.view import Grid, View
+from absint.ir.box import Box
 from absint.ir.graph import AXES
-from absint.ir.program import Box, Program
+from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.table import FALSE
 from absint.study import measure as study

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.ir.box import Box
 from absint.ir.graph import Graph
 from absint.ir.interpreter import interpret_concrete
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import BAND, SPICY
 

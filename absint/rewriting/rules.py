@@ -31,9 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.base.memo import cached_property
+from absint.ir.box import ANYTHING
 from absint.ir.graph import Graph, constant_key
 from absint.ir.patch import Patch
-from absint.ir.program import ANYTHING, Program
+from absint.ir.program import Program
 from absint.ops.demand import Bounds, Demand
 from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME, CONST, Op

@@ -20,9 +20,10 @@ from absint.base.arguments import number, whole
 from absint.base.errors import DomainError, UsageError, shown
 from absint.evaluation.backend import Executable, find_backend
 from absint.evaluation.view import View
+from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
 from absint.ir.interpreter import interpret_concrete
-from absint.ir.program import Box, Program
+from absint.ir.program import Program
 from absint.ops.precision import Precision, as_precision
 from absint.ops.table import FALSE, MAX, MIN
 from absint.passes.analyses.bounds import bounds_of

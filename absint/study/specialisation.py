@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from absint.base.errors import UsageError
 from absint.domains.lattice import Domain, Interval
+from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
 from absint.ir.interpreter import last_read, walk_abstract
-from absint.ir.program import Box, Program, check_program
+from absint.ir.program import Program, check_program
 from absint.ir.tape import last_uses
 from absint.lowering.sweep import ANYTHING, interval_kernels, write_interval
 from absint.lowering.units import lowering_kernels

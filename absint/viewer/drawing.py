@@ -19,8 +19,9 @@ from absint.api import run_pipeline
 from absint.engine import REACHES
 from absint.evaluation.backend import DrawsPlans, Executable, find_backend
 from absint.evaluation.view import Samples, View
+from absint.ir.box import Box
 from absint.ir.graph import AXES
-from absint.ir.program import Box, Program
+from absint.ir.program import Program
 from absint.ops.precision import Precision
 
 MOST_KEPT = 8

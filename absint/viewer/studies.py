@@ -15,8 +15,9 @@ import numpy as np
 from absint.api import run_pipeline
 from absint.base.errors import DomainError
 from absint.evaluation.view import View
-from absint.ir.program import Box, Form
-from absint.rewriting.manager import form_after, format_pipeline, parse_pipeline
+from absint.ir.box import Box
+from absint.ir.program import Form
+from absint.rewriting.manager import form_after, format_pipeline, lowers, parse_pipeline, takes_lowered
 from absint.study import measure as study
 from absint.study.specialisation import measure_regions
 

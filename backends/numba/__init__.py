@@ -25,7 +25,8 @@ from absint.evaluation.backend import (
     thread_count,
 )
 from absint.evaluation.view import View
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.lowering.plan import Plan, make_plan
 from absint.lowering.units import lowering_units
 from absint.native.units import compile_missing

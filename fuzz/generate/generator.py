@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from absint.evaluation.view import View
+from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph, GraphBuilder
-from absint.ir.program import Box
 from absint.ops.precision import Precision
 from absint.ops.table import (
     ABS,

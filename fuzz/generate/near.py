@@ -13,8 +13,8 @@ import re
 import numpy as np
 
 from absint.base.registry import kept
+from absint.ir.box import Box
 from absint.ir.graph import GraphBuilder
-from absint.ir.program import Box
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
 from absint.ops.table import (

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from absint.base.errors import DomainError, VmError
 from absint.frontend.vm import parse_vm, write_vm
 from absint.frontend.vm_scan import scan_vm
-from absint.ir.program import Box, Program, Promise, describe
+from absint.ir.box import Box
+from absint.ir.program import Program, Promise, describe
 from absint.lowering.cache import VmText
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline

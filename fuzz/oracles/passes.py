@@ -11,7 +11,8 @@ import numpy as np
 
 from absint.base.errors import AbsintError
 from absint.base.registry import find
-from absint.ir.program import Box, Form, Program, Promise
+from absint.ir.box import Box
+from absint.ir.program import Form, Program, Promise
 from absint.rewriting.analysis import Analyses, BoundFacts
 from absint.rewriting.manager import LEVELS, Pass, PassManager, Step, parse_pipeline
 from absint.rewriting.promise import band_ends, check_promise, sample_points

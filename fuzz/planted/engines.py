@@ -17,8 +17,9 @@ from absint.frontend import vm
 from absint.ir import graph as graphs
 from absint.ir import patch as patches
 from absint.ir import tape
+from absint.ir.box import Box
 from absint.ir.graph import Graph
-from absint.ir.program import Box, Program
+from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.primitives import Real, floor, fmod
 from absint.ops.table import COMPARE, MAX, MIN, MOD, ROUND, SUB, Op

@@ -7,7 +7,7 @@ from typing import Any
 
 from absint.frontend import guard
 from absint.frontend.vm import Comment
-from absint.ir.program import EVERYWHERE
+from absint.ir.box import EVERYWHERE
 from absint.lowering import cache as lowering_cache
 
 from .tools import Bug, Plant, always, edited, planted

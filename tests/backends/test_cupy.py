@@ -28,7 +28,8 @@ from absint.base.errors import BackendError
 from absint.evaluation.backend import find_backend
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.table import OPS, SPICY
 from tests.domains.containment import random_graph

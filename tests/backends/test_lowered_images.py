@@ -12,7 +12,8 @@ from absint.backends.arrays import ArrayExecutable
 from absint.base.errors import DomainError, PromiseError
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.ops.precision import Precision
 from tests.lowered import lowered_program
 

@@ -15,8 +15,9 @@ from absint.backends.numba import machine
 from absint.backends.numba.values import Values
 from absint.base.errors import AbsintError
 from absint.frontend.vm import parse_vm
+from absint.ir.box import Box
 from absint.ir.graph import AXES
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from tests.fast_values import PRECISIONS, SOLID, assert_same, disks, reference
 from tests.operands import scaled

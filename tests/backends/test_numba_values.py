@@ -18,8 +18,9 @@ from absint.api import load, run_pipeline
 from absint.backends.numba import machine
 from absint.backends.numba.values import Values
 from absint.frontend.vm import parse_vm
+from absint.ir.box import EVERYWHERE, Box
 from absint.ir.graph import AXES, Graph, GraphBuilder
-from absint.ir.program import EVERYWHERE, Box, Program
+from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME, SPICY
 from tests.fast_values import PRECISIONS, ROOM, SOLID, assert_same, disks, reference

@@ -24,9 +24,10 @@ from absint.evaluation.backend import Executable, find_backend
 from absint.evaluation.image_files import pgm
 from absint.evaluation.view import Grid, View
 from absint.frontend.vm import parse_vm, read_vm
+from absint.ir.box import Box
 from absint.ir.graph import Graph
 from absint.ir.interpreter import interpret_abstract, interpret_concrete
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import SPICY
 from tests import challenge

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from absint.ir.program import Box
+from absint.ir.box import Box
 from absint.ops.precision import Precision
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import parse_pipeline

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from absint.frontend.vm import dump_vm, parse_vm
+from absint.ir.box import Box
 from absint.ir.interpreter import interpret_concrete
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import OPS, Op
 from absint.rewriting.analysis import Analyses

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from absint.frontend.vm import parse_vm
+from absint.ir.box import Box
 from absint.ir.graph import GraphBuilder
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.lowering.kernels.limits import DEEPEST_BOX
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from absint.frontend.vm import dump_vm, parse_vm
-from absint.ir.program import Box, Form, Program, describe
+from absint.ir.box import Box
+from absint.ir.program import Form, Program, describe
 from absint.ops.precision import Precision
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import (

@@ -13,8 +13,9 @@ import pytest
 
 from absint.base.errors import PipelineError, VerificationError
 from absint.frontend.vm import parse_vm, write_vm
+from absint.ir.box import Box
 from absint.ir.graph import Graph
-from absint.ir.program import Box, Form, Program, Promise, describe
+from absint.ir.program import Form, Program, Promise, describe
 from absint.ops.demand import Demand
 from absint.ops.precision import Precision
 from absint.passes.rewriting import rewrite_until_stable

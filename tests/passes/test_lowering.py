@@ -17,8 +17,9 @@ from absint.base.errors import PipelineError
 from absint.evaluation.backend import find_backend
 from absint.evaluation.view import View
 from absint.frontend.vm import dump_vm, parse_vm, read_vm
+from absint.ir.box import Box
 from absint.ir.graph import Graph
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import ALL, ANY, BAND
 from absint.rewriting.analysis import Analyses

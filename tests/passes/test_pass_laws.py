@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from absint import models
 from absint.frontend.vm import parse_vm, read_vm
-from absint.ir.program import Box, Program, Promise
+from absint.ir.box import Box
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline, pass_names

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from absint.base.errors import PipelineError, UsageError
 from absint.base.registry import find
 from absint.frontend.vm import parse_vm
-from absint.ir.program import Box, Form, Program, Promise
+from absint.ir.box import Box
+from absint.ir.program import Form, Program, Promise
 from absint.passes.analyses.bounds import BoundsAnalysis, bounds_of
 from absint.passes.analyses.demand import demand_of
 from absint.passes.bands import Bands

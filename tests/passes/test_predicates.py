@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from absint.frontend.expr import Expr, X, Y, Z, maximum, minimum, sin, to_graph
 from absint.frontend.vm import dump_vm, parse_vm
-from absint.ir.program import Box, Program
+from absint.ir.box import Box
+from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.table import BAND, FALSE, TRUE, VAR
 from absint.rewriting.analysis import Analyses

@@ -6,8 +6,9 @@ from itertools import accumulate
 
 import pytest
 
+from absint.ir.box import Box
 from absint.ir.graph import FIRST_PREDICATE, Graph, GraphBuilder
-from absint.ir.program import Box, Program, Promise
+from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import ABS, ADD
 from absint.passes.analyses.ranges import MOST_SINGLE, ranges_of

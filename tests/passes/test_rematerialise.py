@@ -15,8 +15,9 @@ from absint.api import load
 from absint.frontend.expr import Expr
 from absint.frontend.vm import parse_vm
 from absint.fuzz.generate.generator import random_case
+from absint.ir.box import Box
 from absint.ir.graph import Graph, GraphBuilder, reachable
-from absint.ir.program import Box, Form, Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import ABS, ADD, BY_NAME, MAX, MIN, MUL, SIN, SUB
 from absint.passes.analyses.liveness import liveness_of

@@ -1,0 +1,145 @@
+"""A box: closed bounds of variables. What `--region` says is one; `Box.parse` holds its grammar."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from absint.base.arguments import pair, word
+from absint.base.errors import UsageError, ViewError, shown, shown_path
+from absint.ir.graph import AXES
+from absint.ops.demand import Bounds
+from absint.ops.precision import Precision, as_precision
+
+ANYTHING = Bounds(-math.inf, math.inf, True)
+"""What is known of a variable that a box does not bound."""
+
+_RANGE = re.compile(r"([^:_]+):([^:_]+)")  # Python's digit groups are no notation for users
+
+
+def _range(text: str, part: str) -> tuple[float, float]:
+    """One range of a region's text."""
+    match = _RANGE.fullmatch(part)
+    try:
+        if match is None:
+            raise ValueError
+        lower, upper = float(match[1]), float(match[2])
+    except ValueError:
+        raise ViewError(f"region {shown(text)}: {shown(part)} is not a range such as -1:1") from None
+    if not lower <= upper:
+        raise ViewError(f"region {shown(text)}: {shown(part)} holds nothing")
+    return lower, upper
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Closed bounds, in model units, of some variables. One without bounds may be anything, NaN included.
+
+    `bounds` is copied. Raises `ViewError` for bounds that hold nothing, and what is no mapping of names to
+    pairs of numbers.
+    """
+
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.bounds, Mapping):
+            raise ViewError(f"box {shown(self.bounds)}: expected bounds by name, as {{'x': (-1.0, 1.0)}}")
+        bounds = {}
+        for given, ends in self.bounds.items():
+            name = word(given, "box: name", ViewError)
+            lower, upper = bounds[name] = pair(ends, f"box: {shown_path(name)}:", ViewError)
+            if not lower <= upper:
+                raise ViewError(
+                    f"box: {shown_path(name)} runs from {lower!r} to {upper!r}, which holds nothing"
+                )
+        object.__setattr__(self, "bounds", MappingProxyType(bounds))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Box, (dict(self.bounds),)
+
+    @staticmethod
+    def of(x: tuple[float, float], y: tuple[float, float], z: tuple[float, float] | None = None) -> Box:
+        """Bounds of x, y and, if given, z."""
+        return Box({"x": x, "y": y} | ({"z": z} if z is not None else {}))
+
+    @staticmethod
+    def parse(text: str) -> Box:
+        """The box that a text describes, in the grammar of `--region`:
+
+            region = "all"                        no bounds: everywhere
+                   | range "," range ["," range]  x, y and z; z is -1:1 when left out
+                   | named {"," named}            other variables have no bounds
+            named  = name "=" range               what `str` of a box gives, as x=-1:1,t=0:2
+            range  = number ":" number            lower and upper end, both included; inf is a number
+
+        Raises `ViewError` for another text.
+        """
+        text = word(text, "region", ViewError)
+        if text.strip() == "all":
+            return Box()
+        parts = text.split(",")
+        if "=" in text:
+            named = [part.rpartition("=") for part in parts]
+            bounds = {name.strip(): _range(text, ends) for name, _, ends in named}
+            if len(bounds) < len(parts) or "" in bounds:
+                raise ViewError(f"region {shown(text)}: every range needs a name of its own")
+            return Box(bounds)
+        if len(parts) not in (2, 3):
+            raise ViewError(f"region {shown(text)}: expected x0:x1,y0:y1[,z0:z1] or all")
+        ranges = [_range(text, part) for part in parts]
+        return Box(dict(zip(AXES, [*ranges, (-1.0, 1.0)], strict=False)))
+
+    @staticmethod
+    def default() -> Box:
+        """-1 to 1 on each axis."""
+        return Box(dict.fromkeys(AXES, (-1.0, 1.0)))
+
+    def of_variable(self, name: str) -> Bounds:
+        """What the box says of a variable. Raises `ViewError` for what is no name."""
+        bounds = self.bounds.get(word(name, "variable", ViewError))
+        return ANYTHING if bounds is None else Bounds(*bounds, may_nan=False)
+
+    def contains(self, other: Box) -> bool:
+        """Every point of `other` is a point of this box. Raises `UsageError` for what is no box."""
+        check_is_box(other)
+        for name, (lower, upper) in self.bounds.items():
+            inner = other.bounds.get(name)
+            if inner is None or inner[0] < lower or inner[1] > upper:
+                return False
+        return True
+
+    def rounded(self, precision: Precision) -> Box:
+        """End points rounded to nearest, as sample positions are. Raises `ViewError` when one overflows."""
+        precision = as_precision(precision)
+        bounds = {}
+        for name, ends in self.bounds.items():
+            lower, upper = (precision.round(end) + 0.0 for end in ends)
+            if math.isinf(lower) > math.isinf(ends[0]) or math.isinf(upper) > math.isinf(ends[1]):
+                raise ViewError(
+                    f"box: {shown_path(name)} from {ends[0]!r} to {ends[1]!r} overflows {precision.value}"
+                )
+            bounds[name] = (lower, upper)
+        return Box(bounds)
+
+    def __str__(self) -> str:
+        if not self.bounds:
+            return "all"
+        names = [*AXES, *sorted(set(self.bounds) - set(AXES))]
+        return ",".join(
+            f"{name}={self.bounds[name][0]!r}:{self.bounds[name][1]!r}"
+            for name in names
+            if name in self.bounds
+        )
+
+
+def check_is_box(box: object) -> None:
+    """Raises `UsageError` for what is no box."""
+    if not isinstance(box, Box):
+        raise UsageError(f"{shown(box)}: expected a Box, as Box.parse('-1:1,-1:1')")
+
+
+EVERYWHERE = Box()
