@@ -25,11 +25,12 @@ from absint.evaluation.backend import (
 )
 from absint.evaluation.view import View
 from absint.frontend.expr import Expr, to_graph
+from absint.frontend.source import Source, known_source, program_of
 from absint.frontend.vm import read_text
 from absint.ir.box import Box
 from absint.ir.graph import Graph
 from absint.ir.program import Program, Promise, check_program
-from absint.lowering.cache import VmText, lowered_plan
+from absint.lowering.cache import lowered_plan
 from absint.ops.precision import Precision, as_precision
 from absint.rewriting.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget
 from absint.rewriting.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
@@ -51,10 +52,10 @@ def load(model: Model) -> Program:
     `UsageError` for a file that cannot be read.
     """
     source = source_of(model)
-    return source.program() if isinstance(source, VmText) else source
+    return program_of(source)
 
 
-def source_of(model: Model) -> VmText | Program:
+def source_of(model: Model) -> Source | Program:
     """A model as text where it is that, so that what is known of the text need not be parsed."""
     if isinstance(model, Program):
         model.verify()
@@ -71,12 +72,12 @@ def source_of(model: Model) -> VmText | Program:
         return Program(_graphs.setdefault(model, to_graph(model)) if graph is None else graph)
     if str(model) != "-" and not os.path.exists(str(model)):
         if str(model) in models.names():
-            return VmText(models.text(str(model)), f"{model}.vm")
+            return known_source(models.text(str(model)), f"{model}.vm")
         if Path(model).suffix == "" and isinstance(model, str) and "/" not in model:
             raise UsageError(
                 f"{shown_path(model)}: no such file, and no bundled model of that name{models.nearest(model)}"
             )
-    return VmText(*read_text(model))
+    return known_source(*read_text(model))
 
 
 def domain_names(domains: object) -> tuple[str, ...]:
@@ -143,7 +144,7 @@ class _Kept(NamedTuple):
     drawing: Drawing
 
 
-_kept: Recent[tuple[Graph | VmText, str, type, Precision, int | None], _Kept] = Recent(16)
+_kept: Recent[tuple[Graph | Source, str, type, Precision, int | None], _Kept] = Recent(16)
 """The last programs rendered, by the text or graph that they were made from, and the backend."""
 
 
@@ -176,7 +177,7 @@ def render(
     threads = None if threads is None else whole(threads, "threads", least=1)
     backend = word(backend, "backend", BackendError)
     box = view.box(precision)
-    same = source if isinstance(source, VmText) else source.basis(box, precision, Promise.SIGN).graph
+    same = source if isinstance(source, Source) else source.basis(box, precision, Promise.SIGN).graph
     key = (same, backend, find("backends", backend.partition(":")[0]), precision, threads)
     kept = _kept.get(key)
     if kept is None or not kept.box.contains(box):
@@ -186,7 +187,7 @@ def render(
 
 
 def prepare_drawing(
-    source: VmText | Program, box: Box, precision: Precision, maker: Backend, threads: int | None,
+    source: Source | Program, box: Box, precision: Precision, maker: Backend, threads: int | None,
     pipeline: str | None = None,
 ) -> Drawing:  # fmt: skip
     """What draws a program in a box, after a pipeline; the one that the backend draws with if not given."""
@@ -194,16 +195,10 @@ def prepare_drawing(
     if isinstance(maker, DrawsPlans):
         maker.prepare(precision)
         return maker.compile_plan(lowered_plan(source, precision, box, passes), box, threads)
-    program = source.program() if isinstance(source, VmText) else source
-    optimised, _ = run_pipeline(program, passes=passes, region=box, precision=precision)
+    optimised, _ = run_pipeline(program_of(source), passes=passes, region=box, precision=precision)
     return maker.compile(optimised, threads)
 
 
-def precision_of(source: VmText | Program, asked: Precision | str | None) -> Precision:
+def precision_of(source: Source | Program, asked: Precision | str | None) -> Precision:
     """The precision that is asked for, else the source's own, which is binary32 unless a guard names one."""
-    if asked is not None:
-        return as_precision(asked)
-    if isinstance(source, Program):
-        return source.precision
-    guard = source.guard()
-    return Precision.F32 if guard is None else guard.precision
+    return source.precision if asked is None else as_precision(asked)

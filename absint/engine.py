@@ -29,10 +29,10 @@ from absint.evaluation.backend import (
     real_array,
 )
 from absint.evaluation.view import View
+from absint.frontend.source import Source, program_of
 from absint.ir.box import Box
 from absint.ir.graph import AXES
 from absint.ir.program import Program, Promise
-from absint.lowering.cache import VmText
 from absint.ops.precision import Precision
 from absint.rewriting.manager import LEVELS, parse_pipeline
 
@@ -60,7 +60,7 @@ class Engine:
     """
 
     def __init__(
-        self, model: Model | VmText, backend: str = "numba", level: int | None = None,
+        self, model: Model | Source, backend: str = "numba", level: int | None = None,
         region: Box | None = None, precision: Precision | str | None = None, threads: int | None = None,
     ) -> None:  # fmt: skip
         """See `compile`."""
@@ -68,7 +68,7 @@ class Engine:
             raise UsageError(f"level {shown(level)}: expected one of {', '.join(map(str, LEVELS))}")
         if region is not None and not isinstance(region, Box):
             raise UsageError(f"region {shown(region)}: expected a Box, as Box.parse('-1:1,-1:1')")
-        self._source = model if isinstance(model, VmText) else source_of(model)
+        self._source = model if isinstance(model, Source) else source_of(model)
         self._backend = find_backend(word(backend, "backend", BackendError))
         self._level = None if level is None else whole(level, "level")
         self._threads = None if threads is None else whole(threads, "threads", least=1)
@@ -125,7 +125,7 @@ class Engine:
 
     @cached_property
     def _program(self) -> Program:
-        return self._source.program() if isinstance(self._source, VmText) else self._source
+        return program_of(self._source)
 
     @cached_property
     def _exact(self) -> Executable:
@@ -181,8 +181,7 @@ def evaluate(
         name: value if is_on_device(value) else real_array(name, value, real) for name, value in given.items()
     }
     if np.prod(broadcast_shape(points), dtype=object) >= _MANY:
-        program = source.program() if isinstance(source, VmText) else source
-        optimised, _ = run_pipeline(program, level=1, region=hull(points), precision=real)
+        optimised, _ = run_pipeline(program_of(source), level=1, region=hull(points), precision=real)
         return find_backend(backend).compile(optimised).values(**points)
     key = (*_identity(source), backend, find("backends", backend.partition(":")[0]), real)
     engine = _engines.get(key)
@@ -192,9 +191,9 @@ def evaluate(
     return engine.values(**points)
 
 
-def _identity(source: VmText | Program) -> tuple[Any, ...]:
+def _identity(source: Source | Program) -> tuple[Any, ...]:
     """What tells sources apart."""
-    if isinstance(source, VmText):
+    if isinstance(source, Source):
         return (source,)
     return tuple(
         part

@@ -16,11 +16,11 @@ from typing import NamedTuple
 from absint import models
 from absint.base.errors import UsageError, ViewError, printable, shown_path
 from absint.evaluation.view import View
+from absint.frontend.source import Source
 from absint.frontend.vm import read_text
 from absint.ir.box import Box
 from absint.ir.graph import AXES
 from absint.ir.program import Program
-from absint.lowering.cache import VmText
 from absint.native.terminal import DONE, FOUND, Progress, write_out
 from absint.ops.precision import Precision
 
@@ -81,14 +81,14 @@ def subjects(target: str) -> list[Subject]:
                 f"--replay {shown_path(target)}: no such file or folder, and no bundled model of that name"
                 f"{models.nearest(target)}"
             )
-        return [_subject(target, VmText(models.text(target), f"{target}.vm"))]
+        return [_subject(target, Source(models.text(target), f"{target}.vm"))]
     files = vm_files(path)
     if not files:
         raise UsageError(f"--replay {shown_path(path)}: there is no .vm file in the folder")
-    return [_subject(str(file), VmText(*read_text(str(file)))) for file in files]
+    return [_subject(str(file), Source(*read_text(str(file)))) for file in files]
 
 
-def _subject(name: str, source: VmText) -> Subject:
+def _subject(name: str, source: Source) -> Subject:
     if (found := find_in(source.text, source.path)) is not None:
         return Subject(name, (found.case,), is_find=True)
     return Subject(name, tuple(cases_of(source.program())), is_find=False)

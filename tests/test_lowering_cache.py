@@ -16,11 +16,12 @@ import pytest
 
 from absint import models
 from absint.base.errors import DomainError, VmError
+from absint.frontend.source import Source
 from absint.frontend.vm import parse_vm
 from absint.ir.box import Box
 from absint.ir.program import Program, Promise
 from absint.lowering import cache as lowering_cache
-from absint.lowering.cache import SOURCES, VmText, lowered_plan
+from absint.lowering.cache import SOURCES, lowered_plan
 from absint.lowering.plan import Plan
 from absint.lowering.region_plan import RegionProgram
 from absint.native import array_file, cache, loaded, units
@@ -40,7 +41,7 @@ def _kernels() -> None:
     """Kernels come from the user's own cache, before the tests' takes its place."""
     for text in (DISC, WAVES):
         for precision in Precision:
-            lowered_plan(VmText(text), precision, BOX, PIPELINE).instructions.sum()
+            lowered_plan(Source(text), precision, BOX, PIPELINE).instructions.sum()
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +66,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def plan_of(text: str = DISC, precision: Precision | None = Precision.F32, box: Box = BOX) -> Plan:
-    return lowered_plan(VmText(text), precision, box, PIPELINE)
+    return lowered_plan(Source(text), precision, box, PIPELINE)
 
 
 def content(record: Plan | RegionProgram | None) -> Any:
@@ -120,14 +121,14 @@ def test_whatever_changes_makes_another(changed: dict[str, Any], made: list[Any]
 
 
 def test_ends_that_are_whole_numbers_are_the_same_ends(made: list[Any]) -> None:
-    lowered_plan(VmText(DISC), Precision.F32, BOX, PIPELINE)
-    lowered_plan(VmText(DISC), Precision.F32, Box.of((-1, 1), (-1, 1), (0, 0)), PIPELINE)
+    lowered_plan(Source(DISC), Precision.F32, BOX, PIPELINE)
+    lowered_plan(Source(DISC), Precision.F32, Box.of((-1, 1), (-1, 1), (0, 0)), PIPELINE)
     assert len(made) == 1
 
 
 def test_so_does_another_pipeline(made: list[Any]) -> None:
     for pipeline in (PIPELINE, "cse,predicates,flatten,bands", "predicates,flatten{copies=1},bands"):
-        lowered_plan(VmText(DISC), None, BOX, pipeline)
+        lowered_plan(Source(DISC), None, BOX, pipeline)
     assert len(made) == 3
 
 
@@ -250,7 +251,7 @@ def test_an_entry_that_is_no_plan_is_made_anew(payload: str, made: list[Any]) ->
         "too few": array_file.pack({name: arrays[name] for name in list(arrays)[1:]}),
         "other kinds": array_file.pack(arrays | {"z": np.zeros(3)}),
     }[payload]
-    key = lowering_cache._key(VmText(DISC), Precision.F32, BOX, PIPELINE)
+    key = lowering_cache._key(Source(DISC), Precision.F32, BOX, PIPELINE)
     assert key is not None
     cache.write(key, data)
     assert content(plan_of()) == content(plan)
@@ -260,7 +261,7 @@ def test_an_entry_that_is_no_plan_is_made_anew(payload: str, made: list[Any]) ->
 def test_malformed_text_is_told_each_time(home: Path) -> None:
     for _ in range(2):
         with pytest.raises(VmError, match=r"model\.vm:1:3: unknown opcode"):
-            lowered_plan(VmText("x what", "model.vm"), None, BOX, PIPELINE)
+            lowered_plan(Source("x what", "model.vm"), None, BOX, PIPELINE)
     assert not home.exists()
 
 
@@ -290,6 +291,7 @@ SCRIPT = """
 import hashlib, os, sys
 from absint import models
 from absint.lowering import cache as lowering_cache
+from absint.frontend.source import Source
 from absint.ops.precision import Precision
 from absint.ir.box import Box
 from absint.lowering.units import lowering_kernels
@@ -300,7 +302,7 @@ lowering_cache.WORTH_KEEPING = -1.0
 made, making = [], lowering_cache._made
 lowering_cache._made = lambda *given: made.append(given) or making(*given)
 box = Box.of((-1.0, 1.0), (-1.0, 1.0), (0.0, 0.0))
-source = lowering_cache.VmText(models.text("tempest"))
+source = Source(models.text("tempest"))
 plan = lowering_cache.lowered_plan(source, None, box, sys.argv[2])
 print(len(made), hashlib.sha256(lowering_cache._packed(plan)).hexdigest(), plan.instructions.all())
 """

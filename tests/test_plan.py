@@ -7,8 +7,8 @@ import pytest
 
 from absint.evaluation.backend import find_backend
 from absint.evaluation.view import View
+from absint.frontend.source import Source
 from absint.ir.program import Program, Promise
-from absint.lowering.cache import VmText
 from absint.lowering.kernels.layout import DEEPEST_TERM
 from absint.lowering.plan import LOOSE, MOST_TABLES, Plan, make_plan
 from absint.ops.precision import Precision
@@ -19,7 +19,7 @@ VIEW = View(90, 70, (0.05, -0.1), 0.9)
 
 def planned(text: str, precision: Precision = Precision.F32) -> Plan:
     """The plan of a program, of which the picture is compared with the reference's."""
-    source = VmText(text).program().restricted(VIEW.box(precision), precision, Promise.SIGN)
+    source = Source(text).program().restricted(VIEW.box(precision), precision, Promise.SIGN)
     lowered, _ = PassManager(parse_pipeline("cse,predicates,flatten,bands,contract")).run(source)
     compare(source, lowered)
     return make_plan(lowered)
@@ -218,7 +218,7 @@ def test_loose_terms_are_left_to_the_regions() -> None:
     "text", ["x var-x\na abs x\nb const 1\nf add a b", "x var-x\na abs x\nb const 9\nf sub a b"]
 )
 def test_what_is_decided_needs_no_term(text: str) -> None:
-    program = VmText(text).program().restricted(VIEW.box(Precision.F32), Precision.F32, Promise.SIGN)
+    program = Source(text).program().restricted(VIEW.box(Precision.F32), Precision.F32, Promise.SIGN)
     lowered, _ = PassManager(parse_pipeline("predicates")).run(program)
     plan = make_plan(lowered)
     inside = "sub" in text

@@ -13,15 +13,14 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from absint.base.errors import DomainError, shown
-from absint.frontend.guard import Guard, read_guard
-from absint.frontend.vm import parse_vm
+from absint.frontend.source import Source
 from absint.frontend.vm_scan import scan_vm
 from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
@@ -58,36 +57,7 @@ WORTH_KEEPING = 4e-3
 """Seconds of work that a plan must save to be written to a file, which takes one or two milliseconds."""
 
 
-_SHORT = 1 << 20
-"""Characters of a text whose guard is kept."""
-
-_guard_of = functools.lru_cache(maxsize=8)(read_guard)
-"""A picture of the same text is asked for again and again."""
-
-
-@dataclass(frozen=True)
-class VmText:
-    """The text of a program; `path`: its name in messages."""
-
-    text: str
-    path: str = "<text>"
-
-    def program(self, read: Callable[[str, str], Graph] = parse_vm) -> Program:
-        """What the text describes. Raises `VmError` for malformed text.
-
-        `read`: `parse_vm`, or `scan_vm` where kernels are loaded anyway; loading them takes longer than
-        parsing.
-        """
-        guard = self.guard()
-        graph = read(self.text, self.path)
-        return Program(graph) if guard is None else Program(graph, *guard, specialised=True)
-
-    def guard(self) -> Guard | None:
-        """What the text says that it holds for, None for a source. Raises `VmError` if that is unreadable."""
-        return (_guard_of if len(self.text) <= _SHORT else read_guard)(self.text, self.path)
-
-
-def lowered_plan(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
+def lowered_plan(source: Source | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
     """The plan that draws a program in a box, made by a pipeline that lowers, or kept from before.
 
     `precision`: the program's own if not given. Raises `VmError` for malformed text, `DomainError` for a
@@ -106,9 +76,9 @@ def lowered_plan(source: VmText | Program, precision: Precision | None, box: Box
     return plan
 
 
-def _made(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
+def _made(source: Source | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
     """The plan, made now."""
-    program = source.program(scan_vm) if isinstance(source, VmText) else source
+    program = source.program(scan_vm) if isinstance(source, Source) else source
     start = program.restricted(box, program.precision if precision is None else precision, Promise.SIGN)
     lowered, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
     if free := sorted(set(lowered.graph.variables.values()) - set(AXES)):
@@ -116,18 +86,14 @@ def _made(source: VmText | Program, precision: Precision | None, box: Box, pipel
     return make_plan(lowered)
 
 
-def _key(source: VmText | Program, precision: Precision | None, box: Box, pipeline: str) -> str | None:
+def _key(source: Source | Program, precision: Precision | None, box: Box, pipeline: str) -> str | None:
     """Everything that a plan depends on, as text; None where the sources were changed."""
     if (sources := _sources()) is None:
         return None
-    content = _text_digest(source) if isinstance(source, VmText) else _program_digest(source)
+    content = source.digest if isinstance(source, Source) else _program_digest(source)
     bounds = sorted((name, *(float(end).hex() for end in ends)) for name, ends in box.bounds.items())
     width = None if precision is None else precision.value
     return json.dumps([_FORMAT, content, width, bounds, pipeline, sys.byteorder, sources])
-
-
-def _text_digest(source: VmText) -> str:
-    return hashlib.sha256(source.text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _program_digest(program: Program) -> list[str]:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from absint import api
 from absint.base.errors import AbsintError, UsageError, VmError
+from absint.frontend.source import Source
 from absint.frontend.vm import read_text
 from absint.ir.program import Program
-from absint.lowering.cache import VmText
 
 LOOKS_PER_READING = 5
 """A file whose size and time stayed the same is read at every so many looks: clocks of files are coarse."""
@@ -49,7 +49,7 @@ class ModelSource:
         self._path = Path(model) if model != "-" and os.path.isfile(model) else None
         self._seen = self._signs()
         source = api.source_of(model)
-        assert isinstance(source, VmText)  # a name is never a program
+        assert isinstance(source, Source)  # a name is never a program
         self.text = source.text
         self._shown = source.path
         self._digest = _digest(source.text)
@@ -62,7 +62,7 @@ class ModelSource:
 
     def program(self, text: str) -> Program:
         """What a text of this model describes. Raises `VmError`."""
-        return VmText(text, self._shown).program()
+        return Source(text, self._shown).program()
 
     def changed_text(self) -> str | None:
         """The file's text if it is another than when it was last looked at; None where it is the same.

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.base.errors import DomainError, VmError
+from absint.frontend.source import Source
 from absint.frontend.vm import parse_vm, write_vm
 from absint.frontend.vm_scan import scan_vm
 from absint.ir.box import Box
 from absint.ir.program import Program, Promise, describe
-from absint.lowering.cache import VmText
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline
 
@@ -120,7 +120,7 @@ class Guards:
     def _drawn(self, case: Case, text: str, expected: NDArray[np.uint8]) -> Finding | None:
         """What differs, if the text is taken."""
         try:
-            program = VmText(text).program(scan_vm if case.seed % 2 else parse_vm)
+            program = Source(text).program(scan_vm if case.seed % 2 else parse_vm)
             start = program.restricted(case.view.box(case.precision), case.precision, Promise.SIGN)
         except (VmError, DomainError):
             return None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from absint.frontend import guard
+from absint.frontend import guard, source
 from absint.frontend.vm import Comment
 from absint.ir.box import EVERYWHERE
-from absint.lowering import cache as lowering_cache
 
 from .tools import Bug, Plant, always, edited, planted
 
@@ -40,5 +39,5 @@ BUGS = (
     Bug("guard:beginning", "a guard behind another word is dropped",
         _resembling(lambda comment: comment.startswith(("precision", "box", "promise")))),
     Bug("guard:box", "the box of a guard is forgotten",
-        edited(lowering_cache, "read_guard", lambda found: found and found._replace(box=EVERYWHERE))),
+        edited(source, "read_guard", lambda found: found and found._replace(box=EVERYWHERE))),
 )  # fmt: skip
