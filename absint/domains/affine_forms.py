@@ -1,20 +1,21 @@
 """Real arithmetic on affine forms, done in binary64 with every rounding error accounted for.
 
-A form `(c, g, e)` says of a real number v at each point of a box: `v = c + sum(g[i] * eps[i]) + d` exactly,
-for some |d| <= e, where eps[i] in [-1, 1] is the position of variable i, the same for every form at that
-point. Each method returns a form of the *real* result, unrounded, and its *size*, a bound on |v| that the
-caller scales the program's own rounding by. After Stolfi and de Figueiredo, Self-Validated Numerical Methods
-(1997), also where an operation is not affine: a line near the best one (Chebyshev's), and how far it is off.
+A form `(c, g, e)` states that a real number v equals `c + sum(g[i] * eps[i]) + d` at each point of a box, for
+some |d| <= e. The position of variable i, eps[i] in [-1, 1], is the same for every form at that point. Each
+method returns a form of the *real*, unrounded result and its *size*: a bound on |v|, by which the caller
+scales the program's own rounding error. An operation that is not affine becomes a line near the best one
+(Chebyshev's) and a bound on the distance from it. After Stolfi and de Figueiredo, Self-Validated Numerical
+Methods (1997).
 
-How rounding is paid for, once for all methods. Let u = 2^-53 and n the number of symbols. A method computes
-c, g and e by rounded operations, of which at most `steps` lie on the way to any of them, from partial results
-whose absolute values sum to at most `size`. A rounding to nearest moves a partial result p by at most u|p|;
-an underflowing product, in addition, by 2^-1074, and sums do not underflow. So all that is computed differs
-from the exact form by at most steps * u * size, plus UNDERFLOW where something is multiplied, and that goes
-into e. It also pays for the sums that follow: `c ± (sum |g| + e)`, rounded at each step, still encloses v,
-for that needs n + 3 more roundings of results <= size. Relative errors of u in `size` itself or in the
-rounding term are second order; each method's steps are rounded up generously. An overflow or NaN anywhere
-gets into `size`, thus into e, and such a form says nothing (`Affine` then keeps only its interval).
+The rounding errors of all methods are bounded by one argument. Let u = 2^-53 and n the number of symbols. A
+method computes c, g and e by rounded operations, at most `steps` on the path to any of them, from partial
+results whose absolute values sum to at most `size`. Rounding to nearest moves a partial result p by at most
+u|p|; a product that underflows moves by a further 2^-1074, and sums do not underflow. So the computed form
+differs from the exact one by at most steps * u * size, plus UNDERFLOW where the method multiplies; both are
+added to e. That also covers the sums taken later: `c ± (sum |g| + e)`, rounded at each step, still encloses
+v, since it needs n + 3 more roundings of results <= size. Relative errors of u in `size` or in the rounding
+term are of second order; each method's step count is rounded up generously to cover them. An overflow or NaN
+anywhere reaches `size` and so e; such a form bounds nothing, and `Affine` then keeps only its interval.
 """
 
 from __future__ import annotations
@@ -31,20 +32,22 @@ from absint.ops.printers.translate import array_form
 from absint.ops.table import EXP, LN
 
 Terms = dict[str, Any]
-"""A coefficient for each variable that a form depends on."""
+"""Coefficients by variable."""
 
 UNIT = 2.0**-53
 """Unit roundoff of binary64."""
 UNDERFLOW = 2.0**-1060
-"""What products lose by underflow: 2^14 times the smallest subnormal, enough for a thousand symbols."""
+"""Bound on what products lose by underflow: 2^14 of the smallest subnormals, enough for a thousand symbols.
+"""
 SYMBOLS = 4
-"""Steps are counted as if a form had at least as many symbols, so that a zero term changes nothing."""
+"""Least number of symbols assumed when counting steps, so that zero terms do not change a result's error."""
 NARROW = 2.0**-16
-"""Width, relative for ln, below which rounding spoils a chord's slope and the mean of the ends is better."""
+"""Width (for ln: relative) below which rounding spoils a chord's slope; the mean of the end slopes is used.
+"""
 
 
 class Form(NamedTuple):
-    """`centre + sum(terms[i] * eps[i]) ± error`, all binary64; says nothing where `error` is infinite."""
+    """`centre + sum(terms[i] * eps[i]) ± error`, all binary64; bounds nothing where `error` is infinite."""
 
     centre: Any
     terms: Terms
@@ -52,41 +55,42 @@ class Form(NamedTuple):
 
 
 Sized = tuple[Form, Any]
+"""A form and its size, a bound on the absolute value of the real result."""
 
 
 def spread(form: Form) -> Any:
-    """How far the terms reach from the centre, rounded to nearest at each step, in the order of the names."""
+    """Sum of the terms' absolute values, rounded to nearest at each step, in the order of the names."""
     terms = form.terms
     return reduce(operator.add, [abs(terms[name]) for name in sorted(terms)]) if terms else 0.0
 
 
 def reach(form: Form) -> Any:
-    """Bound on the absolute value, rounded to nearest."""
+    """Bound on the absolute value of a form, rounded to nearest."""
     return abs(form.centre) + (spread(form) + form.error)
 
 
-def negated(form: Form) -> Form:
+def negate(form: Form) -> Form:
     """-v, exactly."""
     return Form(-form.centre, {name: -term for name, term in form.terms.items()}, form.error)
 
 
 class FormArithmetic:
-    """Forms of one box, or with arrays as fields of many boxes at once."""
+    """Arithmetic on forms of one box or, if batched, of many boxes at once, with arrays as fields."""
 
     def __init__(self, batched: bool) -> None:
-        self.where: Callable[[Any, Any, Any], Any] = np.where if batched else _where
-        # Their error is at most one ulp, 2 UNIT relative.
+        self.where: Callable[[Any, Any, Any], Any] = np.where if batched else _where_scalar
+        # exp and ln err by at most one ulp: a relative error of 2 UNIT
         exp, ln = EXP.body(Precision.F64), LN.body(Precision.F64)
         self._exp64 = array_form(exp, Precision.F64) if batched else exp
         self._ln64 = array_form(ln, Precision.F64) if batched else ln
 
-    def own_error(self, size: Any, steps: int) -> Any:
-        """What rounding in binary64 may have moved the parts of a form by, see the module's docstring."""
+    def rounding_error(self, size: Any, steps: int) -> Any:
+        """Bound on what `steps` roundings in binary64 moved a form by; the module's docstring proves it."""
         return (steps * UNIT) * size
 
-    def _certified(self, centre: Any, terms: Terms, error: Any, size: Any) -> Sized:
+    def _with_rounding_error(self, centre: Any, terms: Terms, error: Any, size: Any) -> Sized:
         steps = 6 * max(len(terms), SYMBOLS) + 24
-        return Form(centre, terms, error + self.own_error(size, steps) + UNDERFLOW), size
+        return Form(centre, terms, error + self.rounding_error(size, steps) + UNDERFLOW), size
 
     def add(self, a: Form, b: Form) -> Sized:
         """a + b."""
@@ -103,14 +107,14 @@ class FormArithmetic:
         return self._sum(a.centre - b.centre, terms, a.error + b.error)
 
     def _sum(self, centre: Any, terms: Terms, error: Any) -> Sized:
-        # One rounding for each part: u * (|c| + sum |g| + e), n + 3 for the range, and one to spare. No
-        # underflow: a sum below 2^-1021 is exact, and then so is all that follows; above, steps * u * size
-        # is at least 8 subnormals, so rounding it costs at most 1/16, less than the one to spare.
+        # One rounding for each part: u * (|c| + sum |g| + e); n + 3 for the range; and one in reserve. No
+        # underflow: a sum below 2^-1021 is exact, and so is everything after it. Above, steps * u * size is
+        # at least 8 subnormals, so rounding it costs at most 1/16 of a step, less than the reserve.
         size = reach(Form(centre, terms, error))
-        return Form(centre, terms, error + self.own_error(size, max(len(terms), SYMBOLS) + 8)), size
+        return Form(centre, terms, error + self.rounding_error(size, max(len(terms), SYMBOLS) + 8)), size
 
     def mul(self, a: Form, b: Form) -> Sized:
-        """a * b: the product of the centres, their cross terms, and the rest as error."""
+        """a * b: the product of the centres, the cross terms, and the remaining products as error."""
         a_radius = spread(a) + a.error
         b_radius = spread(b) + b.error
         size_a, size_b = abs(a.centre), abs(b.centre)
@@ -128,12 +132,15 @@ class FormArithmetic:
                 error = error - abs(half)
                 cross = terms[name] + cross
             terms[name] = cross
-        return self._certified(centre, terms, error, (size_a + a_radius) * (size_b + b_radius))
+        return self._with_rounding_error(centre, terms, error, (size_a + a_radius) * (size_b + b_radius))
 
     def _line(self, a: Form, slope: Any, lowest: Any, highest: Any, extra: Any) -> Sized:
-        """Something that differs from slope * a by [lowest, highest]; `extra` sizes what they came from."""
+        """The form of a result that differs from slope * a by a number in [lowest, highest].
+
+        `extra`: bound on the partial results from which `lowest` and `highest` were computed.
+        """
         size = abs(slope)
-        return self._certified(
+        return self._with_rounding_error(
             slope * a.centre + 0.5 * (highest + lowest),
             {name: slope * term for name, term in a.terms.items()},
             size * a.error + 0.5 * (highest - lowest),
@@ -149,7 +156,7 @@ class FormArithmetic:
         return self._line(a, 2.0 * middle, -offset, rest - offset, offset + rest)
 
     def sqrt(self, a: Form, lower: Any, upper: Any) -> Sized:
-        """The root of those a in [lower, upper] that have one."""
+        """The square root of a in [lower, upper]; negative a have none and are left out."""
         # For any k > 0, sqrt(x) - kx is concave: least at an end, at most 1/(4k), its value at x = 1/(4k^2).
         lower = self.greater(lower, 0.0)
         low, high = np.sqrt(lower), np.sqrt(upper)
@@ -159,7 +166,7 @@ class FormArithmetic:
         return self._line(a, slope, lowest, highest, 2.0 * high + highest)
 
     def recip(self, a: Form, lower: Any, upper: Any) -> Sized:
-        """1 / a for a in [lower, upper] without 0; says nothing otherwise."""
+        """1 / a for a in [lower, upper]; bounds nothing if the interval holds 0."""
         # For x > 0 and any k >= 0, 1/x + kx is convex: greatest at an end, at least 2 sqrt(k), since
         # (1/sqrt(x) - sqrt(kx))^2 >= 0. For x < 0, 1/x + kx = -(1/-x + k(-x)).
         negative = upper < 0.0
@@ -173,7 +180,7 @@ class FormArithmetic:
         return self._line(a, -slope, first, last, highest + lowest)
 
     def div(self, a: Form, b: Form, lower: Any, upper: Any) -> Sized:
-        """a * (1 / b) for b in [lower, upper] without 0; says nothing otherwise."""
+        """a * (1 / b) for b in [lower, upper]; bounds nothing if the interval holds 0."""
         return self.mul(a, self.recip(b, lower, upper)[0])
 
     def exp(self, a: Form, lower: Any, upper: Any) -> Sized:
@@ -189,7 +196,7 @@ class FormArithmetic:
         return self._line(a, slope, lowest, highest, slope * ends + low + high)
 
     def ln(self, a: Form, lower: Any, upper: Any) -> Sized:
-        """The logarithm of a in [lower, upper] above 0; says nothing otherwise."""
+        """The logarithm of a in [lower, upper]; bounds nothing unless lower > 0."""
         # For any k > 0, ln(x) - kx is concave: least at an end, at most -ln(k) - 1, its value at 1/k.
         low, high = self._ln64(lower), self._ln64(upper)
         width = upper - lower
@@ -206,7 +213,7 @@ class FormArithmetic:
         terms = {name: weight * term for name, term in a.terms.items()}
         for name, term in b.terms.items():
             terms[name] = terms[name] + rest * term if name in terms else rest * term
-        return self._certified(
+        return self._with_rounding_error(
             weight * a.centre + rest * b.centre + 0.5 * (highest + lowest),
             terms,
             weight * a.error + rest * b.error + 0.5 * (highest - lowest),
@@ -214,18 +221,21 @@ class FormArithmetic:
         )
 
     def bounds(self, form: Form) -> tuple[Any, Any]:
-        """Binary64 numbers around the values of a form that another method has just returned."""
+        """Binary64 bounds of a form's values. Sound for a form that a method of this class returned,
+        unchanged:
+        its error pays for the roundings here.
+        """
         radius = spread(form) + form.error
         return form.centre - radius, form.centre + radius
 
     def lesser(self, a: Any, b: Any) -> Any:
-        """The smaller; `b` if either is NaN."""
+        """The smaller of two numbers; `b` if either is NaN."""
         return self.where(a < b, a, b)
 
     def greater(self, a: Any, b: Any) -> Any:
-        """The larger; `b` if either is NaN."""
+        """The larger of two numbers; `b` if either is NaN."""
         return self.where(a > b, a, b)
 
 
-def _where(condition: Any, a: Any, b: Any) -> Any:
+def _where_scalar(condition: Any, a: Any, b: Any) -> Any:
     return a if condition else b

@@ -1,7 +1,7 @@
-"""Intervals with a NaN flag: the domain the others are reduced with.
+"""Intervals with a NaN flag: the domain through which all domains exchange bounds.
 
-Elements are `Interval` triples, and the transfer functions are the op table's interval rules, called as they
-are for one box, in their array form for many.
+Elements are `Interval` triples. The transfer functions are the op table's interval rules, in their scalar
+form for one box and in their array form for many.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from absint.ops.table import Op
 
 
 class IntervalDomain:
-    """Closed intervals of floats, and whether NaN may occur."""
+    """Closed intervals of floats, each with a flag: whether NaN may occur."""
 
     name = "interval"
     relational = False
@@ -41,27 +41,27 @@ class IntervalDomain:
         return Interval(real(lower), real(upper), may_nan)
 
     def constant(self, value: float) -> Interval:
-        """A point, or only NaN."""
+        """The interval of this value alone, rounded to the precision; for NaN, no number and `may_nan`."""
         if value != value:
             return self._make(np.inf, -np.inf, True)
         rounded = self.precision.round(value)
         return self._make(rounded, rounded, False)
 
     def variable(self, name: str, bounds: Interval) -> Interval:
-        """The bounds themselves: intervals do not know which variable they came from."""
+        """The bounds: an interval does not record which variable it came from."""
         return bounds
 
     def from_interval(self, bounds: Interval) -> Interval:
-        """Itself."""
+        """The interval itself."""
         return bounds
 
     def to_interval(self, element: Interval) -> Interval:
-        """Itself."""
+        """The element itself."""
         return element
 
     def refine(self, element: Interval, bounds: Interval) -> Interval:
-        """The intersection; empty intersections become the one empty interval."""
-        where = _choose(self.batched)
+        """The intersection. Every empty intersection becomes (+inf, -inf)."""
+        where = _selector(self.batched)
         lower = where(bounds.lower > element.lower, bounds.lower, element.lower)
         upper = where(bounds.upper < element.upper, bounds.upper, element.upper)
         empty = lower > upper
@@ -73,8 +73,8 @@ class IntervalDomain:
         )
 
     def join(self, a: Interval, b: Interval) -> Interval:
-        """The hull."""
-        where = _choose(self.batched)
+        """The hull of both intervals."""
+        where = _selector(self.batched)
         return Interval(
             where(a.lower < b.lower, a.lower, b.lower),
             where(a.upper > b.upper, a.upper, b.upper),
@@ -82,16 +82,16 @@ class IntervalDomain:
         )
 
     def leq(self, a: Interval, b: Interval) -> Any:
-        """Every value of `a` is a value of `b`."""
+        """Whether every value of `a` is a value of `b`."""
         inside = (a.lower > a.upper) | ((a.lower >= b.lower) & (a.upper <= b.upper))
         return inside & (np.logical_not(a.may_nan) | b.may_nan)
 
     def contains(self, element: Interval, value: Any) -> Any:
-        """A float, NaN included, is among the values."""
+        """Whether a float, which may be NaN, is among the values."""
         return ((value >= element.lower) & (value <= element.upper)) | ((value != value) & element.may_nan)
 
     def transfer(self, op: Op, operands: Sequence[Interval]) -> Interval:
-        """The op table's interval rule."""
+        """The result of the op table's interval rule."""
         rule = self._rules.get(op.code)
         if rule is None:
             rule = op.interval(self.precision)
@@ -99,12 +99,13 @@ class IntervalDomain:
                 rule = array_form(rule, self.precision)
             self._rules[op.code] = rule
         result = rule(*operands[0]) if len(operands) == 1 else rule(*operands[0], *operands[1])
-        return Interval(*result) if self.batched else self._rounded(*result)
+        return Interval(*result) if self.batched else self._round(*result)
 
-    def _rounded(self, lower: Any, upper: Any, may_nan: Any) -> Interval:
-        """A scalar rule's result. Its literals are Python's numbers, which would be binary64 from here on.
+    def _round(self, lower: Any, upper: Any, may_nan: Any) -> Interval:
+        """A scalar rule's result, with its ends as floats of the precision.
 
-        They would also raise an exception where they divide by zero.
+        A rule may return one of its literals: a Python float, which would turn later results into binary64
+        and raise an exception when divided by zero.
         """
         real = self.precision.real
         lower = lower if type(lower) is real else real(lower)
@@ -112,17 +113,17 @@ class IntervalDomain:
         return Interval(lower, upper, may_nan)
 
     def less(self, a: Interval, b: Interval) -> Any:
-        """Disjoint, a below b."""
+        """Whether the intervals are disjoint, `a` below `b`."""
         return a.upper < b.lower
 
     def less_equal(self, a: Interval, b: Interval) -> Any:
-        """At most touching, a below b."""
+        """Whether the intervals share at most an end, `a` below `b`."""
         return a.upper <= b.lower
 
 
-def _choose(batched: bool) -> Callable[[Any, Any, Any], Any]:
-    return np.where if batched else _choose_scalar
+def _selector(batched: bool) -> Callable[[Any, Any, Any], Any]:
+    return np.where if batched else _select_scalar
 
 
-def _choose_scalar(condition: Any, a: Any, b: Any) -> Any:
+def _select_scalar(condition: Any, a: Any, b: Any) -> Any:
     return a if condition else b

@@ -1,11 +1,11 @@
-"""What every abstract domain offers, and the triple they all speak.
+"""The protocol of abstract domains, and the interval through which domains exchange bounds.
 
-An element describes a set of values that a node may take, NaN included, at all points of a box. Elements
-come in two shapes with the same code: scalar, one box, for the passes; and batched, where every field is an
-array over many boxes, for tiles and the `bounds` of a backend. Batched fields broadcast.
+An element describes a set of values, possibly NaN among them, that contains every value of a node at the
+points of a box. The same code handles scalar elements, of one box, for passes, and batched elements, of many
+boxes, for tiles and a backend's `bounds`: there every field is an array, and arrays broadcast.
 
-Soundness is the only law: whatever the operands' elements contain, the result of `transfer` contains the
-rounded result of the operation. After Cousot and Cousot (1977).
+The invariant is soundness: for all operands in the operands' elements, the element that `transfer` returns
+contains the rounded result of the operation. After Cousot and Cousot (1977).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ E = TypeVar("E")
 
 
 class Interval(NamedTuple):
-    """Every number among the values lies in [lower, upper]; NaN is among them only if `may_nan`.
+    """A set of floats: the numbers in [lower, upper] and, if `may_nan`, NaN.
 
-    `lower` and `upper` are floats of the program's precision and `may_nan` a bool, or arrays of them. End
-    points do not tell the zeros apart. No number at all is (+inf, -inf).
+    `lower` and `upper`: floats of the program's precision; `may_nan`: bool; or arrays of these. An end does
+    not distinguish -0 from +0. The empty set of numbers is (+inf, -inf).
     """
 
     lower: Any
@@ -36,7 +36,7 @@ class Domain(Protocol[E]):
 
     name: str
     relational: bool
-    """Whether `less` and `less_equal` know more than the intervals of the two elements say."""
+    """Whether `less` and `less_equal` can prove more than a comparison of the two elements' intervals."""
     precision: Precision
     batched: bool
 
@@ -47,34 +47,34 @@ class Domain(Protocol[E]):
         """No value."""
 
     def constant(self, value: float) -> E:
-        """Just this value, rounded to the precision."""
+        """This value alone, rounded to the precision."""
 
     def variable(self, name: str, bounds: Interval) -> E:
-        """A variable of the program; the same name stands for the same value at each point."""
+        """A variable within bounds; at one point, elements of the same name have the same value."""
 
     def from_interval(self, bounds: Interval) -> E:
-        """The best element that contains an interval."""
+        """The smallest element that contains an interval."""
 
     def to_interval(self, element: E) -> Interval:
-        """The best interval that contains an element."""
+        """The smallest interval that contains an element."""
 
     def refine(self, element: E, bounds: Interval) -> E:
-        """An element no larger than `element` that contains every value that is in both."""
+        """An element no larger than `element` that contains every value common to `element` and `bounds`."""
 
     def join(self, a: E, b: E) -> E:
-        """An element that contains both."""
+        """An element that contains the values of both."""
 
     def leq(self, a: E, b: E) -> Any:
-        """Bool or array: every value of `a` is surely a value of `b`."""
+        """Whether every value of `a` is certainly a value of `b`: bool or array."""
 
     def contains(self, element: E, value: Any) -> Any:
-        """Bool or array: a float, NaN included, is among the values."""
+        """Whether a float, which may be NaN, is among the values: bool or array."""
 
     def transfer(self, op: Op, operands: Sequence[E]) -> E:
-        """The results of an operation that is no leaf."""
+        """The element of an operation's results; `op` takes at least one operand."""
 
     def less(self, a: E, b: E) -> Any:
-        """Bool or array: at every point where both are numbers, a < b."""
+        """Whether a < b is certain at every point where both are numbers: bool or array."""
 
     def less_equal(self, a: E, b: E) -> Any:
-        """Bool or array: at every point where both are numbers, a <= b."""
+        """Whether a <= b is certain at every point where both are numbers: bool or array."""

@@ -1,6 +1,6 @@
-"""The reduced product of domains: every component's transfer, then each refined by all the others.
+"""The reduced product of domains: transfer in every component, then refinement of each by all the others.
 
-Components exchange intervals, the one language that all of them speak. After Cousot and Cousot (1979).
+Components exchange what they know as intervals. After Cousot and Cousot (1979).
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ Element = tuple[Any, ...]
 
 
 class ProductDomain:
-    """Elements are tuples, one component's element each; their meaning is the intersection."""
+    """The product of several domains. An element is a tuple, one element a component, and describes the
+    intersection of their values.
+    """
 
     def __init__(self, components: Sequence[Domain[Any]]) -> None:
         assert components, "a product needs a component"
@@ -32,8 +34,8 @@ class ProductDomain:
     def _each(self, make: Callable[[Domain[Any]], Any]) -> Element:
         return tuple(make(component) for component in self.components)
 
-    def _reduced(self, element: Element) -> Element:
-        """Every component refined by the intersection of all components' intervals."""
+    def _reduce(self, element: Element) -> Element:
+        """Refine every component by the intersection of all components' intervals."""
         if len(element) == 1:
             return element
         bounds = self.to_interval(element)
@@ -58,7 +60,7 @@ class ProductDomain:
         return self._each(lambda component: component.variable(name, bounds))
 
     def from_interval(self, bounds: Interval) -> Element:
-        """Every component's best element."""
+        """The smallest element that contains an interval: in every component its own."""
         return self._each(lambda component: component.from_interval(bounds))
 
     def to_interval(self, element: Element) -> Interval:
@@ -69,26 +71,26 @@ class ProductDomain:
         return reduce(self._intervals.refine, parts)
 
     def refine(self, element: Element, bounds: Interval) -> Element:
-        """Every component refined."""
+        """Refine every component by the bounds."""
         return tuple(
             component.refine(part, bounds) for component, part in zip(self.components, element, strict=True)
         )
 
     def join(self, a: Element, b: Element) -> Element:
-        """Component by component."""
+        """The join, component by component."""
         return tuple(component.join(p, q) for component, p, q in zip(self.components, a, b, strict=True))
 
     def leq(self, a: Element, b: Element) -> Any:
-        """Every component says so."""
+        """Whether every component proves it."""
         return self._all([c.leq(p, q) for c, p, q in zip(self.components, a, b, strict=True)])
 
     def contains(self, element: Element, value: Any) -> Any:
-        """Every component contains the value."""
+        """Whether every component contains the value."""
         return self._all([c.contains(p, value) for c, p in zip(self.components, element, strict=True)])
 
     def transfer(self, op: Op, operands: Sequence[Element]) -> Element:
-        """Component by component, then reduced."""
-        return self._reduced(
+        """Transfer component by component, then reduce."""
+        return self._reduce(
             tuple(
                 component.transfer(op, [operand[i] for operand in operands])
                 for i, component in enumerate(self.components)
@@ -96,11 +98,11 @@ class ProductDomain:
         )
 
     def less(self, a: Element, b: Element) -> Any:
-        """Some component knows that a < b."""
+        """Whether some component proves a < b."""
         return self._any([c.less(p, q) for c, p, q in zip(self.components, a, b, strict=True)])
 
     def less_equal(self, a: Element, b: Element) -> Any:
-        """Some component knows that a <= b."""
+        """Whether some component proves a <= b."""
         return self._any([c.less_equal(p, q) for c, p, q in zip(self.components, a, b, strict=True)])
 
     @staticmethod

@@ -1,9 +1,10 @@
-"""Which of seven classes a value may be in: -inf, negative, -0, +0, positive, +inf, NaN.
+"""The sign domain: which of seven classes a value may be in: -inf, negative, -0, +0, positive, +inf, NaN.
 
-Elements are sets of classes, as bits of a number from 0 to 127. Unlike intervals they tell the zeros apart.
-A transfer is one look-up: the table of an operation holds the union, over all pairs of classes in the
-operands' sets, of what that pair can give. Where both classes are a single value the operation's body says;
-else its interval rule does, and what is known of the sign of a zero result sharpens that.
+An element is a set of classes, held as the bits of a number from 0 to 127. Unlike an interval it
+distinguishes -0 from +0. A transfer is one table look-up: an operation's table holds, for each pair of sets,
+the union of the results of all pairs of classes. If each class of a pair is a single value, the operation's
+body computes the result; otherwise its interval rule does, sharpened by what is known of the sign of a zero
+result.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ NUMBERS = 127 - NAN
 ZEROS = MINUS_ZERO | PLUS_ZERO
 
 _POINTS = {MINUS_INF: -math.inf, MINUS_ZERO: -0.0, PLUS_ZERO: 0.0, PLUS_INF: math.inf, NAN: math.nan}
-"""Classes of one value."""
+"""The classes that consist of one value (one NaN), and that value."""
 
 _CLASSES = np.array(
     [POSITIVE, NEGATIVE, PLUS_ZERO, MINUS_ZERO, PLUS_INF, MINUS_INF, NAN, NAN], np.uint8
 )  # fmt: skip
-"""Classes of ordinary numbers, zeros, infinities and NaN, each without and with the sign bit."""
+"""Classes by kind and sign bit: finite nonzero numbers, zeros, infinities, NaN; sign bit clear, then set."""
 
 
 class SignDomain:
@@ -43,7 +44,7 @@ class SignDomain:
     def __init__(self, precision: Precision, batched: bool = False) -> None:
         self.precision = precision
         self.batched = batched
-        # lower and upper end by set of classes: what a table look-up turns elements into intervals with
+        # lower and upper end by set of classes: an element becomes an interval by table look-up
         self._lower, self._upper = _hulls(precision)
 
     def top(self) -> Any:
@@ -55,15 +56,15 @@ class SignDomain:
         return np.uint8(0)
 
     def constant(self, value: float) -> Any:
-        """The class of this value, rounded to the precision."""
+        """The class of this value after rounding to the precision."""
         return np.uint8(classify(self.precision.round(value)))
 
     def variable(self, name: str, bounds: Interval) -> Any:
-        """The classes that the bounds reach."""
+        """The classes that the bounds intersect."""
         return self.from_interval(bounds)
 
     def from_interval(self, bounds: Interval) -> Any:
-        """The classes that an interval reaches; one that holds a zero holds both."""
+        """The classes that an interval intersects; an interval that holds one zero holds both."""
         lower, upper = bounds.lower, bounds.upper
         zero = (lower <= 0) & (upper >= 0)
         element = (
@@ -81,19 +82,19 @@ class SignDomain:
         return Interval(self._lower[element], self._upper[element], (element & NAN) != 0)
 
     def refine(self, element: Any, bounds: Interval) -> Any:
-        """The classes that both reach."""
+        """The classes of `element` that the bounds intersect."""
         return element & self.from_interval(bounds)
 
     def join(self, a: Any, b: Any) -> Any:
-        """The union."""
+        """The union of both sets."""
         return a | b
 
     def leq(self, a: Any, b: Any) -> Any:
-        """A subset."""
+        """Whether `a` is a subset of `b`."""
         return (a | b) == b
 
     def contains(self, element: Any, value: Any) -> Any:
-        """The value's class is in the set."""
+        """Whether the value's class is in the set."""
         return (element & classify(value)) != 0
 
     def transfer(self, op: Op, operands: Sequence[Any]) -> Any:
@@ -102,18 +103,18 @@ class SignDomain:
         return table[operands[0]] if len(operands) == 1 else table[operands[0], operands[1]]
 
     def less(self, a: Any, b: Any) -> Any:
-        """The sets are apart, a below b."""
+        """Whether the hulls are disjoint, `a` below `b`."""
         p, q = self.to_interval(a), self.to_interval(b)
         return p.upper < q.lower
 
     def less_equal(self, a: Any, b: Any) -> Any:
-        """The sets at most touch, a below b."""
+        """Whether the hulls share at most an end, `a` below `b`."""
         p, q = self.to_interval(a), self.to_interval(b)
         return p.upper <= q.lower
 
 
 def classify(value: Any) -> Any:
-    """The class of a float, or an array of the classes of an array."""
+    """The class of a float; for an array, the array of classes."""
     kind = (value == 0) + 2 * np.isinf(value) + 3 * np.isnan(value)
     return _CLASSES[2 * kind + np.signbit(value)]
 
@@ -128,7 +129,9 @@ def _ends(precision: Precision) -> dict[int, tuple[float, float]]:
 
 @cache
 def _hulls(precision: Precision) -> tuple[NDArray[Any], NDArray[Any]]:
-    """float[128]: ends of the hull of each set of classes; (+inf, -inf) for a set without numbers."""
+    """Lower and upper ends of the hull of each set of classes: two float[128]. A set without numbers has the
+    hull (+inf, -inf).
+    """
     ends = _ends(precision)
     members = [[ends[c] for c in CLASSES if c & element & NUMBERS] for element in range(128)]
     lower = [min((low for low, _ in held), default=math.inf) for held in members]
@@ -138,17 +141,17 @@ def _hulls(precision: Precision) -> tuple[NDArray[Any], NDArray[Any]]:
 
 @cache
 def transfer_table(op: Op, precision: Precision) -> NDArray[np.uint8]:
-    """uint8[128] or uint8[128, 128]: the classes of the results for each set, or pair of sets."""
+    """The classes of an operation's results by operand sets: uint8[128] if unary, else uint8[128, 128]."""
     shape = (7,) * op.arity
     by_class = np.zeros(shape, np.uint8)
     with np.errstate(all="ignore"):
         for index in np.ndindex(shape):
-            by_class[index] = _of_classes(op, precision, tuple(CLASSES[i] for i in index))
-    return _of_sets(by_class)
+            by_class[index] = _transfer_classes(op, precision, tuple(CLASSES[i] for i in index))
+    return _extend_to_sets(by_class)
 
 
-def _of_sets(by_class: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Extend a table of classes to sets of classes, one axis after the other, by unions."""
+def _extend_to_sets(by_class: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Extend a table by class to a table by set of classes: unions, one axis at a time."""
     for axis in range(by_class.ndim):
         rows = np.moveaxis(by_class, axis, 0)
         sets = np.zeros((128, *rows.shape[1:]), np.uint8)
@@ -159,8 +162,8 @@ def _of_sets(by_class: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return by_class
 
 
-def _of_classes(op: Op, precision: Precision, classes: tuple[int, ...]) -> int:
-    """The classes that an operation can give on values of these classes."""
+def _transfer_classes(op: Op, precision: Precision, classes: tuple[int, ...]) -> int:
+    """The classes of an operation's results on operands of these classes."""
     real = precision.real
     if all(c in _POINTS for c in classes):
         return int(classify(op.body(precision)(*(real(_POINTS[c]) for c in classes))))
@@ -179,35 +182,39 @@ def _negative(sign_class: int) -> bool:
     return sign_class in (MINUS_INF, NEGATIVE, MINUS_ZERO)
 
 
-def _by_product(a: int, b: int) -> int:
-    """Signs multiply and divide exactly, also when the result underflows."""
+def _zero_of_product(a: int, b: int) -> int:
+    """Zero of the product's sign: a product or quotient has the exact sign even when it underflows."""
     return MINUS_ZERO if _negative(a) != _negative(b) else PLUS_ZERO
 
 
-def _kept(a: int) -> int:
-    """Rounding to whole numbers keeps the sign."""
+def _zero_of_operand(a: int) -> int:
+    """Zero of the operand's sign, which the operation preserves."""
     return MINUS_ZERO if _negative(a) else PLUS_ZERO
 
 
-def _always_plus(*classes: int) -> int:
-    """Sums that cancel give +0 (those of two zeros are points); squares, magnitudes and answers are +0."""
+def _plus_zero(*classes: int) -> int:
+    """+0: a sum that cancels is +0, and so are zero squares, magnitudes and truth values.
+
+    Sums of two zeros do not get here: both classes are single values.
+    """
     return PLUS_ZERO
 
 
 _ZERO_SIGNS: dict[str, Callable[..., int]] = {
-    "mul": _by_product,
-    "div": _by_product,
-    "recip": _kept,
-    "add": _always_plus,
-    "sub": _always_plus,
-    "square": _always_plus,
-    "abs": _always_plus,
-    "not": _always_plus,
-    "compare": _always_plus,
-    "sqrt": _kept,
-    "floor": _kept,
-    "ceil": _kept,
-    "round": _kept,
+    "mul": _zero_of_product,
+    "div": _zero_of_product,
+    "recip": _zero_of_operand,
+    "add": _plus_zero,
+    "sub": _plus_zero,
+    "square": _plus_zero,
+    "abs": _plus_zero,
+    "not": _plus_zero,
+    "compare": _plus_zero,
+    "sqrt": _zero_of_operand,
+    "floor": _zero_of_operand,
+    "ceil": _zero_of_operand,
+    "round": _zero_of_operand,
 }
-"""Which zeros an operation can give on classes that are not all single values, for the operations where one
-zero is excluded."""
+"""For an operation that cannot return both zeros: the zeros that it can return, by its operands' classes.
+Consulted only if some operand's class has more than one value.
+"""

@@ -176,7 +176,7 @@ DOMAINS = (
     Bug("affine:rounding", "an affine form forgets that the program rounds",
         planted(affine.AffineDomain, "program_error", always(0.0))),
     Bug("affine:own-rounding", "an affine form forgets that itself rounds",
-        planted(affine_forms.FormArithmetic, "own_error", always(0.0))),
+        planted(affine_forms.FormArithmetic, "rounding_error", always(0.0))),
     Bug("affine:less", "affine forms that touch are apart",
         planted(affine.AffineDomain, "less", lambda old: vars(affine.AffineDomain)["less_equal"])),
     Bug("affine:join", "a join of affine forms has the first one's slope",

@@ -66,7 +66,7 @@ class NoProgramError(AffineDomain):
 class NoOwnError(FormArithmetic):
     """Planted bug: forgets that the domain itself rounds."""
 
-    def own_error(self, size: Any, steps: int) -> Any:
+    def rounding_error(self, size: Any, steps: int) -> Any:
         return 0.0 * size
 
 
