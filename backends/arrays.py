@@ -29,9 +29,9 @@ from absint.evaluation.backend import (
     points_given,
 )
 from absint.evaluation.view import View
-from absint.ir.interpreter import last_read, walk_concrete
+from absint.ir.interpreter import last_reads, walk_concrete
 from absint.ir.program import Program
-from absint.ir.tape import Tape, lower
+from absint.ir.tape import Tape, make_tape
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
 from absint.ops.table import OPS, Op
@@ -53,7 +53,7 @@ class ArrayExecutable:
     @cached_property
     def tape(self) -> Tape:
         """The real program in registers."""
-        return lower(self.program.graph)
+        return make_tape(self.program.graph)
 
     @cached_property
     def _code(self) -> list[Instruction]:
@@ -134,7 +134,7 @@ class ArrayExecutable:
     @cached_property
     def _unread(self) -> list[list[int]]:
         """For each node, what can be freed after it."""
-        return last_read(self.program.graph)
+        return last_reads(self.program.graph)
 
     def _run(self, inputs: Mapping[str, Any]) -> Any:
         """The root's value for arrays that broadcast."""

@@ -39,7 +39,7 @@ def arranged(
         lines=graph.lines[nodes],
     )
     result = program.with_graph(made)
-    analyses.succeed(result, program, nodes.tolist())
+    analyses.inherit(result, program, nodes.tolist())
     return result
 
 

@@ -91,7 +91,7 @@ class Fold:
             patch.replace(patch.constant(constant[node], graph.line_list[node]))
         patched, origins = patch.build()
         made = program.with_graph(patched)
-        analyses.succeed(made, program, origins)
+        analyses.inherit(made, program, origins)
         return PassResult(made, rewrites)
 
 

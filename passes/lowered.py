@@ -18,7 +18,7 @@ def with_predicates(program: Program, predicates: Predicates, analyses: Analyses
     """The program with these predicates in place of its root, or of its own predicates."""
     graph, origins = assembled_with_origins(program.graph, predicates)
     made = program.with_graph(graph).with_promise(Promise.SIGN)  # what a predicate can keep
-    analyses.succeed(made, program, cast(Sequence[int], origins))  # an array is read like one
+    analyses.inherit(made, program, cast(Sequence[int], origins))  # an array is read like one
     if RangesAnalysis(analyses.domains) in analyses.cached(program):
         ranges_of(made, analyses)  # taken over while they are at hand, for a later pass
     return made

@@ -24,6 +24,6 @@ def rewrite_until_stable(program: Program, analyses: Analyses, rules: RuleSet, r
         total += rewriter.rewrites
         graph, origins = rewriter.patch.build()
         made = program.with_graph(graph)
-        analyses.succeed(made, program, origins)
+        analyses.inherit(made, program, origins)
         program = made
     return PassResult(program, total)

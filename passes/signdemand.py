@@ -62,5 +62,5 @@ class SignDemand:
         """Apply the rules to the program under the promise *sign*."""
         asked = program.with_promise(Promise.SIGN)
         if asked is not program:
-            analyses.succeed(asked, program, range(len(program.graph)))
+            analyses.inherit(asked, program, range(len(program.graph)))
         return rewrite_until_stable(asked, analyses, RULES, self.rounds)

@@ -27,8 +27,8 @@ from absint.base.errors import (
 )
 from absint.evaluation.backend import find_backend
 from absint.frontend.expr import OperandError
-from absint.ir.graph import check_graph, vouch_for
-from absint.ir.tape import lower
+from absint.ir.graph import check_graph, mark_verified
+from absint.ir.tape import make_tape
 from absint.lowering.plan import make_plan
 from absint.ops.table import NEG, SUB
 from absint.study.specialisation import measure_regions
@@ -196,8 +196,9 @@ def test_a_graph_that_is_not_sound_is_refused_at_every_entrance() -> None:
     calls: list[Callable[[], object]] = [
         partial(absint.load, graph), partial(absint.render, graph), partial(absint.load, program),
         partial(absint.render, program), partial(absint.optimize, derived), partial(make_plan, program),
-        partial(lower, graph), partial(absint.write_vm, graph), partial(absint.evaluate, derived, 0.0, 0.0),
-        partial(measure_regions, program, (2, 2, 1)), partial(absint.frontend.expr.from_graph, graph),
+        partial(make_tape, graph), partial(absint.write_vm, graph),
+        partial(absint.evaluate, derived, 0.0, 0.0), partial(measure_regions, program, (2, 2, 1)), 
+        partial(absint.frontend.expr.from_graph, graph),
         *(partial(find_backend(name).compile, program) for name in BACKENDS),
     ]  # fmt: skip
     for call in calls:
@@ -206,7 +207,7 @@ def test_a_graph_that_is_not_sound_is_refused_at_every_entrance() -> None:
 
 
 def test_a_graph_is_verified_once_and_its_copies_again() -> None:
-    graph = vouch_for(broken())
+    graph = mark_verified(broken())
     graph.verify()
     with pytest.raises(GraphError):
         replace(graph).verify()
@@ -272,7 +273,7 @@ def test_a_lowered_program_has_no_values() -> None:
         with pytest.raises(PromiseError):
             find_backend(backend).compile(Program(lowered)).values(0.0, 0.0)
     with pytest.raises(GraphError, match="lowered"):
-        lower(lowered)
+        make_tape(lowered)
 
 
 def test_what_has_a_graph_is_none() -> None:

@@ -16,7 +16,7 @@ from absint.frontend.vm import parse_vm
 from absint.ir.graph import Graph, GraphBuilder, reachable
 from absint.ir.interpreter import interpret_concrete
 from absint.ir.program import Program
-from absint.ir.tape import Tape, last_uses, lower, slots_needed
+from absint.ir.tape import Tape, last_uses, make_tape, slots_needed
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
 from absint.ops.table import ADD, MUL, NEG, OPS, SPICY, SQUARE
@@ -82,12 +82,12 @@ def operation(graph: Graph, node: int) -> int:
 @given(graphs(max_size=30), st.sampled_from(Precision))
 def test_tape_computes_the_root(graph: Graph, precision: Precision) -> None:
     with np.errstate(over="ignore"):
-        assert_same_bits(run(lower(graph), precision), value(graph, precision), precision)
+        assert_same_bits(run(make_tape(graph), precision), value(graph, precision), precision)
 
 
 @given(graphs(max_size=30))
 def test_tape_holds_what_is_needed_and_no_more(graph: Graph) -> None:
-    tape = lower(graph)
+    tape = make_tape(graph)
     live = np.flatnonzero(reachable(graph)).tolist()
     operations = Counter(operation(graph, node) for node in live if graph.operands(node))
     assert Counter(tape.op.tolist()) == operations
@@ -102,7 +102,7 @@ def test_tape_holds_what_is_needed_and_no_more(graph: Graph) -> None:
 @given(graphs(max_size=30))
 def test_slots_are_the_least_for_the_order(graph: Graph) -> None:
     """No fewer are possible: all that is held after a step needs a slot of its own."""
-    tape = lower(graph)
+    tape = make_tape(graph)
     assert tape.slot_count == max(map(len, held(graph)), default=0)
     assert tape.slot_count == slots_needed(graph)
     used = set(tape.out.tolist())
@@ -133,20 +133,20 @@ def test_dump() -> None:
     graph = parse_vm(
         "a var-y\nb const 0.5\nc var-x\nd mul a b\ne neg c\nf add d e\nunused sin a\ng sub f a\n"
     )
-    assert lower(graph).dump() == (
+    assert make_tape(graph).dump() == (
         "r0 const 0.5\nr1 var-x\nr2 var-y\n"
         "r3 mul r2 r0\nr4 neg r1\nr4 add r3 r4\nr4 sub r4 r2\n# result in r4\n"
     )
 
 
 def test_one_variable_in_many_nodes() -> None:
-    tape = lower(parse_vm("a var-x\nb var-x\nc sub a b\n"))
+    tape = make_tape(parse_vm("a var-x\nb var-x\nc sub a b\n"))
     assert (tape.variables, tape.a.tolist(), tape.b.tolist()) == (("x",), [0], [0])
 
 
 def test_product_of_a_register_with_itself_is_a_square() -> None:
     text = "a var-x\nb var-x\nc const 2\nd const 2\ne mul a b\nf mul c d\ng mul e e\nh add f g\ni add h h\n"
-    assert lower(parse_vm(text)).dump() == (
+    assert make_tape(parse_vm(text)).dump() == (
         "r0 const 2.0\nr1 const 2.0\nr2 var-x\n"
         "r3 square r2\nr4 mul r0 r1\nr3 square r3\nr3 add r4 r3\nr3 add r3 r3\n# result in r3\n"
     )
@@ -154,7 +154,7 @@ def test_product_of_a_register_with_itself_is_a_square() -> None:
 
 @pytest.mark.parametrize("text", ["a const 2", "a var-x", "a var-x\nb neg a\nc const 3"])
 def test_program_that_computes_nothing(text: str) -> None:
-    tape = lower(parse_vm(text))
+    tape = make_tape(parse_vm(text))
     assert (len(tape), tape.slot_count, tape.root) == (0, 0, 0)
     assert_same_bits(run(tape, Precision.F64), value(parse_vm(text), Precision.F64), Precision.F64)
 
@@ -209,7 +209,9 @@ def test_slots_of_an_order_are_those_of_the_graph_in_that_order(graph: Graph, ch
     for node in order:
         _, a, b = graph.rows[node]
         new[node] = builder.copy(graph, node, new[a], new[b])
-    assert slots_needed(graph, order) == slots_needed(builder.build()) == lower(builder.build()).slot_count
+    assert (
+        slots_needed(graph, order) == slots_needed(builder.build()) == make_tape(builder.build()).slot_count
+    )
 
 
 @st.composite

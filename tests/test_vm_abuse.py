@@ -25,7 +25,7 @@ from absint.frontend.guard import read_guard
 from absint.frontend.vm import decode, parse_vm, write_vm
 from absint.ir.graph import Graph
 from absint.ir.program import Program
-from absint.ir.tape import lower
+from absint.ir.tape import make_tape
 from absint.ops.table import BY_NAME
 from absint.rewriting.manager import LEVELS, parse_pipeline
 from tests.domains.containment import random_graph
@@ -263,7 +263,7 @@ def test_huge_program(kind: str) -> None:
     with quick(5 * N):
         graph = parse_vm(text)
         graph.verify()
-        tape = lower(graph)
+        tape = make_tape(graph)
         again = parse_vm(write_vm(graph))
     assert len(tape) == graph.operation_count
     assert again.rows == graph.rows

@@ -31,7 +31,7 @@ from absint.base.version import __version__
 from absint.evaluation.backend import Executable, Explains, check_view, find_backend
 from absint.evaluation.view import View
 from absint.ir.program import Program
-from absint.ir.tape import last_uses, lower
+from absint.ir.tape import last_uses, make_tape
 from absint.native.terminal import plain_table
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
@@ -248,7 +248,7 @@ def _check_memory(source: Program, size: int, precision: Precision) -> None:
     """
     if not hasattr(os, "sysconf"):  # Windows refuses an allocation instead of killing who made it
         return
-    needed = (lower(source.graph).slot_count + 2) * size * size * precision.dtype.itemsize  # 2: x and y
+    needed = (make_tape(source.graph).slot_count + 2) * size * size * precision.dtype.itemsize  # 2: x and y
     held = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > held:
         raise ViewError(

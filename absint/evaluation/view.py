@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from absint.base.arguments import number, pair, whole
 from absint.base.errors import ViewError, shown
 from absint.ir.box import Box
-from absint.ir.invariants import frozen
+from absint.ir.invariants import freeze_array
 from absint.ops.precision import Precision, as_precision
 
 MAX_PIXELS = 1 << 32
@@ -174,4 +174,4 @@ def _positions(
         raise ViewError(
             f"center {view.center}, scale {view.scale}, z {view.z}: positions overflow {precision.value}"
         )
-    return frozen(rounded + precision.real(0.0))  # -0 becomes +0
+    return freeze_array(rounded + precision.real(0.0))  # -0 becomes +0

@@ -26,7 +26,7 @@ from absint.ir.graph import (
     Graph,
     GraphBuilder,
     check_graph,
-    vouch_for,
+    mark_verified,
 )
 from absint.ops.table import BAND, BY_NAME, CONST, OPS, REFUSED, VAR
 
@@ -148,7 +148,7 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
         nodes[name] = node
     if not nodes:
         raise VmError(path, max(1, len(lines) - (lines[-1] == "")), 1, "no instruction: the program is empty")
-    return vouch_for(builder.build())
+    return mark_verified(builder.build())
 
 
 def _check_encodable(text: str, path: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.frontend.vm import parse_vm
-from absint.ir.graph import BYTE_ORDER_MARK, Graph, vouch_for
+from absint.ir.graph import BYTE_ORDER_MARK, Graph, mark_verified
 from absint.native import units
 from absint.native.arrays import call
 from absint.ops.table import CONST, OPS
@@ -65,7 +65,7 @@ def _scanned(text: str) -> Graph | None:
             return None
         if "_" in word:  # Python's digit groups
             return None
-    return vouch_for(
+    return mark_verified(
         Graph(
             op=op[:count],
             args=args[:count],

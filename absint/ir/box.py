@@ -16,13 +16,13 @@ from absint.ops.demand import Bounds
 from absint.ops.precision import Precision, as_precision
 
 ANYTHING = Bounds(-math.inf, math.inf, True)
-"""What is known of a variable that a box does not bound."""
+"""The bounds of a variable that a box does not bound."""
 
 _RANGE = re.compile(r"([^:_]+):([^:_]+)")  # Python's digit groups are no notation for users
 
 
-def _range(text: str, part: str) -> tuple[float, float]:
-    """One range of a region's text."""
+def _parse_range(text: str, part: str) -> tuple[float, float]:
+    """Parse one range, `part`, of a region's text."""
     match = _RANGE.fullmatch(part)
     try:
         if match is None:
@@ -37,10 +37,11 @@ def _range(text: str, part: str) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Closed bounds, in model units, of some variables. One without bounds may be anything, NaN included.
+    """Closed bounds of some variables, in model units. A variable without bounds may be anything, NaN
+    included.
 
-    `bounds` is copied. Raises `ViewError` for bounds that hold nothing, and what is no mapping of names to
-    pairs of numbers.
+    `bounds` is copied. Raises `ViewError` for empty bounds, and unless `bounds` maps names to pairs of
+    numbers.
     """
 
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -68,15 +69,11 @@ class Box:
 
     @staticmethod
     def parse(text: str) -> Box:
-        """The box that a text describes, in the grammar of `--region`:
+        """Parse the text of a region.
 
-            region = "all"                        no bounds: everywhere
-                   | range "," range ["," range]  x, y and z; z is -1:1 when left out
-                   | named {"," named}            other variables have no bounds
-            named  = name "=" range               what `str` of a box gives, as x=-1:1,t=0:2
-            range  = number ":" number            lower and upper end, both included; inf is a number
-
-        Raises `ViewError` for another text.
+        Accepts `x0:x1,y0:y1[,z0:z1]` (z is -1:1 if left out), `all` for a box without bounds, and ranges by
+        name, such as `x=-1:1,t=0:2`, which leave other variables without bounds; `str` of a box gives the
+        last form. Raises `ViewError` for any other text.
         """
         text = word(text, "region", ViewError)
         if text.strip() == "all":
@@ -84,27 +81,29 @@ class Box:
         parts = text.split(",")
         if "=" in text:
             named = [part.rpartition("=") for part in parts]
-            bounds = {name.strip(): _range(text, ends) for name, _, ends in named}
+            bounds = {name.strip(): _parse_range(text, ends) for name, _, ends in named}
             if len(bounds) < len(parts) or "" in bounds:
                 raise ViewError(f"region {shown(text)}: every range needs a name of its own")
             return Box(bounds)
         if len(parts) not in (2, 3):
             raise ViewError(f"region {shown(text)}: expected x0:x1,y0:y1[,z0:z1] or all")
-        ranges = [_range(text, part) for part in parts]
+        ranges = [_parse_range(text, part) for part in parts]
         return Box(dict(zip(AXES, [*ranges, (-1.0, 1.0)], strict=False)))
 
     @staticmethod
     def default() -> Box:
-        """-1 to 1 on each axis."""
+        """The box from -1 to 1 in x, y and z."""
         return Box(dict.fromkeys(AXES, (-1.0, 1.0)))
 
     def of_variable(self, name: str) -> Bounds:
-        """What the box says of a variable. Raises `ViewError` for what is no name."""
+        """The bounds of a variable. Raises `ViewError` if `name` is not a name."""
         bounds = self.bounds.get(word(name, "variable", ViewError))
         return ANYTHING if bounds is None else Bounds(*bounds, may_nan=False)
 
     def contains(self, other: Box) -> bool:
-        """Every point of `other` is a point of this box. Raises `UsageError` for what is no box."""
+        """Whether every point of `other` is a point of this box. Raises `UsageError` if `other`
+        is not a box.
+        """
         check_is_box(other)
         for name, (lower, upper) in self.bounds.items():
             inner = other.bounds.get(name)
@@ -113,7 +112,9 @@ class Box:
         return True
 
     def rounded(self, precision: Precision) -> Box:
-        """End points rounded to nearest, as sample positions are. Raises `ViewError` when one overflows."""
+        """The box with its ends rounded to nearest, as sample positions are. Raises `ViewError` if an end
+        overflows.
+        """
         precision = as_precision(precision)
         bounds = {}
         for name, ends in self.bounds.items():
@@ -137,7 +138,7 @@ class Box:
 
 
 def check_is_box(box: object) -> None:
-    """Raises `UsageError` for what is no box."""
+    """Raises `UsageError` unless `box` is a box."""
     if not isinstance(box, Box):
         raise UsageError(f"{shown(box)}: expected a Box, as Box.parse('-1:1,-1:1')")
 

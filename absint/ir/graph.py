@@ -1,9 +1,9 @@
-"""The SSA graph: what a program is while it is being optimised.
+"""The SSA graph: the form of a program that passes rewrite.
 
-A graph is a handful of typed arrays, one entry per node, in topological order with the root last. It is
-immutable: it copies what it is made of, into memory that cannot be written. `GraphBuilder` makes new ones.
-`verify` states the invariants; whoever takes graphs from outside calls it, and a graph remembers that it is
-sound. Its other methods suppose that it is.
+A graph is a handful of typed arrays with one entry per node, in topological order, the root last. It is
+immutable: its arrays are copied into read-only memory. `GraphBuilder` makes new graphs. `verify` checks the
+invariants and remembers that they hold; functions that take graphs from callers outside absint run it first,
+and the other methods assume a valid graph.
 
 | field       | type           | meaning                                                            |
 |-------------|----------------|--------------------------------------------------------------------|
@@ -15,9 +15,9 @@ sound. Its other methods suppose that it is.
 | `lines`     | int32[n]       | the line in the source that a node comes from, 0 for none          |
 | `logic`     | Logic or None  | operand lists and bands of predicate nodes; None: all nodes are real |
 
-Real nodes compute numbers and predicate nodes truth values. A program is *lowered* when its root is a
-predicate, which then stands for `f < 0`. The one atom is the closed band `lo <= v <= hi` of a real node `v`:
-NaN is outside, and both zeros count as one number.
+Real nodes compute numbers; predicate nodes compute truth values. A program is *lowered* if its root is a
+predicate, which then means `f < 0`. The only atomic predicate is the closed band `lo <= v <= hi` of a real
+node `v`: NaN lies outside every band, and -0 equals +0.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from absint.base.errors import GraphError, shown
 from absint.base.memo import cached_property
 from absint.ir.invariants import BYTE_ORDER_MARK as BYTE_ORDER_MARK
 from absint.ir.invariants import NO_NAME_BEGINS_WITH as NO_NAME_BEGINS_WITH
-from absint.ir.invariants import check, freeze
+from absint.ir.invariants import check, freeze_fields
 from absint.ops.table import ALL, ANY, BAND, CONST, RECORDS, VAR, Op, Predicate
 from absint.ops.table import FIRST_PREDICATE as FIRST_PREDICATE
 
@@ -45,16 +45,16 @@ if TYPE_CHECKING:
     import networkx
 
 AXES = ("x", "y", "z")
-"""The variables that an image has positions for."""
+"""The variables that an image samples, in order: its other variables need a value."""
 
 
 @dataclass(frozen=True, eq=False)
 class Logic:
-    """What predicate nodes have beside `args`; a `band` has its real operand there.
+    """The parts of predicate nodes that `args` does not hold; a band's real operand is in `args`.
 
-    `starts`: int32[n+1] and `items`: int32[m], the operands of node i, `items[starts[i]:starts[i+1]]`, empty
-    unless it is `all` or `any`. `bands`: float64[n, 2], lower and upper end of a `band`, else 0; an end that
-    is infinite excludes NaN only.
+    `starts`: int32[n+1] and `items`: int32[m]. Node i has the operands `items[starts[i]:starts[i+1]]`: none,
+    unless the node is `all` or `any`. `bands`: float64[n, 2], a band's lower and upper end; 0 for other
+    nodes. An infinite end bounds nothing, but every band excludes NaN.
     """
 
     starts: NDArray[np.int32]
@@ -62,7 +62,7 @@ class Logic:
     bands: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        freeze(self, starts=np.int32, items=np.int32, bands=np.float64)
+        freeze_fields(self, starts=np.int32, items=np.int32, bands=np.float64)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Logic, (self.starts, self.items, self.bands)  # freezes again
@@ -72,7 +72,7 @@ class Logic:
 class Graph:
     """An immutable SSA graph with one root, its last node. Compared by identity.
 
-    Arrays, `variables` and `names` are copied, so that nothing that the caller still has changes the graph.
+    Arrays, `variables` and `names` are copied, so that the caller cannot change the graph through them.
     """
 
     op: NDArray[np.uint8]
@@ -84,7 +84,7 @@ class Graph:
     logic: Logic | None = None
 
     def __post_init__(self) -> None:
-        freeze(self, op=np.uint8, args=np.int32, constants=np.float64, lines=np.int32)
+        freeze_fields(self, op=np.uint8, args=np.int32, constants=np.float64, lines=np.int32)
         if isinstance(self.variables, Mapping):
             object.__setattr__(self, "variables", MappingProxyType(dict(self.variables)))
         if isinstance(self.names, list):
@@ -132,7 +132,7 @@ class Graph:
 
     @cached_property
     def operation_count(self) -> int:
-        """How many nodes compute a number: all but constants, variables and predicates."""
+        """Number of real operations: all nodes except constants, variables and predicates."""
         real = self.op < FIRST_PREDICATE
         return int(np.count_nonzero(real & (self.op != CONST.code) & (self.op != VAR.code)))
 
@@ -169,20 +169,22 @@ class Graph:
         return RECORDS[self.rows[node][0]]
 
     def label(self, node: int) -> str:
-        """How messages call a node: its source line if it has one, else its number."""
+        """A node's name in messages: its source line if it has one, else its number."""
         line = int(self.lines[node])
         return f"line {line}" if line else f"node {node}"
 
     def verify(self) -> None:
-        """Check every invariant, once. Raises `GraphError` naming the first node that breaks one."""
-        if _SOUND not in vars(self):
+        """Check every invariant; a second call costs nothing. Raises `GraphError`, which names the first node
+        that breaks one.
+        """
+        if _VERIFIED not in vars(self):
             if not isinstance(self.logic, Logic | None):
                 raise GraphError(f"logic is a {type(self.logic).__name__}, not None or a Logic")
             check(self)
-            vouch_for(self)
+            mark_verified(self)
 
     def depth(self) -> int:
-        """Operations on the longest path from a leaf to the root."""
+        """Number of operations on the longest path from a leaf to the root."""
         depths: list[int] = []
         for node, (code, a, b) in enumerate(self.rows):
             if b >= 0:
@@ -195,7 +197,8 @@ class Graph:
         return depths[-1]
 
     def to_networkx(self) -> networkx.DiGraph[int]:
-        """A directed graph from operands to users, for drawing and study; hot code never walks it.
+        """A directed graph with edges from operands to users, for drawing and study; too slow for inner
+        loops.
 
         Nodes carry `op`, `name`, `line`, and `value` or `variable`; edges carry their operand `positions`.
         """
@@ -219,18 +222,20 @@ class Graph:
         return drawing
 
 
-_SOUND = "_sound"
-"""The attribute of a graph that is known to be sound; what is made from it does not inherit it."""
+_VERIFIED = "_verified"
+"""The attribute that marks a graph as valid. Graphs made from it do not inherit the mark."""
 
 
 def constant_key(value: float) -> bytes | str:
-    """What tells constants apart: their bits, except that there is one NaN."""
+    """The identity of a constant: its bits; all NaNs are one constant."""
     return "nan" if value != value else struct.pack("<d", value)
 
 
 class GraphBuilder:
-    """Makes graphs. `constant`, `variable` and `apply` return a node that is there already, made by them or
-    by `copy`; `copy` and `append` always make one.
+    """Builds a graph node by node.
+
+    `constant`, `variable` and `apply` intern: they return the equal node that one of them or `copy` made
+    before, if there is one. `copy`, `append` and `append_variable` always make a new node.
     """
 
     def __init__(self) -> None:
@@ -241,9 +246,9 @@ class GraphBuilder:
         self._variables: dict[int, str] = {}
         self._names: list[str | None] = []
         self._lines: list[int] = []
-        self._shared: dict[object, int] = {}
+        self._interned: dict[object, int] = {}
         self.origins: list[int] = []
-        """For each node that `copy` made, the node that it is a copy of; -1 for the others."""
+        """For each node that `copy` made, the node that it copies; -1 for all others."""
 
     def __len__(self) -> int:
         return len(self._op)
@@ -251,7 +256,7 @@ class GraphBuilder:
     def append(
         self, code: int, a: int = -1, b: int = -1, value: float = 0.0, name: str | None = None, line: int = 0
     ) -> int:
-        """Add a node of its own and return its number; for a variable see `append_variable`."""
+        """Add a new node, which is no variable, and return its number."""
         self._op.append(code)
         self._first.append(a)
         self._second.append(b)
@@ -262,13 +267,13 @@ class GraphBuilder:
         return len(self._op) - 1
 
     def append_variable(self, variable: str, name: str | None = None, line: int = 0) -> int:
-        """Add a variable node of its own."""
+        """Add a new variable node and return its number."""
         node = self.append(VAR.code, name=name, line=line)
         self._variables[node] = variable
         return node
 
     def copy(self, graph: Graph, node: int, a: int = -1, b: int = -1) -> int:
-        """Add `graph`'s node with new operands, keeping its constant, variable, name and line.
+        """Add a copy of `graph`'s node with new operands; its constant, variable, name and line are kept.
 
         Raises `GraphError` for a node that the graph does not have.
         """
@@ -283,40 +288,40 @@ class GraphBuilder:
         if variable is not None:
             self._variables[new] = variable
             key = (code, variable)
-        self._shared.setdefault(key, new)
+        self._interned.setdefault(key, new)
         self.origins[new] = node
         return new
 
     def constant(self, value: float, line: int = 0) -> int:
-        """The node of a constant. Raises `GraphError` for what is no real number."""
+        """The node of a constant. Raises `GraphError` if `value` is not a real number."""
         value = number(value, "constant", GraphError)
-        return self._share((CONST.code, constant_key(value)), CONST.code, -1, -1, value, line)
+        return self._intern((CONST.code, constant_key(value)), CONST.code, -1, -1, value, line)
 
     def variable(self, name: str) -> int:
         """The node of a variable."""
-        node = self._share((VAR.code, name), VAR.code, -1, -1, 0.0, 0)
+        node = self._intern((VAR.code, name), VAR.code, -1, -1, 0.0, 0)
         self._variables[node] = name
         return node
 
     def apply(self, op: Op, *operands: int, line: int = 0) -> int:
-        """The node of an operation on earlier nodes. Raises `GraphError` for another number of operands."""
+        """The node of an operation on earlier nodes. Raises `GraphError` for a wrong number of operands."""
         if not isinstance(op, Op) or len(operands) != op.arity:
             takes = f"{op.name} takes {op.arity} operands" if isinstance(op, Op) else f"{shown(op)} is none"
             raise GraphError(f"apply: {takes}, got {len(operands)}")
         a, b = (*operands, -1, -1)[:2]
-        return self._share((op.code, a, b), op.code, a, b, 0.0, line)
+        return self._intern((op.code, a, b), op.code, a, b, 0.0, line)
 
-    def _share(self, key: object, code: int, a: int, b: int, value: float, line: int) -> int:
-        node = self._shared.get(key)
+    def _intern(self, key: object, code: int, a: int, b: int, value: float, line: int) -> int:
+        node = self._interned.get(key)
         if node is None:
-            node = self._shared[key] = self.append(code, a, b, value, None, line)
+            node = self._interned[key] = self.append(code, a, b, value, None, line)
         return node
 
     def build(self, root: int | None = None) -> Graph:
-        """The graph of everything up to `root` (default: the last node), which becomes its last node.
+        """The graph of all nodes up to and including `root` (default: the last node).
 
-        Raises `GraphError` for a root that there is not, and for nodes that hold what is no number. Operands
-        are not looked at: see `Graph.verify`.
+        Raises `GraphError` if `root` does not exist or a node's field is not a number. Operands are not
+        checked; `Graph.verify` does that.
         """
         count = len(self._op)
         n = count if root is None else whole(root, "root", GraphError, 0) + 1
@@ -336,7 +341,9 @@ class GraphBuilder:
 
 
 def _column(what: str, code: str, values: list[Any]) -> NDArray[Any]:
-    """Numbers as an array of `array.array`'s type `code`, which takes no number that it would change."""
+    """An array of `values`. `code`: its type, as `array.array` names it. Raises `GraphError` for a value that
+    the type cannot hold unchanged; `what` names the values in the message.
+    """
     try:
         return np.asarray(typed_array(code, values))
     except (TypeError, ValueError, OverflowError) as error:
@@ -344,7 +351,7 @@ def _column(what: str, code: str, values: list[Any]) -> NDArray[Any]:
 
 
 def check_graph(graph: object) -> None:
-    """Raises `GraphError` for what is no graph, and for one that is not sound."""
+    """Raises `GraphError` unless `graph` is a valid graph."""
     if not isinstance(graph, Graph):
         has_one = getattr(graph, "graph", None)
         hint = "" if has_one is None else f": give its graph{'()' if callable(has_one) else ''}"
@@ -352,9 +359,11 @@ def check_graph(graph: object) -> None:
     graph.verify()
 
 
-def vouch_for(graph: Graph) -> Graph:
-    """The graph, of which its maker knows that it is sound: `verify` will not look at it."""
-    vars(graph)[_SOUND] = True
+def mark_verified(graph: Graph) -> Graph:
+    """Mark a graph as valid, so that `verify` does not check it. Returns the graph. For makers that guarantee
+    every invariant.
+    """
+    vars(graph)[_VERIFIED] = True
     return graph
 
 

@@ -1,7 +1,7 @@
-"""Walking a graph once, from the leaves to the root: with concrete values or with abstract ones.
+"""Interpretation of a graph, node by node from the leaves to the root, on concrete or abstract values.
 
-Both walks keep every node's value, for those who compare node by node. Evaluating a picture is a backend's
-work, on a tape.
+Returns the value of every node, for callers that compare or inspect nodes. Backends evaluate pictures from
+tapes instead, and keep only the root's values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from absint.ops.table import ALL, BAND, CONST, FALSE, MUL, OPS, SQUARE, TRUE, VA
 
 
 def interpret_concrete(graph: Graph, precision: Precision, variables: Mapping[str, Any]) -> list[Any]:
-    """The value of every node, in the order of the graph; of a predicate its truth.
+    """The value of every node, in the order of the graph; a predicate's value is its truth.
 
     `variables`: a float or an array of the precision for each variable of the graph; arrays broadcast.
     """
@@ -35,10 +35,10 @@ def interpret_concrete(graph: Graph, precision: Precision, variables: Mapping[st
 def walk_concrete(
     graph: Graph, precision: Precision, variables: Mapping[str, Any], xp: Any = np
 ) -> Iterator[tuple[int, list[Any]]]:
-    """`interpret_concrete` step by step: after each node, the node and the values so far.
+    """Evaluate node by node: yields each node together with the list of all values so far.
 
-    The caller may drop values of the list that no later node reads, and has silenced NumPy's warnings. `xp`:
-    the module of the arrays.
+    The caller silences NumPy's warnings, and may replace values in the list that no later node reads (see
+    `last_reads`). `xp`: the array module, such as NumPy.
     """
     values: list[Any] = []
     for node, (code, a, b) in enumerate(graph.rows):
@@ -55,7 +55,7 @@ def walk_concrete(
 
 
 def _truth(graph: Graph, precision: Precision, values: Sequence[Any], node: int, xp: Any) -> Any:
-    """Whether a predicate holds."""
+    """The truth value of a predicate node."""
     code, a, _ = graph.rows[node]
     if code in (TRUE.code, FALSE.code):
         return np.bool_(code == TRUE.code)
@@ -67,9 +67,9 @@ def _truth(graph: Graph, precision: Precision, values: Sequence[Any], node: int,
     return functools.reduce(join, [values[operand] for operand in graph.operands(node)])
 
 
-def last_read(graph: Graph) -> list[list[int]]:
-    """For each node, the operands that no later node reads. Dead nodes count: a walk does not know that they
-    are.
+def last_reads(graph: Graph) -> list[list[int]]:
+    """For each node, its operands that no later node reads. Dead nodes count as readers, for walks visit
+    them.
     """
     reader = {operand: node for node in range(len(graph)) for operand in graph.operands(node)}
     operands: list[list[int]] = [[] for _ in range(len(graph))]
@@ -78,10 +78,10 @@ def last_read(graph: Graph) -> list[list[int]]:
     return operands
 
 
-class Known(NamedTuple):
-    """Elements of a graph from which another was made, in the same domain and box.
+class Previous(NamedTuple):
+    """The elements of the graph from which a new graph was made, in the same domain and box.
 
-    `origins`: for each node of the other graph, the node of this one that it is a copy of, or -1.
+    `origins`: for each node of the new graph, the node of `graph` that it copies, or -1.
     """
 
     graph: Graph
@@ -89,48 +89,51 @@ class Known(NamedTuple):
     origins: Sequence[int]
 
     def element(self, node: int, a: Any, b: Any, same: bool) -> Any:
-        """The element of a copied node if its operands have the elements `a` and `b` as before; else None.
+        """The previous element of the new graph's `node`, if it is still valid; else None.
 
-        `same`: its operands are one node.
+        It is valid if the node is a copy and its operands have the elements that they had before. `a` and
+        `b`: the operands' elements now; `same`: whether the operands are one node.
         """
         origin = self.origins[node]
         if origin < 0:
             return None
         _, old_a, old_b = self.graph.rows[origin]
-        held = (
+        unchanged = (
             (old_a < 0 or a is self.elements[old_a] or a == self.elements[old_a])
             and (old_b < 0 or b is self.elements[old_b] or b == self.elements[old_b])
             and same == (old_a == old_b)
         )
-        return self.elements[origin] if held else None
+        return self.elements[origin] if unchanged else None
 
 
 def interpret_abstract(
-    graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval], known: Known | None = None
+    graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval], previous: Previous | None = None
 ) -> list[Any]:
-    """The abstract value of every node; nothing is known of predicates. A variable without bounds may be
-    anything.
+    """The abstract element of every node, in the order of the graph; `top` for predicates.
 
-    `x * x` is taken as the square that it is in bits. `known`: elements that may be taken over.
+    `variables`: bounds by name; a variable without bounds may be anything, NaN included. `x * x` is
+    interpreted as a square, which has the same bits. `previous`: elements to reuse where they are still
+    valid.
     """
     elements: list[Any] = []
     with np.errstate(all="ignore"):
         for node, (_, a, b) in enumerate(graph.rows):
-            held = None
-            if known is not None:
-                held = known.element(
+            reused = None
+            if previous is not None:
+                reused = previous.element(
                     node, elements[a] if a >= 0 else None, elements[b] if b >= 0 else None, a == b
                 )
-            elements.append(_transfer(graph, domain, variables, elements, node) if held is None else held)
+            elements.append(_transfer(graph, domain, variables, elements, node) if reused is None else reused)
     return elements
 
 
 def walk_abstract(
     graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval]
 ) -> Iterator[tuple[int, list[Any]]]:
-    """`interpret_abstract` step by step: after each node, the node and the elements so far.
+    """Interpret abstractly node by node: yields each node together with the list of all elements so far.
 
-    The caller may drop elements of the list that no later node reads, and has silenced NumPy's warnings.
+    The caller silences NumPy's warnings, and may replace elements in the list that no later node reads (see
+    `last_reads`).
     """
     elements: list[Any] = []
     for node in range(len(graph)):
@@ -141,7 +144,7 @@ def walk_abstract(
 def _transfer(
     graph: Graph, domain: Domain[Any], variables: Mapping[str, Interval], elements: list[Any], node: int
 ) -> Any:
-    """The element of one node from those of its operands."""
+    """The element of a node, from the elements of its operands."""
     code, a, b = graph.rows[node]
     if code >= FIRST_PREDICATE:
         return domain.top()  # a truth value has no bounds, and no real node reads it
@@ -160,12 +163,12 @@ def _transfer(
 
 
 def _same_variable(graph: Graph, a: int, b: int) -> bool:
-    """Two nodes of one variable have one value; a tape has one register for them."""
+    """Whether two nodes are the same variable, and so have the same value."""
     return a in graph.variables and graph.variables[a] == graph.variables.get(b)
 
 
 def box_intervals(program: Program) -> dict[str, Interval]:
-    """The program's box as scalar intervals of its precision, by variable."""
+    """The bounds of the program's box by variable, as scalar intervals in the program's precision."""
     real = program.precision.real
     return {
         name: Interval(real(lower), real(upper), False) for name, (lower, upper) in program.box.bounds.items()

@@ -1,6 +1,6 @@
-"""What a sound graph is: the checks behind `Graph.verify`, and the memory in which its arrays lie.
+"""The invariants of a graph: the checks behind `Graph.verify`, and the read-only memory of its arrays.
 
-Everything is decided on whole arrays: a program of ten thousand nodes is looked at in a millisecond.
+All checks work on whole arrays: a graph of ten thousand nodes takes a millisecond.
 """
 
 from __future__ import annotations
@@ -16,29 +16,36 @@ from absint.ops.table import ALL, ANY, BAND, CONST, OPS, PREDICATES, RECORDS, VA
 
 BYTE_ORDER_MARK = "\ufeff"
 NO_NAME_BEGINS_WITH = "#" + BYTE_ORDER_MARK
-"""In `.vm` text the one begins a comment, the other is dropped from the beginning of a file."""
+"""Characters that `.vm` text cannot keep at the start of a name: "#" begins a comment, and a reader drops a
+byte
+order mark from the beginning of a file.
+"""
 
 _Array = TypeVar("_Array", bound=NDArray[Any])
 
 
-def frozen(array: _Array) -> _Array:
-    """The same numbers, one after the other, in memory that nobody can make writeable; itself if it is so."""
+def freeze_array(array: _Array) -> _Array:
+    """A contiguous copy of an array in memory that cannot be made writeable; the array itself if it lies in
+    such memory.
+    """
     base: object = array.base
     if type(base) is bytes and array.flags.c_contiguous and array.flags.aligned:
         return array
     return np.ndarray(array.shape, array.dtype, array.tobytes())  # type: ignore[return-value]  # the same type
 
 
-def freeze(record: Any, **dtypes: type[np.generic]) -> None:
-    """Freeze the arrays of a record that have the right type; the others are left to `verify`."""
+def freeze_fields(record: Any, **dtypes: type[np.generic]) -> None:
+    """Freeze a record's fields that are arrays of the given types; `verify` rejects the others."""
     for name, dtype in dtypes.items():
         array = getattr(record, name)
         if type(array) is np.ndarray and array.dtype == dtype:
-            object.__setattr__(record, name, frozen(array))
+            object.__setattr__(record, name, freeze_array(array))
 
 
 def _check_array(field: str, array: object, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
-    """Raises `GraphError` unless it is an array of this shape and type, which `freeze` has frozen."""
+    """Raises `GraphError` unless `array` has this shape and type. Such an array was frozen by
+    `freeze_fields`.
+    """
     if type(array) is not np.ndarray:
         raise GraphError(f"{field} is a {type(array).__name__}, not an array of NumPy's own type")
     if array.shape != shape or array.dtype != dtype:
@@ -46,7 +53,7 @@ def _check_array(field: str, array: object, shape: tuple[int, ...], dtype: type[
 
 
 class _Fault(NamedTuple):
-    """`nodes`: bool[n], which break an invariant. `what`: says of such a node how."""
+    """A broken invariant. `nodes`: bool[n], the nodes that break it. `what`: the message for such a node."""
 
     nodes: NDArray[np.bool_]
     what: Callable[[int], str]
@@ -56,21 +63,21 @@ _REAL, _PREDICATE = 1, 2
 _KIND = np.zeros(256, np.uint8)
 _KIND[[op.code for op in OPS]] = _REAL
 _KIND[[kind.code for kind in PREDICATES]] = _PREDICATE
-"""By code, what a node is; 0 where no operation has the code."""
+"""By opcode: whether a node is real or a predicate; 0 for codes of no operation."""
 
 _ARITY = np.zeros(256, np.uint8)
 _ARITY[[op.code for op in OPS]] = [op.arity for op in OPS]
 _ARITY[BAND.code] = 1
-"""By code, how many operands `args` holds."""
+"""By opcode: number of operands in `args`."""
 
 
 def check(graph: Any) -> None:
-    """Raises `GraphError` for a graph that breaks an invariant."""
+    """Raises `GraphError` if the graph breaks an invariant; the message names the first node that does."""
     _check_fields(graph)
     _check_names(graph)
     broken = [fault for fault in _faults(graph) if fault.nodes.any()]
     if broken:
-        first = min(broken, key=lambda fault: int(np.argmax(fault.nodes)))  # of one node the first fault
+        first = min(broken, key=lambda fault: int(np.argmax(fault.nodes)))  # a node's faults: the first one
         node = int(np.argmax(first.nodes))
         record = RECORDS.get(int(graph.op[node]))
         place = f"node {node}" + (f" ({record.name})" if record is not None else "")
@@ -78,7 +85,7 @@ def check(graph: Any) -> None:
 
 
 def _check_fields(graph: Any) -> None:
-    """Raises `GraphError` for fields of wrong types or lengths."""
+    """Raises `GraphError` if a field has the wrong type or length."""
     n = len(graph.op) if type(graph.op) is np.ndarray and graph.op.ndim else 0
     _check_array("op", graph.op, (n,), np.uint8)
     if n == 0:
@@ -102,7 +109,9 @@ def _check_fields(graph: Any) -> None:
 
 
 def _check_names(graph: Any) -> None:
-    """Names and variables are tokens of the text format, so that a graph that is sound can be written."""
+    """Raises `GraphError` unless names and variables are tokens of the text format, so that the graph can be
+    written as text.
+    """
     given = [name for name in graph.names if name is not None]
     if not _are_names(given):
         wrong = next(name for name in given if not _are_names([name]))
@@ -119,7 +128,7 @@ def _check_names(graph: Any) -> None:
 
 
 def _faults(graph: Any) -> Iterator[_Fault]:
-    """Every invariant of nodes, with the nodes that break it."""
+    """Every invariant of nodes, each with the nodes that break it."""
     op, args, nodes = graph.op, graph.args, np.arange(len(graph), dtype=np.int32)
     kind = _KIND[op]
     if graph.logic is None:
@@ -142,7 +151,7 @@ def _faults(graph: Any) -> Iterator[_Fault]:
 def _operand_faults(
     kind: NDArray[np.uint8], expected: NDArray[np.bool_], operand: NDArray[np.int32], nodes: NDArray[np.int32]
 ) -> Iterator[_Fault]:
-    """The invariants of an operand: whether it is `expected`, and an earlier real node."""
+    """The invariants of one operand position: a node where one is `expected`, earlier and real; else -1."""
     earlier = (operand >= 0) & (operand < nodes)
     is_real = kind[np.where(earlier, operand, 0)] == _REAL
     wanted = {_REAL: "node", _PREDICATE: "real node"}
@@ -161,7 +170,7 @@ def _operand_faults(
 
 
 def _logic_faults(graph: Any, logic: Any, kind: NDArray[np.uint8]) -> Iterator[_Fault]:
-    """The invariants of predicates beside their operand in `args`."""
+    """The invariants of predicates' operand lists and bands."""
     op, (lower, upper) = graph.op, logic.bands.T
     joins, is_band = (op == ALL.code) | (op == ANY.code), op == BAND.code
     sizes = np.diff(logic.starts)
@@ -173,11 +182,11 @@ def _logic_faults(graph: Any, logic: Any, kind: NDArray[np.uint8]) -> Iterator[_
     twice[1:] = (np.diff(owner[order]) == 0) & (np.diff(logic.items[order].astype(np.int64)) == 0)
     yield _Fault(~joins & (sizes > 0), lambda node: "has an operand list, but only all and any have one")
     yield _Fault(
-        joins & ((sizes < 2) | _some(owner[order][twice], len(graph))),
+        joins & ((sizes < 2) | _mask(owner[order][twice], len(graph))),
         lambda node: "needs two or more operands, all different",
     )
     yield _Fault(
-        joins & _some(owner[bad], len(graph)), lambda node: "has an operand that is no earlier predicate"
+        joins & _mask(owner[bad], len(graph)), lambda node: "has an operand that is no earlier predicate"
     )
     yield _Fault(
         is_band & ~(lower <= upper),
@@ -188,20 +197,20 @@ def _logic_faults(graph: Any, logic: Any, kind: NDArray[np.uint8]) -> Iterator[_
     )
 
 
-def _some(nodes: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
-    """bool[count]: whether a node is among some."""
-    among = np.zeros(count, bool)
-    among[nodes] = True
-    return among
+def _mask(nodes: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
+    """bool[count]: true for `nodes`."""
+    mask = np.zeros(count, bool)
+    mask[nodes] = True
+    return mask
 
 
 def is_token(word: object) -> bool:
-    """Whether it is a text, not empty, without blanks or line breaks, that a file can hold."""
+    """Whether `word` is a nonempty string without white space that can be written to a file."""
     return _are_tokens([word])
 
 
 def _are_names(words: list[Any]) -> bool:
-    """Whether all are tokens that begin no comment."""
+    """Whether all words are tokens that can name a node."""
     if not _are_tokens(words):
         return False
     line = " ".join(("", *words))
@@ -209,7 +218,7 @@ def _are_names(words: list[Any]) -> bool:
 
 
 def _are_tokens(words: list[Any]) -> bool:
-    """Whether all are tokens, without a loop in Python: most programs name each of thousands of nodes."""
+    """Whether all words are tokens. No Python loop: most programs name each of thousands of nodes."""
     if not set(map(type, words)) <= {str}:
         return False
     line = " ".join(words)

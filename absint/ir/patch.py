@@ -1,7 +1,7 @@
-"""A graph with some of its operations replaced; all others are copied at once, as arrays.
+"""Replacement of a few operations of a graph; all other nodes are copied at once, as arrays.
 
-Replacements are made in the order of the graph. A node is there already, and made no second time, if it is
-one that stays and stands before the replaced one, or was made for one before it.
+Replacements are made in the order of the graph. New nodes are interned: an equal node is reused if it stays
+and stands before the replaced operation, or was made for this or an earlier replacement.
 """
 
 from __future__ import annotations
@@ -15,37 +15,40 @@ _Key = tuple[int, int, int]
 
 
 class Patch:
-    """Replacements for operations of a graph.
+    """A set of replacements for operations of a graph.
 
-    Nodes have *numbers*: those of the graph their own, new ones the numbers behind. `begin` says which
-    operation is replaced next, `constant` and `apply` make what stands for it, and `replace` ends it.
+    Nodes of the graph keep their *numbers*; new nodes are numbered from `len(graph)`. For each replacement
+    call `begin` with the operation, `constant` and `apply` to make its substitute, and `replace` with the
+    substitute.
     """
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._replaced: dict[int, int] = {}
         self._made: list[tuple[int, int, int, float, int, int]] = []
-        """Operation, operands, constant, line, and the node that each new one was made for."""
+        """For each new node: opcode, two operands, constant, line, and the operation whose replacement made
+        it.
+        """
         self._node = 0
         self._constants: dict[bytes | str, int] | None = None
         self._applied: dict[_Key, int] = {}
-        self._unseen: dict[int, list[int]] = {}
-        """By operation, the graph's nodes that are not in `_applied` yet, the first one last."""
+        self._unindexed: dict[int, list[int]] = {}
+        """By opcode: the graph's nodes that are not in `_applied` yet, in reverse order."""
 
     def begin(self, node: int) -> None:
-        """Replace this operation next; they come in the order of the graph."""
+        """Start the replacement of an operation, which follows those replaced before."""
         self._node = node
 
     def replace(self, number: int) -> None:
-        """Let a number stand for the operation."""
+        """Substitute a node for the operation that `begin` named."""
         self._replaced[self._node] = number
 
     def number(self, node: int) -> int:
-        """What stands for a node of the graph: itself if it is not replaced."""
+        """The substitute of a node of the graph; the node itself if it is not replaced."""
         return self._replaced.get(node, node)
 
     def constant(self, value: float, line: int = 0) -> int:
-        """The number of a constant."""
+        """The number of a constant's node."""
         if self._constants is None:
             nodes = np.flatnonzero(self._graph.op == CONST.code).tolist()
             values = self._graph.values
@@ -57,22 +60,22 @@ class Patch:
         return found
 
     def apply(self, op: Op, *operands: int, line: int = 0) -> int:
-        """The number of an operation on numbers."""
+        """The number of the node of an operation. `operands`: numbers of nodes."""
         a, b = (*operands, -1, -1)[:2]
         key = (op.code, a, b)
-        self._see(op.code)
+        self._index(op.code)
         found = self._applied.get(key)
         if found is None:
             found = self._applied[key] = self._make(op.code, a, b, 0.0, line)
         return found
 
-    def _see(self, code: int) -> None:
-        """Note the nodes of an operation that stay and stand before the one that is replaced."""
-        if code not in self._unseen:
-            self._unseen[code] = np.flatnonzero(self._graph.op == code)[::-1].tolist()
-        unseen, rows, replaced = self._unseen[code], self._graph.rows, self._replaced
-        while unseen and unseen[-1] < self._node:
-            node = unseen.pop()
+    def _index(self, code: int) -> None:
+        """Enter into `_applied` the nodes of an opcode that stay and stand before the replaced operation."""
+        if code not in self._unindexed:
+            self._unindexed[code] = np.flatnonzero(self._graph.op == code)[::-1].tolist()
+        unindexed, rows, replaced = self._unindexed[code], self._graph.rows, self._replaced
+        while unindexed and unindexed[-1] < self._node:
+            node = unindexed.pop()
             if node not in replaced:
                 _, a, b = rows[node]
                 self._applied.setdefault((code, replaced.get(a, a), replaced.get(b, b)), node)
@@ -82,10 +85,12 @@ class Patch:
         return len(self._graph) + len(self._made) - 1
 
     def build(self) -> tuple[Graph, list[int]]:
-        """The graph up to what stands for the root, and for each node the one that it is a copy of, or -1."""
+        """The patched graph, up to the root's substitute, and for each node the node that it
+        copies, or -1.
+        """
         graph, n, m = self._graph, len(self._graph), len(self._made)
-        stands = np.arange(n + m + 1)  # the last entry stands for the operand -1
-        stands[list(self._replaced)] = list(self._replaced.values())
+        substitute = np.arange(n + m + 1)  # the last entry is for the operand -1
+        substitute[list(self._replaced)] = list(self._replaced.values())
         kept = np.ones(n, bool)
         kept[list(self._replaced)] = False
         numbers = np.concatenate([np.flatnonzero(kept), np.arange(n, n + m)])
@@ -95,12 +100,12 @@ class Patch:
         order = numbers[np.argsort(positions, kind="stable")]
         new = np.full(n + m + 1, -1, np.int32)
         new[order] = np.arange(len(order), dtype=np.int32)
-        order = order[: new[stands[n - 1]] + 1]
+        order = order[: new[substitute[n - 1]] + 1]
         args = np.concatenate([graph.args, np.stack([a, b], axis=1).astype(np.int32)])[order]
         names = (*graph.names, *([None] * m))
         patched = Graph(
             op=np.concatenate([graph.op, code.astype(np.uint8)])[order],
-            args=new[stands[args]],
+            args=new[substitute[args]],
             constants=np.concatenate([graph.constants, value])[order],
             variables={
                 int(new[node]): name for node, name in graph.variables.items() if new[node] < len(order)

@@ -1,7 +1,7 @@
-"""A program: a graph together with what it is true of.
+"""A program: a graph together with the precision, box and promise for which it is valid.
 
-A pass maps a Program to a Program. Constants, intervals and rewrites hold for one precision, one box and
-one promise; most bugs of such a compiler are one of these three forgotten.
+A pass maps a Program to a Program. Constants, intervals and rewrites are valid for one precision, one box and
+one promise; most bugs of such a compiler come from forgetting one of the three.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from absint.ops.precision import Precision, as_precision
 
 
 class Promise(Enum):
-    """How an optimised program agrees with its source on its box."""
+    """The sense in which an optimised program agrees with its source on its box."""
 
     BITS = "bits"
     """Equal bit for bit, or both NaN."""
@@ -26,7 +26,7 @@ class Promise(Enum):
 
     @property
     def demand(self) -> Demand:
-        """What of the root's value the promise lets one see."""
+        """What users may observe of the root's value under the promise."""
         return Demand.BITS if self is Promise.BITS else Demand.NEGATIVE
 
 
@@ -47,20 +47,20 @@ def as_promise(promise: Promise | str) -> Promise:
     raise UsageError(f"promise {shown(promise)}: expected bits or sign")
 
 
-_DESCRIBED = 240
-"""Characters of what a program holds for, in a message: a box may name many variables."""
+_DESCRIPTION_LENGTH = 240
+"""Characters of a program's description in a message: a box may name many variables."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Program:
-    """A graph, and the precision, box and promise under which it stands for its `source`.
+    """A graph, and the precision, box and promise under which it replaces its `source`.
 
-    Precision and promise may be given by name. Raises `GraphError` for what is no graph, and `UsageError` for
-    other fields of wrong types; `verify` looks at the graph.
+    Precision and promise may be given by name. Raises `GraphError` if `graph` is not a graph, and
+    `UsageError` if another field has the wrong type; `verify` checks the graph itself.
 
-    `source` is the program that it was made from, None for one that was parsed or built. `specialised` says
-    of one without a source that absint wrote it, for a source that is not at hand. Compared by identity,
-    which is also the key under which analyses are cached.
+    `source`: the program from which this one was made, None if it was parsed or built. `specialised`: whether
+    the program was read from a file that absint wrote for one box, so that its source is not known. Compared
+    by identity, which is also the key of cached analyses.
     """
 
     graph: Graph
@@ -85,25 +85,25 @@ class Program:
         return Form.LOWERED if self.graph.lowered else Form.REAL
 
     def verify(self) -> None:
-        """Raises `GraphError` unless the graph, and that of the program's origin, is sound. Costs little when
-        both are known to be.
+        """Raises `GraphError` unless the graph and the origin's graph are valid. Each graph is
+        checked once.
         """
         self.graph.verify()
         self.origin.graph.verify()
 
     def with_graph(self, graph: Graph) -> Program:
-        """The same program with a graph that keeps its promise; itself if the graph is the same object."""
+        """This program with another graph, which must keep its promise; itself if the graph is its own."""
         return self if graph is self.graph else replace(self, graph=graph, source=self.source or self)
 
     def with_promise(self, promise: Promise) -> Program:
-        """The same graph under another promise; itself if it is the same promise."""
+        """This program's graph under another promise; itself if the promise is the same."""
         if as_promise(promise) is self.promise:
             return self
         return replace(self, promise=promise, source=self.source or self)
 
     @property
     def origin(self) -> Program:
-        """The program that was parsed or built, from which this one was made."""
+        """The first program in the chain of sources: the one that was parsed or built."""
         program = self
         while program.source is not None:
             program = program.source
@@ -111,15 +111,17 @@ class Program:
 
     @property
     def variables(self) -> frozenset[str]:
-        """Every variable that the program may depend on, also those of which passes left no trace."""
+        """Every variable that the program may depend on, including those that passes removed."""
         origin = self.origin
         used = frozenset(origin.graph.variables.values())
         return used | frozenset(origin.box.bounds) if origin.specialised else used
 
     def holds(self, box: Box, precision: Precision, promise: Promise) -> bool:
-        """Whether this program is true of all that; a source is so in either precision.
+        """Whether this program is valid on the box, in the precision and under the promise. A program that
+        was
+        parsed or built is valid in both precisions.
 
-        Raises `UsageError` for what is no box, precision or promise.
+        Raises `UsageError` unless the arguments are a box, a precision and a promise.
         """
         precision, promise = as_precision(precision), as_promise(promise)
         is_source = self.source is None and not self.specialised
@@ -130,10 +132,11 @@ class Program:
         )
 
     def restricted(self, box: Box, precision: Precision, promise: Promise = Promise.BITS) -> Program:
-        """The start of a pipeline: a program to be specialised for a box and precision, to keep a promise.
+        """The program that enters a pipeline: to be specialised for a box and precision, under a promise.
 
-        That is this program's graph where it holds for all of that, else its origin's. Raises `DomainError`
-        when neither does, `UsageError` for what is no box, precision or promise.
+        Its graph is this program's if this program is valid for all three, else the origin's. Raises
+        `DomainError` if neither is, and `UsageError` unless the arguments are a box, a precision and a
+        promise.
         """
         check_is_box(box)
         precision, promise = as_precision(precision), as_promise(promise)
@@ -142,14 +145,14 @@ class Program:
         return Program(base.graph, precision, box, base.promise, source=base)
 
     def basis(self, box: Box, precision: Precision, promise: Promise) -> Program:
-        """What a program for a rounded box, a precision and a promise is made from: this program where it
-        holds for all of that, else its origin. Raises `DomainError` when neither does.
+        """This program if it is valid for a rounded box, a precision and a promise, else its origin. Raises
+        `DomainError` if neither is.
         """
         for base in (self, self.origin):
             if base.holds(box, precision, promise):
                 return base
         holds, asked = (
-            one_line(text, _DESCRIBED)
+            one_line(text, _DESCRIPTION_LENGTH)
             for text in (
                 describe(self.origin),
                 f"precision {precision.value}, box {box}, promise {promise.value}",
@@ -159,14 +162,15 @@ class Program:
 
 
 def check_program(program: object) -> None:
-    """Raises `UsageError` for what is no program, `GraphError` for one whose graph is not sound."""
+    """Raises `UsageError` if `program` is not a program, `GraphError` if its graph is not valid."""
     if not isinstance(program, Program):
         raise UsageError(f"expected a program, as of absint.load or absint.optimize, not {shown(program)}")
     program.verify()
 
 
 def describe(program: Program) -> str:
-    """What a program holds for, as the guard says that heads a written `.vm` file (see
-    `absint.frontend.guard`).
+    """The precision, box and promise of a program, as text: the guard at the head of a written `.vm` file has
+    the
+    same form (see `absint.frontend.guard`).
     """
     return f"precision {program.precision.value}, box {program.box}, promise {program.promise.value}"

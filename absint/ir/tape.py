@@ -1,6 +1,6 @@
 """Tapes: a real program as straight-line code over a small register file.
 
-A backend runs a tape; it holds typed arrays and no Python objects. Registers are numbered in three blocks:
+A graph enters, a tape of typed arrays leaves; backends run it. Registers are numbered in three blocks:
 
 | registers                       | hold                                                              |
 |---------------------------------|-------------------------------------------------------------------|
@@ -8,10 +8,11 @@ A backend runs a tape; it holds typed arrays and no Python objects. Registers ar
 | k … k+v-1                       | the variables, in the order of `variables` (v of them)            |
 | k+v … k+v+s-1                   | slots of computed values (s = `slot_count`), each used many times |
 
-A slot is taken when a value is computed and given back at the value's last use; a result may take the slot
-of an operand that dies with it. With values of one size that makes the least number of slots for an order.
+A slot is allocated when a value is computed and freed at the value's last use; a result may take the slot of
+an operand whose last use it is. All values have one size, so this uses the fewest slots possible for the
+order.
 
-The product of a register with itself is a `square`, which has the same bits and, in intervals, better bounds.
+The product of a register with itself becomes a `square`, which has the same bits and tighter interval bounds.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """Instructions `registers[out] = op(registers[a], registers[b])` in order; see the module for registers.
+    """Instructions `registers[out] = op(registers[a], registers[b])`, run in order.
 
-    `op`: uint8[m], `out`, `a`, `b`: int32[m], `b` is -1 for unary operations. `constants`: float64[k], before
-    rounding. `root`: the register that holds the result at the end.
+    `op`: uint8[m]; `out`, `a`, `b`: int32[m]; `b` is -1 for unary operations. `constants`: float64[k], before
+    rounding. `root`: the register that holds the result at the end. The module's docstring describes
+    registers.
     """
 
     op: NDArray[np.uint8]
@@ -64,23 +66,25 @@ class Tape:
 
 
 def last_uses(graph: Graph) -> NDArray[np.int64]:
-    """int64[n]: the last node that reads each node; n for the root, -1 for what it does not depend on."""
+    """int64[n]: the last node that reads each node; n for the root, -1 for nodes that the root
+    does not need.
+    """
     live = reachable(graph)
     last = np.full(len(graph), -1, np.int64)
     users = np.flatnonzero(live)
-    # -1, no operand, writes to the root
+    # an absent operand, -1, indexes the root, whose entry is set below
     np.maximum.at(last, graph.args[users].ravel(), np.repeat(users, 2))
     last[graph.root] = len(graph)
     return last
 
 
 def slots_needed(graph: Graph, order: Sequence[int] | None = None) -> int:
-    """The `slot_count` of the graph's tape, without making it.
+    """The `slot_count` of the graph's tape, computed without making the tape.
 
-    `order`: the nodes that the root depends on, operands before users and the root last, in place of the
-    graph's own order. A value holds its slot from its own step up to, and without, the step of its last
-    reader, whose result may take the slot; all values are alike, so as many slots are enough as are ever held
-    at once.
+    `order`: the nodes that the root depends on, operands before users and the root last; default: the graph's
+    own order. A value holds its slot from its own step until just before its last reader's step, since the
+    reader's result may take the slot. All values have one size, so the number of slots needed is the largest
+    number held at once.
     """
     nodes = np.flatnonzero(reachable(graph)) if order is None else np.asarray(order)
     steps = np.arange(len(nodes))
@@ -88,7 +92,7 @@ def slots_needed(graph: Graph, order: Sequence[int] | None = None) -> int:
     step_of[nodes] = steps
     args = graph.args[nodes]
     last = np.zeros(len(nodes), np.int64)
-    # an operand that is none reads the step's own result, which changes nothing
+    # an absent operand counts as a read of the step's own result, which changes nothing
     np.maximum.at(last, np.where(args < 0, steps[:, None], step_of[args]).ravel(), np.repeat(steps, 2))
     last[-1] = len(nodes)
     computed = np.flatnonzero(args[:, 0] >= 0)
@@ -97,10 +101,10 @@ def slots_needed(graph: Graph, order: Sequence[int] | None = None) -> int:
     return int(np.cumsum(changes).max(initial=0))
 
 
-def lower(graph: Graph) -> Tape:
-    """The tape of a graph, in the graph's order; nodes that the root does not depend on are left out.
+def make_tape(graph: Graph) -> Tape:
+    """The tape of a graph, in the graph's order, without the nodes that the root does not depend on.
 
-    Raises `GraphError` for a graph that is not sound, or lowered.
+    Raises `GraphError` if the graph is not valid or is lowered.
     """
     check_graph(graph)
     if graph.lowered:
@@ -122,7 +126,7 @@ def lower(graph: Graph) -> Tape:
         if a < 0:
             continue
         first, second = register[a], register[b] if b >= 0 else -1
-        # an operand that dies here gives its slot back first, so that the result can take it
+        # operands whose last use is here are freed first, so that the result can take their slot
         dead = [operand for operand in {a, b} - {-1} if last[operand] == node]
         free += [register[operand] for operand in dead if register[operand] >= first_slot]
         if not free:

@@ -1,7 +1,7 @@
-"""Analyses: facts about a program, computed when asked for and kept as long as the program.
+"""Analyses: facts about a program, computed on demand and cached for the program's lifetime.
 
-An analysis is a frozen dataclass; its fields are its options. Facts are cached by (program identity,
-analysis with its options), so the same program object keeps its facts and a new one starts with none.
+An analysis is a frozen dataclass whose fields are its options. The cache's key is the program's identity and
+the analysis with its options: a new program object starts without facts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from absint.base.memo import cached_property
 from absint.base.registry import find
 from absint.domains.lattice import Domain
 from absint.domains.product import ProductDomain
-from absint.ir.graph import Graph, GraphBuilder
+from absint.ir.graph import Graph
 from absint.ir.program import Program
 from absint.ops.demand import Bounds
 from absint.ops.precision import Precision
@@ -30,20 +30,20 @@ DEFAULT_DOMAINS = ("interval",)
 
 
 class Analysis(Protocol[F]):
-    """Computes facts of type `F` about a program. Hashable: its options are part of the cache's key."""
+    """A computation of facts of type `F` about a program. Hashable, for it is part of the cache's key."""
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """The analysis's name in reports."""
 
     def run(self, program: Program, analyses: Analyses) -> F:
-        """The facts; other analyses are asked for through `analyses`."""
+        """Compute the facts. `analyses`: where to get the facts of other analyses."""
 
 
 class Inheritance(NamedTuple):
-    """What is known of the program that another was made from.
+    """The graph and facts of the program from which another was made.
 
-    `origins`: for each node of the new program, the node of `graph` that it is a copy of, or -1.
+    `origins`: for each node of the new program, the node of `graph` that it copies, or -1.
     """
 
     graph: Graph
@@ -53,10 +53,11 @@ class Inheritance(NamedTuple):
 
 @dataclass
 class RewriteBudget:
-    """How many rewrites a run may still make, to find the first one that breaks a program.
+    """A limit on the number of rewrites in a run, for bisecting to the first one that breaks a program.
 
-    Rules take one for each use; a pass without rules, which is all or nothing, takes one. `made`: how many
-    were made; `last`: the last of them. After LLVM's -opt-bisect-limit.
+    Each application of a rule counts as one rewrite, and so does a pass without rules as a whole. `left`:
+    rewrites that may still be made; `made`: rewrites made; `last`: a description of the last one. After
+    LLVM's -opt-bisect-limit.
     """
 
     left: int
@@ -64,7 +65,7 @@ class RewriteBudget:
     made: int = 0
 
     def take(self, what: str) -> bool:
-        """Whether one more rewrite may be made, which is then counted."""
+        """Count one rewrite, described by `what`. Returns False, and counts nothing, if none is left."""
         if self.left == 0:
             return False
         self.left -= 1
@@ -74,8 +75,10 @@ class RewriteBudget:
 
 
 class Analyses:
-    """The facts of programs. `domains`: names of the abstract domains that bounds are computed in; `budget`:
-    how many rewrites may be made, as many as there are if None.
+    """The cache of facts about programs, with the options of a run.
+
+    `domains`: names of the abstract domains in which bounds are computed. `budget`: the limit on rewrites;
+    None for no limit.
     """
 
     def __init__(self, domains: Sequence[str] = DEFAULT_DOMAINS, budget: RewriteBudget | None = None) -> None:
@@ -85,33 +88,30 @@ class Analyses:
         self._inherited: WeakKeyDictionary[Program, Inheritance] = WeakKeyDictionary()
 
     def get(self, analysis: Analysis[T], program: Program) -> T:
-        """The facts of an analysis about a program, computed at most once."""
+        """The facts of an analysis about a program, computed at the first call."""
         facts = self._facts.setdefault(program, {})
         if analysis not in facts:
             facts[analysis] = analysis.run(program, self)
         return cast(T, facts[analysis])
 
-    def rebuilt(self, program: Program, builder: GraphBuilder, root: int | None = None) -> Program:
-        """The program with the builder's graph, whose copied nodes were copied from the program's."""
-        made = program.with_graph(builder.build(root))
-        self.succeed(made, program, builder.origins)
-        return made
+    def inherit(self, made: Program, program: Program, origins: Sequence[int]) -> None:
+        """Record that `made` was made from `program`, so that analyses can reuse facts about copied nodes.
 
-    def succeed(self, made: Program, program: Program, origins: Sequence[int]) -> None:
-        """Note what a program was made from, so that an analysis need not look at all of it again."""
+        `origins`: for each node of `made`, the node of `program` that it copies, or -1.
+        """
         self._inherited[made] = Inheritance(program.graph, self._facts.setdefault(program, {}), origins)
 
     def inherited(self, program: Program) -> Inheritance | None:
-        """What is known of the program that this one was made from."""
+        """The graph and facts of the program from which this one was made; None if that was not recorded."""
         return self._inherited.get(program)
 
     def cached(self, program: Program) -> tuple[Analysis[object], ...]:
-        """Which analyses have been run on a program."""
+        """The analyses whose facts about a program are cached."""
         return tuple(self._facts.get(program, {}))
 
 
 def make_domain(names: Sequence[str], precision: Precision, batched: bool = False) -> Domain[Any]:
-    """The domain of this name, or the reduced product of several. Raises `UsageError` for an unknown one."""
+    """The domain of one name, or the reduced product of several. Raises `UsageError` for an unknown name."""
     domains = [find("domains", name)(precision, batched) for name in names]
     return domains[0] if len(domains) == 1 else ProductDomain(domains)
 
@@ -126,9 +126,10 @@ class Columns(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class BoundFacts:
-    """What the abstract domains know of every node of a program on its box; `bounds` as Python numbers.
+    """Facts of the abstract domains about every node of a program on its box.
 
-    `given`: the bounds as arrays, where they were that first.
+    `elements`: the domain's element of each node; `bounds`: their intervals, as Python numbers. `given`: the
+    same bounds as arrays, if the analysis computed them as arrays.
     """
 
     domain: Domain[Any]
@@ -145,13 +146,13 @@ class BoundFacts:
         return Columns(lower, upper, may_nan != 0)
 
     def less(self, a: int, b: int) -> bool:
-        """Wherever both nodes are numbers, a < b."""
+        """Whether a < b is certain wherever both nodes are numbers."""
         if self.bounds[a].upper < self.bounds[b].lower:
             return True
         return self.domain.relational and bool(self.domain.less(self.elements[a], self.elements[b]))
 
     def less_equal(self, a: int, b: int) -> bool:
-        """Wherever both nodes are numbers, a <= b."""
+        """Whether a <= b is certain wherever both nodes are numbers."""
         if self.bounds[a].upper <= self.bounds[b].lower:
             return True
         return self.domain.relational and bool(self.domain.less_equal(self.elements[a], self.elements[b]))

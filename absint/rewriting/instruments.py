@@ -1,4 +1,4 @@
-"""Instruments: what watches a pass manager's run. Passes print and check nothing themselves."""
+"""Instruments: observers of a pass manager's run, which print or verify. Passes do neither themselves."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from absint.rewriting.promise import band_ends, check_promise, sample_points
 
 @dataclass
 class PrintAfter:
-    """Writes the program in the manner of `.vm` text after passes: `which` is `all`, `changed` or a pass's
-    name.
+    """Writes the program as `.vm` text after some passes. `which`: `all`, `changed` (passes that changed the
+    program) or the name of a pass.
     """
 
     which: str
@@ -27,7 +27,7 @@ class PrintAfter:
             raise PipelineError(f"--print-after {shown(self.which)}: expected all, changed or one of {known}")
 
     def after_pass(self, step: Step) -> None:
-        """Print if this pass is one to print after."""
+        """Write the program if this pass is among those chosen."""
         changed = step.after.graph is not step.before.graph
         if self.which == "all" or self.which == step.pass_.name or (self.which == "changed" and changed):
             self.stream.write(
@@ -37,9 +37,10 @@ class PrintAfter:
 
 @dataclass
 class VerifyEach:
-    """Checks, after each pass, the graph's invariants and the pass's promise on random and spicy points.
+    """Verifies, after each pass, the graph's invariants and, on `count` random and special points, the
+    promise.
 
-    Raises `VerificationError` naming the pass and the point.
+    Raises `VerificationError`, which names the pass and the point.
     """
 
     count: int = 2000

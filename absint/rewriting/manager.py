@@ -1,4 +1,4 @@
-"""The pass manager: pipelines as text, run pass by pass under instruments.
+"""The pass manager: runs a pipeline pass by pass under instruments, and parses and prints pipelines as text.
 
 A pass is a frozen dataclass whose fields are its options, found by name in `absint.passes`. A pipeline's text
 is `fold,cse,minmax{rounds=2},dce`; a pipeline prints as text that parses to the same passes. A pass says
@@ -32,20 +32,22 @@ LEVELS = {
     2: "fold,simplify,cse,signdemand,minmax,dce,schedule,rematerialise",
     3: "fold,simplify,cse,signdemand,minmax,dce,schedule,rematerialise,predicates,flatten,bands,contract",
 }
-"""Pipelines by optimisation level: none, one that keeps every bit, one that keeps the picture, and one that
-lowers after that.
+"""Pipelines by optimisation level. Level 0 does nothing, 1 preserves every bit, 2 preserves the picture
+(the sign of `f`), and 3 also lowers the program.
 """
 
 
 class PassResult(NamedTuple):
-    """What a pass returns: the program, the same object if nothing changed, and the uses of each rule."""
+    """The result of a pass: the program (the same object if unchanged) and the number of uses of
+    each rule.
+    """
 
     program: Program
     rewrites: Counter[Rewrite]
 
 
 class Pass(Protocol):
-    """A rewrite of programs. `promise`: how the result agrees with the program that went in.
+    """A rewrite of programs. `promise`: the sense in which the result agrees with the pass's input.
 
     `takes` and `makes`: the form of program that it rewrites, and the form of the result. A pass that makes
     lowered programs returns a program of another form than it takes as it is; a pass from real to real is
@@ -62,7 +64,7 @@ class Pass(Protocol):
 
 
 class Step(NamedTuple):
-    """One pass of a run: the programs around it, its rewrites and the time it took, analyses included."""
+    """One pass of a run: the programs before and after, its rewrites, and its time, analyses included."""
 
     pass_: Pass
     before: Program
@@ -72,7 +74,7 @@ class Step(NamedTuple):
 
 
 class Instrument(Protocol):
-    """Watches a run. It may raise `VerificationError`, and changes nothing."""
+    """An observer of a run. It changes nothing and may raise `VerificationError`."""
 
     def after_pass(self, step: Step) -> None:
         """Called after each pass."""
@@ -80,17 +82,18 @@ class Instrument(Protocol):
 
 @dataclass
 class PassManager:
-    """Runs a pipeline. Facts are shared by all its passes through `analyses`."""
+    """Runs a pipeline. All passes share facts through `analyses`."""
 
     passes: Sequence[Pass]
     analyses: Analyses = field(default_factory=Analyses)
     instruments: Sequence[Instrument] = ()
 
     def run(self, program: Program) -> tuple[Program, list[Step]]:
-        """The optimised program and what each pass did.
+        """Run all passes. Returns the optimised program and one step per pass.
 
-        Raises, before anything runs, `GraphError` for a program whose graph is not sound, and `PipelineError`
-        where a pass from real to real would be given a lowered program, or for what is no instrument.
+        Raises, before anything runs, `GraphError` for a program whose graph is not valid, and `PipelineError`
+        where a pass from real to real would be given a lowered program, or if an instrument has no method
+        `after_pass`.
         """
         check_program(program)
         for instrument in self.instruments:
@@ -110,7 +113,7 @@ class PassManager:
         return program, steps
 
     def _run(self, pass_: Pass, program: Program) -> PassResult:
-        """Run a pass, as far as there are rewrites left; one that counts none itself is one rewrite."""
+        """Run a pass within the budget of rewrites. A pass that does not count its rewrites counts as one."""
         budget = self.analyses.budget
         if budget is None:
             return pass_.run(program, self.analyses)
@@ -123,8 +126,9 @@ class PassManager:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Without the cyclic garbage collector: passes make many small tuples and no cycles, and its scans of all
-    of them took a third of the time.
+    """Pause the cyclic garbage collector: passes make many small tuples but no cycles, and scanning the
+    tuples
+    took a third of the time.
     """
     enabled = gc.isenabled()
     if enabled:
@@ -140,11 +144,11 @@ def _collector_paused() -> Iterator[None]:
 
 
 _pauses: list[None] = []
-"""One for each pass that has switched the collector off."""
+"""One entry for each running pass that has paused the collector."""
 
 
 def _resume_after_fork() -> None:
-    """In a child process no thread of the parent's is left to switch the collector on again."""
+    """Resume the collector in a forked child, where the thread that paused it does not exist."""
     if _pauses:
         _pauses.clear()
         gc.enable()
@@ -213,6 +217,7 @@ def check_order(passes: Sequence[Pass], form: Form = Form.REAL) -> None:
 
 
 def _make_pass(name: str, options: str) -> Pass:
+    """A pass from its name and the text of its options. Raises `PipelineError` if either is wrong."""
     if name in names("analyses"):
         raise PipelineError(
             f"{shown(name)} is an analysis; a pipeline names rewrites: {', '.join(pass_names())}"
@@ -234,6 +239,7 @@ def _make_pass(name: str, options: str) -> Pass:
 
 
 def _parse_option(name: str, key: str, type_name: str, text: str) -> object:
+    """The value of pass `name`'s option `key`. Raises `PipelineError` if the text is not of its type."""
     if type_name == "bool" and text in ("true", "false"):
         return text == "true"
     if type_name == "int" and re.fullmatch(r"[0-9]{1,9}", text):
@@ -245,17 +251,19 @@ _OPTION_TYPES = {"bool": "true or false", "int": "a whole number"}
 
 
 def pass_names() -> tuple[str, ...]:
-    """Names of all passes that a pipeline can hold."""
+    """Names of all passes."""
     return names("passes")
 
 
 def passes_of_levels() -> frozenset[str]:
-    """Names of the passes that some level runs; the others run only where a pipeline names them."""
+    """Names of the passes that some optimisation level runs; the others run only when a pipeline
+    names them.
+    """
     return frozenset(pass_.name for text in LEVELS.values() for pass_ in parse_pipeline(text))
 
 
 def rule_sets() -> Iterator[tuple[str, RuleSet]]:
-    """The rules of each pass that has some: what its module calls `RULES`."""
+    """The name and rules of each pass that has rules: a `RuleSet` named `RULES` in its module."""
     for name in pass_names():
         rules = getattr(sys.modules[find("passes", name).__module__], "RULES", None)
         if isinstance(rules, RuleSet):
@@ -263,7 +271,7 @@ def rule_sets() -> Iterator[tuple[str, RuleSet]]:
 
 
 def format_pipeline(passes: Iterable[Pass]) -> str:
-    """The text of a pipeline; options that have their default are left out."""
+    """The text of a pipeline. Options with their default value are left out."""
     return ",".join(format_pass(pass_) for pass_ in passes)
 
 

@@ -20,7 +20,7 @@ from absint.base.errors import UsageError
 from absint.domains.lattice import Domain, Interval
 from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
-from absint.ir.interpreter import last_read, walk_abstract
+from absint.ir.interpreter import last_reads, walk_abstract
 from absint.ir.program import Program, check_program
 from absint.ir.tape import last_uses
 from absint.lowering.sweep import ANYTHING, interval_kernels, write_interval
@@ -193,7 +193,7 @@ def _interpret_tiles(
     """Fill in what is found on the tiles in any domains, on all of them at once."""
     graph = program.graph
     domain = make_domain(domains, program.precision, batched=True)
-    unread = last_read(graph)
+    unread = last_reads(graph)
     outcomes: dict[int, _Outcome] = {}
     with np.errstate(all="ignore"):
         for node, elements in walk_abstract(graph, domain, intervals):

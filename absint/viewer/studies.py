@@ -17,7 +17,7 @@ from absint.base.errors import DomainError
 from absint.evaluation.view import View
 from absint.ir.box import Box
 from absint.ir.program import Form
-from absint.rewriting.manager import form_after, format_pipeline, lowers, parse_pipeline, takes_lowered
+from absint.rewriting.manager import form_after, format_pipeline, parse_pipeline
 from absint.study import measure as study
 from absint.study.specialisation import measure_regions
 

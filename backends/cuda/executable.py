@@ -27,7 +27,7 @@ from absint.evaluation.backend import (
 )
 from absint.evaluation.view import View
 from absint.ir.program import Program
-from absint.ir.tape import Tape, lower
+from absint.ir.tape import Tape, make_tape
 from absint.lowering.plan import make_plan
 from absint.ops.precision import Precision
 
@@ -187,7 +187,7 @@ class _DeviceTape:
     """A tape in the device's memory."""
 
     def __init__(self, program: Program, driver: Driver) -> None:
-        self.tape: Tape = lower(program.graph)
+        self.tape: Tape = make_tape(program.graph)
         tape, xp = self.tape, driver.xp
         table = np.stack([tape.op.astype(np.int32), tape.out, tape.a, tape.b], axis=1).astype(np.int32)
         with np.errstate(over="ignore"):

@@ -14,7 +14,7 @@ from absint.domains.affine import AffineDomain, contains_at, position
 from absint.domains.lattice import Domain
 from absint.ir.graph import AXES
 from absint.ir.interpreter import box_intervals, interpret_abstract, interpret_concrete
-from absint.ir.tape import lower
+from absint.ir.tape import make_tape
 from absint.ops.printers.translate import array_form
 from absint.ops.table import OPS
 from absint.rewriting.analysis import Analyses, make_domain
@@ -206,7 +206,7 @@ class Walks:
                 if not same:
                     return Finding(self.name, f"{graph.label(node)} depends on {name}")
         liveness = find("analyses", "liveness")().run(case.program(), Analyses())
-        tape, last = lower(graph), liveness.last_use.tolist()
+        tape, last = make_tape(graph), liveness.last_use.tolist()
         reader = {
             operand: user for user in range(len(graph)) if last[user] >= 0 for operand in graph.operands(user)
         }

@@ -14,7 +14,7 @@ import numpy as np
 
 from absint.domains import affine, affine_forms, interval, sign
 from absint.domains.lattice import Interval
-from absint.ir.interpreter import Known
+from absint.ir.interpreter import Previous
 from absint.ir.program import Program, Promise
 from absint.ops.demand import Bounds, Demand
 from absint.ops.precision import Precision
@@ -220,26 +220,26 @@ DEMANDS = (
 )  # fmt: skip
 
 
-def _whatever_operands(self: Known, node: int, a: Any, b: Any, same: bool) -> Any:
+def _whatever_operands(self: Previous, node: int, a: Any, b: Any, same: bool) -> Any:
     return self.elements[self.origins[node]] if self.origins[node] >= 0 else None
 
 
 def _shifted(old: Any) -> Any:
-    def succeed(self: Any, made: Program, program: Program, origins: Sequence[int]) -> None:
+    def inherit(self: Any, made: Program, program: Program, origins: Sequence[int]) -> None:
         last = len(program.graph) - 1
         old(self, made, program, [min(origin + 1, last) if origin >= 0 else -1 for origin in origins])
 
-    return succeed
+    return inherit
 
 
 def _demand_kept(old: Any) -> Any:
-    def succeed(self: Any, made: Program, program: Program, origins: Sequence[int]) -> None:
+    def inherit(self: Any, made: Program, program: Program, origins: Sequence[int]) -> None:
         old(self, made, program, origins)
         for known, facts in self._facts.get(program, {}).items():
             if known.name == "demand" and len(made.graph) == len(program.graph):
                 self._facts.setdefault(made, {})[known] = facts
 
-    return succeed
+    return inherit
 
 
 def _nan_forgotten(found: Any) -> Any:
@@ -248,11 +248,11 @@ def _nan_forgotten(found: Any) -> Any:
 
 STALE = (
     Bug("stale:bounds", "bounds are taken over though those of the operands have changed",
-        planted(Known, "element", lambda old: _whatever_operands)),
+        planted(Previous, "element", lambda old: _whatever_operands)),
     Bug("stale:origins", "facts are taken over from the node behind the right one",
-        planted(analysis.Analyses, "succeed", _shifted)),
+        planted(analysis.Analyses, "inherit", _shifted)),
     Bug("stale:demand", "demand is taken over where a rewritten program has as many nodes",
-        planted(analysis.Analyses, "succeed", _demand_kept)),
+        planted(analysis.Analyses, "inherit", _demand_kept)),
     Bug("stale:ranges", "ranges are taken over as if nodes kept their numbers",
         planted(ranges, "_taken", lambda old: lambda fact, origins: np.resize(fact, len(origins)))),
     Bug("ranges:nan", "the lowering takes all values for numbers",

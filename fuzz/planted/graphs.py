@@ -45,7 +45,9 @@ BUGS = (
     Bug("graph:band", "a band may hold nothing", _without("_logic_faults", 3)),
     Bug("graph:list", "operands of a predicate may be later ones", _without("_logic_faults", 2)),
     Bug(
-        "graph:copy", "a graph shares the arrays that it is made of", planted(graphs, "freeze", always(None))
+        "graph:copy",
+        "a graph shares the arrays that it is made of",
+        planted(graphs, "freeze_fields", always(None)),
     ),
     Bug("graph:unasked", "the CPU engine takes any graph", planted(numba, "check_program", always(None))),
 )

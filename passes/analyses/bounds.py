@@ -15,7 +15,7 @@ import numpy as np
 
 from absint.domains.lattice import Domain
 from absint.ir.graph import FIRST_PREDICATE
-from absint.ir.interpreter import Known, box_intervals, interpret_abstract
+from absint.ir.interpreter import Previous, box_intervals, interpret_abstract
 from absint.ir.program import Program
 from absint.lowering.sweep import IntervalSweep
 from absint.ops.demand import Bounds
@@ -41,8 +41,8 @@ class BoundsAnalysis:
         if inheritance is None or not isinstance(facts, BoundFacts):
             elements = interpret_abstract(program.graph, domain, box_intervals(program))
             return BoundFacts(domain, elements, [_bounds(domain, element) for element in elements])
-        known = Known(inheritance.graph, facts.elements, inheritance.origins)
-        elements = interpret_abstract(program.graph, domain, box_intervals(program), known)
+        previous = Previous(inheritance.graph, facts.elements, inheritance.origins)
+        elements = interpret_abstract(program.graph, domain, box_intervals(program), previous)
         return BoundFacts(domain, elements, _bounds_of_all(domain, elements, facts, inheritance))
 
 

@@ -12,7 +12,7 @@ import pytest
 from absint.base.errors import VerificationError
 from absint.ir.box import EVERYWHERE, Box
 from absint.ir.graph import Graph, GraphBuilder
-from absint.ir.program import EVERYWHERE, Form, Program, Promise
+from absint.ir.program import Form, Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import ABS, MUL
 from absint.rewriting.analysis import Analyses
