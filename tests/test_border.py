@@ -197,7 +197,7 @@ def test_a_graph_that_is_not_sound_is_refused_at_every_entrance() -> None:
         partial(absint.load, graph), partial(absint.render, graph), partial(absint.load, program),
         partial(absint.render, program), partial(absint.optimize, derived), partial(make_plan, program),
         partial(make_tape, graph), partial(absint.write_vm, graph),
-        partial(absint.evaluate, derived, 0.0, 0.0), partial(measure_regions, program, (2, 2, 1)), 
+        partial(absint.evaluate, derived, 0.0, 0.0), partial(measure_regions, program, (2, 2, 1)),
         partial(absint.frontend.expr.from_graph, graph),
         *(partial(find_backend(name).compile, program) for name in BACKENDS),
     ]  # fmt: skip
