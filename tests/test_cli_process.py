@@ -189,9 +189,9 @@ def test_little_address_space_is_a_picture_or_one_line(kilobytes: int, tmp_path:
 
 
 def test_an_unusable_cache_is_one_line() -> None:
-    code = "from absint.cli import commands, parser; from absint.native import units; "
+    code = "from absint.cli import commands, main; from absint.native import units; "
     code += "commands.BY_NAME['list'] = lambda _: [units._warn('no folder'), units._warn('again'), 0][-1]; "
-    code += "raise SystemExit(parser.main(['list']))"
+    code += "raise SystemExit(main.main(['list']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode == 0
     assert one_line(done.stderr).startswith("absint: warning: kernels are compiled anew by each process, ")

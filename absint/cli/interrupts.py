@@ -61,6 +61,7 @@ class Interrupts:
             self._since = time.monotonic()
             raise KeyboardInterrupt
         if self._since is None or time.monotonic() - self._since > _TWICE:
+            self._since = time.monotonic()  # a Ctrl-C while the process leaves says nothing again
             self._leave()
 
     def _take_unraisable(self, what: sys.UnraisableHookArgs) -> None:
