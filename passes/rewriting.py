@@ -7,7 +7,8 @@ from collections import Counter
 from absint.ir.program import Program
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
-from absint.rewriting.rules import Rewrite, Rewriter, RuleSet
+from absint.rewriting.rewriter import Rewriter
+from absint.rewriting.rules import Rewrite, RuleSet
 
 from .analyses.bounds import bounds_of
 from .analyses.demand import demand_of

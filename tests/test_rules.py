@@ -32,7 +32,8 @@ from absint.passes.analyses.demand import demand_of
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline, passes_of_levels, rule_sets
 from absint.rewriting.promise import check_promise, sample_points
-from absint.rewriting.rules import Mode, Pattern, Rewriter, Rule, parse_pattern
+from absint.rewriting.rewriter import Rewriter
+from absint.rewriting.rules import Mode, Pattern, Rule, parse_pattern
 from tests.operands import Column, distinct, random_bits, random_moderate, same, scaled
 from tests.programs import DOMAINS
 from tests.programs import programs as any_programs

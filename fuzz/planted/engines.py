@@ -25,8 +25,9 @@ from absint.ops.primitives import Real, floor, fmod
 from absint.ops.table import COMPARE, MAX, MIN, MOD, ROUND, SUB, Op
 from absint.ops.units import LANES
 from absint.rewriting.analysis import Analyses
+from absint.rewriting.rewriter import Rewriter
 from absint.rewriting.rules import _CONSTANTS as FIRST_CONSTANT
-from absint.rewriting.rules import Pattern, Rewriter, Rule, RuleSet
+from absint.rewriting.rules import Pattern, Rule, RuleSet
 
 from .tools import Bug, Plant, always, edited, module_of, planted, replaced, together
 
