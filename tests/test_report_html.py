@@ -15,7 +15,7 @@ from absint.base.errors import BackendError
 from absint.native.terminal import drawn
 from absint.report.data import growth, json_bytes
 from absint.report.html import report_page
-from absint.report.markup import Markup, element, escaped
+from absint.report.markup import Markup, element, escape
 from absint.report.parts import TEXT_LENGTH
 from absint.report.sections import MISSED_MOST, SECTIONS
 from absint.report.tables import print_report
@@ -318,8 +318,8 @@ def test_names_of_variables_and_boxes_are_escaped() -> None:
 
 
 def test_markup() -> None:
-    assert escaped("a < b & 'c'") == "a &lt; b &amp; &#x27;c&#x27;"
-    assert escaped(Markup("<b>")) == "<b>"
+    assert escape("a < b & 'c'") == "a &lt; b &amp; &#x27;c&#x27;"
+    assert escape(Markup("<b>")) == "<b>"
     assert (
         element("p", "<", element("b", "&"), class_="x<y", data_label=None)
         == '<p class="x&lt;y">&lt;<b>&amp;</b></p>'

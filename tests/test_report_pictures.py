@@ -17,7 +17,7 @@ from absint.ir.program import Program
 from absint.report.charts import CURVE_POINTS, bar, boxes, curves, ranges, tile_map
 from absint.report.data import page_tiles
 from absint.report.markup import data_uri
-from absint.report.pictures import MOST_OBLONG, PIXELS, Picture, make_pictures
+from absint.report.pictures import MOST_OBLONG, PIXELS, ModelPicture, make_pictures
 from absint.report.sections import TERMS_LISTED
 from tests.command import DISC
 from tests.pages import SOLID, decoded, page_of, words
@@ -26,7 +26,7 @@ from tests.pages import SOLID, decoded, page_of, words
 def test_the_picture_is_the_engines() -> None:
     page = page_of(DISC)
     picture = page.pictures.picture
-    assert isinstance(picture, Picture)
+    assert isinstance(picture, ModelPicture)
     assert picture.image.shape == (PIXELS, PIXELS) and (picture.x, picture.y) == ((-1.0, 1.0), (-1.0, 1.0))
     pixels, _ = decoded(page.tree.find("body/header/figure/div/img").get("src"))  # type: ignore[union-attr]  # it is there
     at = (np.arange(PIXELS) + 0.5) / PIXELS * 2 - 1
@@ -48,7 +48,7 @@ def test_what_a_picture_shows_of_a_region(
     region: str, x: tuple[float, float], y: tuple[float, float], z: float, part: bool
 ) -> None:
     picture = page_of(SOLID, region).pictures.picture
-    assert isinstance(picture, Picture)
+    assert isinstance(picture, ModelPicture)
     assert picture.x == pytest.approx(x) and picture.y == pytest.approx(y)
     assert (picture.z, picture.part) == (z, part)
     height, width = picture.image.shape
@@ -62,7 +62,7 @@ def test_samples_stay_in_the_box_of_a_program_that_holds_only_there() -> None:
     written = api.optimize(Program(parse_vm(SOLID)), region=box)
     program = Program(written.graph, written.precision, written.box, written.promise, specialised=True)
     pictures = make_pictures(program, program, ["interval"])
-    assert isinstance(pictures.picture, Picture)
+    assert isinstance(pictures.picture, ModelPicture)
     assert pictures.picture.z == pytest.approx(0.25)
     assert not pictures.picture.part
 

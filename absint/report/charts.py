@@ -1,8 +1,8 @@
-"""The drawings of the report's page: bars, curves, maps of tiles, boxes over a picture.
+"""The charts of the report's page: bars, curves, maps of tiles, boxes over a picture.
 
-Data in, markup out. Shapes are SVG that stretches to the width it is given; all text stands beside it as
-HTML, so that it keeps its size on a narrow screen. Colours are classes of the style sheet, but for maps,
-which are pictures.
+Data enters, markup leaves. Shapes are SVG that stretches to the available width; text is HTML beside the SVG,
+so that it keeps its size on a narrow screen. Colours are classes of the style sheet, except in maps, which
+are PNG images.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.evaluation.image_files import png
-from absint.report.markup import Markup, data_uri, element, joined
+from absint.report.markup import Markup, data_uri, element, join
 
 CURVE_POINTS = 480
-"""A longer curve shows the largest of each run of values."""
+"""Largest number of points of a curve; a longer series is drawn as the maxima of runs of values."""
 
 
 def number(value: float) -> str:
-    """A number of a drawing, short and the same everywhere."""
+    """A coordinate as text, with five digits."""
     return f"{value:.5g}"
 
 
 def shapes(*children: str, width: float, height: float, name: str, label: str | None = None) -> Markup:
-    """An SVG that stretches both ways; without a label it is an ornament to numbers that stand beside it."""
+    """An SVG that stretches in both directions. Without a label it is decoration and hidden from screen
+    readers.
+    """
     return element(
         "svg", *children, class_=name, viewBox=f"0 0 {number(width)} {number(height)}",
         preserveAspectRatio="none", role="img" if label else None, aria_label=label,
@@ -35,14 +37,14 @@ def shapes(*children: str, width: float, height: float, name: str, label: str | 
 
 
 def rectangle(x: float, y: float, width: float, height: float, name: str, *children: str) -> Markup:
-    """A rectangle."""
+    """A rectangle with class `name`."""
     return element(
         "rect", *children, class_=name, x=number(x), y=number(y), width=number(width), height=number(height)
     )
 
 
 def bar(whole: float, *pieces: tuple[float, float, str]) -> Markup:
-    """A bar of pieces (start, end, class) of a whole."""
+    """A bar of length `whole`, with pieces (start, end, class)."""
     scale = 100 / whole if whole else 0.0
     return shapes(
         *(rectangle(start * scale, 0, (end - start) * scale, 1, name) for start, end, name in pieces),
@@ -51,12 +53,12 @@ def bar(whole: float, *pieces: tuple[float, float, str]) -> Markup:
 
 
 def two_bars(whole: float, before: float, after: float) -> Markup:
-    """Two bars, one below the other."""
-    return joined([bar(whole, (0, before, "before")), bar(whole, (0, after, "after"))])
+    """Two bars of length `whole`, `before` above `after`."""
+    return join([bar(whole, (0, before, "before")), bar(whole, (0, after, "after"))])
 
 
 def ranges(left: tuple[float, float], right: tuple[float, float]) -> Markup:
-    """Two intervals below each other on one axis; what has no end reaches the edge, what is empty is not
+    """Two intervals, one above the other, on one axis. Infinite ends reach the edge; an empty interval is not
     drawn.
     """
     ends = [end for end in (*left, *right) if math.isfinite(end)]
@@ -76,7 +78,11 @@ def ranges(left: tuple[float, float], right: tuple[float, float]) -> Markup:
 
 
 def curves(series: Sequence[tuple[str, Sequence[int]]], label: str, across: str) -> Markup:
-    """Values over their index, as steps; `series`: class and values. `across`: what the index counts."""
+    """Curves of values over their index, drawn as steps.
+
+    `series`: (class, values) of each curve. `label`: description for screen readers. `across`: what the index
+    counts.
+    """
     length = max(len(values) for _, values in series)
     top = max((max(values, default=0) for _, values in series), default=0)
     step = -(-length // CURVE_POINTS)
@@ -109,11 +115,11 @@ def _span(text: str) -> Markup:
 
 
 _STOPS = ("4b3f9f", "3672ad", "239a90", "93c556", "fbee9a")
-"""From few to many, each lighter than the one before."""
+"""Colours of a map, from few operations to many, each lighter than the previous one."""
 
 
 def _palette() -> NDArray[np.uint8]:
-    """uint8[256, 4]: nothing, then the colours from few to many."""
+    """uint8[256, 4]: RGBA of transparent, then of the colours from few to many."""
     stops = np.array([[int(stop[at : at + 2], 16) for at in (0, 2, 4)] for stop in _STOPS], np.float64)
     where = np.linspace(0, len(stops) - 1, 255)
     colours = [np.interp(where, np.arange(len(stops)), channel).round() for channel in stops.T]
@@ -123,9 +129,10 @@ def _palette() -> NDArray[np.uint8]:
 
 
 def tile_map(left: Sequence[Sequence[int]], most: int, label: str) -> Markup:
-    """A map of counts on one scale from 0 to `most`; tiles of -1 are left open.
+    """A map of counts, coloured on a scale from 0 to `most`; tiles of -1 are transparent.
 
-    Colours go with the square root, for a few tiles may have many times what most have.
+    The colour is proportional to the square root of the count, since a few tiles may have many times the
+    usual count.
     """
     counts = np.array(left, np.float64)
     roots = np.sqrt(np.maximum(counts, 0) / max(1, most))
@@ -137,7 +144,7 @@ def tile_map(left: Sequence[Sequence[int]], most: int, label: str) -> Markup:
 
 
 def scale(most: int) -> Markup:
-    """The colours of a map of tiles."""
+    """The colour scale of tile maps."""
     strip = png(np.arange(1, 256, dtype=np.uint8)[None, :], _palette())
     return element(
         "div",
@@ -153,12 +160,12 @@ def scale(most: int) -> Markup:
 
 
 def _ticks(most: int) -> tuple[int, ...]:
-    """The counts at both ends of the colours, and in the middle, where the square root is half."""
+    """The counts at the ends and the middle of the colour scale; in the middle the square root is half."""
     return (0, round(most / 4), most) if most >= 8 else (0, most)
 
 
 def picture(image: NDArray[np.uint8], label: str, *over: str) -> Markup:
-    """A picture, and what is drawn over it."""
+    """A picture with overlays. `image`: uint8[height, width]."""
     height, width = image.shape
     shown = element("img", src=data_uri(png(image)), alt=label, width=width, height=height)
     return element("div", shown, *over, class_="picture")
@@ -169,13 +176,16 @@ def boxes(
     drawn: Sequence[tuple[tuple[float, float, float, float], str]],
     label: str,
 ) -> Markup:
-    """Boxes (left, right, bottom, top) with what to say of them, over a picture of a window of x and y."""
+    """An overlay of boxes for a picture. `window`: the picture's ranges of x and y. `drawn`: each box (left,
+    right,
+    bottom, top) with its title.
+    """
     (left, right), (bottom, top) = window
     across, up = 1000 / (right - left), 1000 / (top - bottom)
     outlines = []
     for (x0, x1, y0, y1), text in drawn:
         if x1 < left or x0 > right or y1 < bottom or y0 > top:
-            continue  # the window may be a part of the region
+            continue  # outside the window, which may be a part of the region
         x0, x1 = ((min(max(x, left), right) - left) * across for x in (x0, x1))
         y0, y1 = ((top - min(max(y, bottom), top)) * up for y in (y1, y0))
         outlines.append(rectangle(x0, y0, x1 - x0, y1 - y0, "box", element("title", text)))

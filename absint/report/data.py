@@ -1,8 +1,9 @@
-"""The report: what a program is, what each pass did to it, what was missed and why, and how far it
-specialises.
+"""The report's data: a program before and after a pipeline, the effect of each pass, missed optimisations,
+and
+specialisation on tiles.
 
-`make_report` collects plain data, which `json_bytes` writes as `--format json` prints it;
-`absint.report.tables` draws it as tables for a terminal, `absint.report.html` as a page.
+A run's programs and steps enter, plain data leaves. `json_bytes` writes the data as JSON,
+`absint.report.tables` as tables for a terminal, `absint.report.html` as a page.
 """
 
 from __future__ import annotations
@@ -28,21 +29,23 @@ from absint.study.specialisation import Regions, measure_regions
 
 TILES_PER_AXIS = (16, 64)
 FINEST_TILES = 128
-"""One more level, for a page, which draws them."""
+"""Tiles along an axis at a further, finest level, which only a page shows."""
 MOST_WORK = 3 * 10**8
-"""Nodes times tiles, above which that takes too long; intervals take 10 ns each, other domains far more."""
+"""Largest number of nodes times tiles for the finest level; intervals take 10 ns each, other domains far
+more.
+"""
 MOST_TILES = 16**3
-"""A program of x, y and z is cut along z too, unless that makes more tiles than this."""
+"""Largest number of tiles that are also cut along z; with more, each tile holds all of z."""
 
 
 def make_report(
     program: Program, steps: Sequence[Step], result: Program, domains: Sequence[str], *, model: str = "",
     tiles: Sequence[int] = TILES_PER_AXIS, budget: RewriteBudget | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Everything there is to tell about a run: `program` went in, `steps` were made, `result` came out.
+    """The report of a run: `program` entered the pipeline, `result` left it, with one step per pass.
 
-    `model`: what to call it. `tiles`: into how many tiles an axis is cut, at each level of the map of
-    operations left. `budget`: how many rewrites could be made, if not all.
+    `model`: the model's name. `tiles`: tiles along an axis, for each level of the map of operations left.
+    `budget`: the limit on rewrites, if the run had one.
     """
     analyses = Analyses(domains)
     start = steps[0].before if steps else result
@@ -64,17 +67,19 @@ def make_report(
 
 
 def page_tiles(program: Program, domains: Sequence[str]) -> tuple[int, ...]:
-    """The levels of tiles for a page: those of every report, and a finer one unless that takes long."""
+    """The levels of tiles for a page: those of every report, and the finest one if it does not
+    take too long.
+    """
     quick = tuple(domains) == DEFAULT_DOMAINS and len(program.graph) * FINEST_TILES**2 <= MOST_WORK
     return (*TILES_PER_AXIS, FINEST_TILES) if quick else TILES_PER_AXIS
 
 
 def json_bytes(report: dict[str, Any]) -> bytes:
-    """A report as `--format json` writes it: one line of ASCII."""
+    """A report as JSON: one line of ASCII."""
     text = io.BytesIO()
     for name, value in report.items():
         text.write(f"{', ' if text.tell() else '{'}{json.dumps(name)}: ".encode())
-        if isinstance(value, Missed):  # one after the other, for there may be a million
+        if isinstance(value, Missed):  # entry by entry: there may be a million
             pieces = ((", " if place else "[") + json.dumps(entry) for place, entry in enumerate(value))
             text.writelines(piece.encode() for piece in pieces)
             text.write(b"]" if value else b"[]")
@@ -85,6 +90,7 @@ def json_bytes(report: dict[str, Any]) -> bytes:
 
 
 def _summary(program: Program, analyses: Analyses) -> dict[str, Any]:
+    """Counts that describe a program: nodes, operations by opcode and by variables, depth."""
     graph = program.graph
     real = graph.op < FIRST_PREDICATE
     operations = real & (graph.args[:, 0] >= 0)
@@ -103,13 +109,16 @@ def _summary(program: Program, analyses: Analyses) -> dict[str, Any]:
 
 
 def _counts(values: NDArray[Any]) -> list[tuple[int, int]]:
-    """Each value and how often it occurs, the most frequent first; of several, the one that comes first."""
+    """Each distinct value with its number of occurrences, most frequent first; ties in order of
+    occurrence.
+    """
     different, first, counts = np.unique(values, return_index=True, return_counts=True)
     order = np.lexsort((first, -counts))
     return list(zip(different[order].tolist(), counts[order].tolist(), strict=True))
 
 
 def _pass(step: Step, analyses: Analyses) -> dict[str, Any]:
+    """The report's entry of one pass."""
     before, after = (liveness_of(program, analyses) for program in (step.before, step.after))
     return {
         "pass": format_pass(step.pass_),
@@ -135,11 +144,13 @@ GROWING = {
     "values alive": ("peak_live_before", "peak_live_after"),
     "slots": ("slots_before", "slots_after"),
 }
-"""What a pass should leave no more of, and where a pass's entry says how many there were."""
+"""Quantities that a pass should not increase, with the keys of a pass's entry that hold them before and
+after.
+"""
 
 
 def growth(row: dict[str, Any]) -> str:
-    """What a pass made worse, with a mark, as `▲ more values alive: 4 to 6`; nothing if there is nothing.
+    """The quantities that a pass increased, such as `▲ more values alive: 4 to 6`; empty if there are none.
 
     `row`: one of the report's `passes`.
     """
@@ -151,8 +162,9 @@ def growth(row: dict[str, Any]) -> str:
 
 
 def _regions(program: Program, domains: Sequence[str], levels: Sequence[int]) -> list[dict[str, Any]]:
-    """What is left on tiles of the box, `levels` of them along an axis; nothing where x and y have no bounds,
-    or the program is lowered.
+    """Operations left on tiles of the box, one entry per level. `levels`: numbers of tiles along an axis.
+
+    Empty if x or y has no bounds, or the program is lowered.
     """
     used = set(program.graph.variables.values())
     if program.graph.lowered or not {"x", "y"} <= set(program.box.bounds):
@@ -175,8 +187,9 @@ def _regions(program: Program, domains: Sequence[str], levels: Sequence[int]) ->
 
 
 def _map(regions: Regions) -> list[list[int]]:
-    """Operations left for the sign on each tile, -1 where it is decided: the most along z. The first row is
-    at the top.
+    """Operations left on each tile if only the sign is needed, the largest number along z; -1 on decided
+    tiles.
+    The first row is the top one.
     """
     left = np.where(regions.undecided, regions.operations_for_sign, -1).max(axis=0)[::-1]
     rows: list[list[int]] = left.tolist()

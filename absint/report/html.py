@@ -1,7 +1,7 @@
-"""The report as a page: one HTML file that needs nothing else, to be read on a phone, on paper, or aloud.
+"""The report as a page: one self-contained HTML file, readable on a phone, on paper and by a screen reader.
 
-`report_page` takes what `absint.report.data` and `absint.report.pictures` collect. The page holds no script
-and asks the network for nothing; its policy forbids both.
+The data of `absint.report.data` and the pictures of `absint.report.pictures` enter, the page's text leaves.
+The page contains no script and loads nothing; its content security policy forbids both.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from absint.base.version import __version__
-from absint.report.markup import Markup, element, joined
+from absint.report.markup import Markup, element, join
 from absint.report.pictures import Pictures
 from absint.report.sections import SECTIONS, headline, picture_of
 
@@ -18,7 +18,7 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def report_page(report: dict[str, Any], pictures: Pictures) -> str:
-    """The page, which is also well-formed XML."""
+    """The page's text: HTML that is also well-formed XML."""
     title = f"{report['model'] or 'model'}: absint report"
     style = resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
     head = element(
@@ -28,7 +28,7 @@ def report_page(report: dict[str, Any], pictures: Pictures) -> str:
         element("meta", name="color-scheme", content="light dark"),
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         element("title", title),
-        element("link", rel="icon", href="data:,"),  # else a browser asks its server for one
+        element("link", rel="icon", href="data:,"),  # without it, a browser requests an icon from the server
         element("style", Markup(style)),
     )
     body = element(
@@ -51,5 +51,5 @@ def _section(name: str, report: dict[str, Any], pictures: Pictures) -> Markup:
     title, content = SECTIONS[name]
     heading = element("h2", title, id=f"{name}-title")
     return element(
-        "section", heading, joined(content(report, pictures)), id=name, aria_labelledby=f"{name}-title"
+        "section", heading, join(content(report, pictures)), id=name, aria_labelledby=f"{name}-title"
     )

@@ -1,6 +1,6 @@
-"""Elements of HTML and SVG as text that is also well-formed XML.
+"""Elements of HTML and SVG, as text that is also well-formed XML.
 
-Whatever is no `Markup` is escaped, so a name out of a model cannot become a part of the page.
+Every string that is not a `Markup` is escaped, so a name from a model cannot inject markup into the page.
 """
 
 from __future__ import annotations
@@ -13,40 +13,46 @@ from collections.abc import Iterable
 _EMPTY = frozenset({"img", "link", "meta"})
 """Elements of HTML that never have content."""
 _SHAPES = frozenset({"path", "rect"})
-"""Elements of SVG that may have none."""
+"""Elements of SVG that are written as empty elements if they have no content."""
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Markup(str):
-    """Text that is markup already."""
+    """Text that is already markup and is not escaped again."""
 
     __slots__ = ()
 
 
-def escaped(text: str) -> Markup:
-    """Text as it shall be read. What XML or UTF-8 cannot hold becomes U+FFFD."""
+def escape(text: str) -> Markup:
+    """Text as markup; a `Markup` is returned as it is. Characters that XML or UTF-8 cannot hold become
+    U+FFFD.
+    """
     return text if isinstance(text, Markup) else Markup(html.escape(_UNPRINTABLE.sub("\ufffd", text)))
 
 
-def joined(parts: Iterable[str], separator: str = "") -> Markup:
-    """Parts one after the other."""
-    return Markup(escaped(separator).join(map(escaped, parts)))
+def join(parts: Iterable[str], separator: str = "") -> Markup:
+    """The concatenation of parts, each escaped unless it is markup."""
+    return Markup(escape(separator).join(map(escape, parts)))
 
 
 def element(name: str, /, *children: str, **attributes: str | float | None) -> Markup:
-    """An element. Of attributes' names a last `_` is dropped, the others become `-`; None leaves one out."""
+    """An element with children and attributes.
+
+    In an attribute's name a trailing `_` is dropped and other `_` become `-`. An attribute that is None is
+    left out.
+    """
     given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escaped(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
     assert not (children and name in _EMPTY), f"<{name}> holds nothing"
     if name in _EMPTY or (name in _SHAPES and not children):
         return Markup(f"<{name}{given}/>")
-    return Markup(f"<{name}{given}>{joined(children)}</{name}>")
+    return Markup(f"<{name}{given}>{join(children)}</{name}>")
 
 
 def data_uri(png: bytes) -> str:
-    """A PNG as an address that holds all of it."""
+    """A PNG file as a `data:` URI."""
     return "data:image/png;base64," + base64.b64encode(png).decode()

@@ -1,6 +1,6 @@
-"""Missed optimisations: every min and max that stayed, with what is known of its arms.
+"""Missed optimisations: every min and max that remains in a program, with the bounds of its arms.
 
-There may be as many as operations, so an entry is made when it is looked at.
+There may be as many as operations, so entries are made on demand.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from absint.rewriting.analysis import Analyses, BoundFacts
 
 
 class Missed(Sequence[dict[str, Any]]):
-    """The choices of a program that stayed open, those nearest to a decision first; then in the source's
-    order.
+    """The undecided choices (min and max) of a program, least overlap first, ties in the source's order.
 
-    An entry has the choice's `op`, `name`, `line` and `text` in the source, the `demand` on it, `overlap`,
-    the share of the hull of its arms' bounds that is in both, `why` it stayed, and its arms, `left` and
-    `right`: their `line`, `text`, `lower`, `upper` and `may_nan`.
+    An entry has the choice's `op`, `name`, `line` and `text` in the source; the `demand` on it; `overlap`,
+    the length of the intersection of its arms' bounds relative to their hull; `why` it remains; and its arms,
+    `left` and `right`, each with `line`, `text`, `lower`, `upper` and `may_nan`.
     """
 
     def __init__(self, program: Program, analyses: Analyses) -> None:
@@ -86,7 +85,7 @@ class Missed(Sequence[dict[str, Any]]):
 
 
 class _SourceLines:
-    """The instructions of a source by line, as `.vm` text without superfluous blanks."""
+    """The instructions of a source by line, as `.vm` text with single spaces."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -98,7 +97,7 @@ class _SourceLines:
         return complete_names(self._graph)
 
     def text(self, line: int) -> str | None:
-        """The instruction of a line, the last if several have it; None for 0 and a line without one."""
+        """The instruction of a line; the last one if it has several, None if it has none or `line` is 0."""
         place = int(np.searchsorted(self._lines, line, side="right")) - 1
         if not line or place < 0 or self._lines[place] != line:
             return None
@@ -106,16 +105,19 @@ class _SourceLines:
 
 
 def _overlaps(facts: BoundFacts, a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.float64]:
-    """The overlap of bounds as a share of their hull: 0 touching or apart, 1 equal or unbounded."""
+    """The overlap of two nodes' bounds relative to their hull: 0 if disjoint or touching, 1 if equal or
+    unbounded.
+    """
     lower, upper, _ = facts.columns
     with np.errstate(invalid="ignore", divide="ignore"):
         hull = np.maximum(upper[a], upper[b]) - np.minimum(lower[a], lower[b])
         shared = np.minimum(upper[a], upper[b]) - np.maximum(lower[a], lower[b])
         share = np.where((hull > 0) & (hull < np.inf), shared / hull, 1.0)
-    return np.where(shared < 0, 0.0, share)  # apart, and kept because one of them may be NaN
+    return np.where(shared < 0, 0.0, share)  # disjoint: the choice remains because an arm may be NaN
 
 
 def _why(left: Bounds, right: Bounds) -> str:
+    """The reason why a choice between arms with these bounds is undecided."""
     apart = left.upper < right.lower or right.upper < left.lower
     ranges = [f"[{bounds.lower:.4g}, {bounds.upper:.4g}]" for bounds in (left, right)]
     reasons = [f"{ranges[0]} and {ranges[1]} are apart" if apart else f"{ranges[0]} overlaps {ranges[1]}"]
@@ -124,5 +126,5 @@ def _why(left: Bounds, right: Bounds) -> str:
 
 
 def json_number(value: float) -> float | str:
-    """A float as JSON can hold it: what is not finite is spelled out."""
+    """A float as JSON can hold it: infinities and NaN become strings."""
     return value if math.isfinite(value) else str(value)

@@ -1,6 +1,6 @@
-"""What a report shows beside its numbers: the model's picture, and the boxes of its lowered terms.
+"""The report's pictures: the model's image, and the boxes of its lowered terms.
 
-Both are of the source. That the result has the same picture is its promise.
+Both are made from the source; the result's promise is that it has the same image.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ PIXELS = 512
 """The longer side of a picture."""
 
 MOST_OBLONG = 8
-"""Of a region that is longer than this many times its width, the middle is shown."""
+"""Largest ratio of a picture's sides; of a longer region the middle is shown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture and the part of the plane that it covers, which lies in the region.
+class ModelPicture:
+    """An image of the model and the ranges of x and y that it covers, which lie in the region.
 
-    `image`: uint8[height, width], 255 where `f < 0`. `z`: of the slice, None for a model without z.
-    `part`: the region is larger, or has no bounds.
+    `image`: uint8[height, width], 255 where `f < 0`. `z`: the slice's z, None for a model without z. `part`:
+    whether the image shows only a part of the region.
     """
 
     image: NDArray[np.uint8]
@@ -49,28 +49,28 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What there is to show; in place of what cannot be shown there is the reason.
+    """The pictures of a report; where one cannot be made, a string that says why.
 
-    `terms`: rows of `term_rows`, those with the largest boxes first.
+    `terms`: rows of `term_rows`, largest boxes first.
     """
 
-    picture: Picture | str
+    picture: ModelPicture | str
     terms: list[dict[str, Any]] | str
 
 
 def make_pictures(program: Program, result: Program, domains: Sequence[str]) -> Pictures:
-    """The pictures of a run: `program` went in, `result` came out."""
+    """The pictures of a run: `program` entered the pipeline, `result` left it."""
     return Pictures(_picture(program, result.box, result.precision), _terms(program, result, domains))
 
 
-def _picture(program: Program, box: Box, precision: Precision) -> Picture | str:
-    """The picture of a program in a box, or why there is none."""
+def _picture(program: Program, box: Box, precision: Precision) -> ModelPicture | str:
+    """The picture of a program on a box, or why there is none."""
     bounds = [box.of_variable(name)[:2] for name in AXES]
     window = [_window(*ends) for ends in bounds[:2]]
     if flat := [name for name, (lower, upper) in zip(AXES, window, strict=False) if not lower < upper]:
         return f"the region has no extent in {flat[0]}"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # too deep a view still shows what is there
+        warnings.simplefilter("ignore")  # a view finer than the floats is still worth showing
         try:
             view = _view(window, _slice(*bounds[2]))
             image = api.render(program, view, precision=precision)
@@ -81,13 +81,13 @@ def _picture(program: Program, box: Box, precision: Precision) -> Picture | str:
     shown = [(at - side / 2, at + side / 2) for at, side in zip(view.center, sides, strict=True)]
     part = any(not upper - lower <= side + pixel for (lower, upper), side in zip(bounds, sides, strict=False))
     uses_z = "z" in program.graph.variables.values()
-    return Picture(image, shown[0], shown[1], view.z if uses_z else None, part)
+    return ModelPicture(image, shown[0], shown[1], view.z if uses_z else None, part)
 
 
 def _view(window: Sequence[tuple[float, float]], z: float) -> View:
-    """A view in a window, or in its middle if that is oblong.
+    """A view of a window, or of its middle if the window is longer than `MOST_OBLONG` times its width.
 
-    Samples are at the centres of pixels, so that rounding takes none of them out of the window.
+    Samples lie at the centres of pixels, so that rounding moves none of them out of the window.
     """
     extents = [upper - lower for lower, upper in window]
     shorter = min(extents)
@@ -99,7 +99,7 @@ def _view(window: Sequence[tuple[float, float]], z: float) -> View:
 
 
 def _window(lower: float, upper: float) -> tuple[float, float]:
-    """What is shown of an axis: all of it, or a piece of length 2 where that is not finite."""
+    """The range shown of an axis: all of it, or a piece of length 2 if it is not finite."""
     if math.isfinite(upper - lower):
         return lower, upper
     start = min(max(lower, -1.0), upper - 2.0)
@@ -107,7 +107,7 @@ def _window(lower: float, upper: float) -> tuple[float, float]:
 
 
 def _slice(lower: float, upper: float) -> float:
-    """Where a solid is cut: at z = 0 if the box has that, else in the middle, or at the end that is known."""
+    """The z of the slice that is shown: 0 if the box holds it, else the middle, or the finite end."""
     if lower <= 0.0 <= upper:
         return 0.0
     if math.isfinite(upper - lower):
@@ -131,7 +131,7 @@ def _terms(program: Program, result: Program, domains: Sequence[str]) -> list[di
 
 
 def _area(box: tuple[float, float, float, float]) -> float:
-    """The area of a term's box; infinity if it has no ends."""
+    """The area of a term's box (left, right, bottom, top); inf if it is unbounded."""
     left, right, bottom, top = box
     area = (right - left) * (top - bottom)
-    return area if area == area else 0.0  # infinitely long and of no width
+    return area if area == area else 0.0  # NaN: infinitely long and of no width

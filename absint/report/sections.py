@@ -1,4 +1,6 @@
-"""The sections of the report's page: each from the report's data to headings, tables and drawings."""
+"""The sections of the report's page. The report's data enters; headings, tables and charts leave
+as markup.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any
 
 from absint.report import charts
 from absint.report.data import growth
-from absint.report.markup import Markup, element, joined
+from absint.report.markup import Markup, element, join
 from absint.report.parts import (
     before_after,
     box_text,
@@ -21,19 +23,19 @@ from absint.report.parts import (
     table,
     tiles_text,
 )
-from absint.report.pictures import Picture, Pictures
+from absint.report.pictures import ModelPicture, Pictures
 
 MISSED_OPEN, MISSED_MOST = 10, 200
-"""Missed optimisations that are shown at once, and those that are in the page at all."""
+"""Number of missed optimisations shown at first, and the largest number in the page."""
 
 TERMS_LISTED, TERMS_DRAWN = 20, 4000
-"""Terms in the table, and those whose boxes are drawn."""
+"""Largest numbers of terms in the table, and of boxes of terms drawn."""
 
 PROMISES = {"bits": "every bit of f is kept", "sign": "only the answer to f < 0 is kept"}
 
 
 def headline(report: dict[str, Any]) -> Markup:
-    """What was made of what, in a few numbers."""
+    """The page's head: the model's name, the main numbers before and after, and the run's options."""
     facts = {
         "precision": report["precision"],
         "box": box_text(report["box"]),
@@ -48,7 +50,7 @@ def headline(report: dict[str, Any]) -> Markup:
     numbers = [
         ("operations", before_after(report["source"]["operations"], report["result"]["operations"])),
         ("values alive at most", before_after(*live)),
-        ("time in passes", joined([f"{sum(row['ms'] for row in report['passes']):,.1f} ms"])),
+        ("time in passes", join([f"{sum(row['ms'] for row in report['passes']):,.1f} ms"])),
     ]
     return element(
         "div",
@@ -61,7 +63,7 @@ def headline(report: dict[str, Any]) -> Markup:
 
 
 def picture_of(pictures: Pictures) -> Markup:
-    """The model's picture, or why there is none."""
+    """The figure of the model, or a sentence that says why there is none."""
     picture = pictures.picture
     if isinstance(picture, str):
         return element("p", f"No picture: {picture}.", class_="missing")
@@ -69,8 +71,8 @@ def picture_of(pictures: Pictures) -> Markup:
     return element("figure", shown, element("figcaption", f"White where f < 0, {_window(picture)}."))
 
 
-def _window(picture: Picture) -> str:
-    """The part of the plane that a picture shows."""
+def _window(picture: ModelPicture) -> str:
+    """The text of the ranges that a picture shows."""
     text = ", ".join(
         f"{name} from {ends[0]:g} to {ends[1]:g}" for name, ends in (("x", picture.x), ("y", picture.y))
     )
@@ -81,11 +83,11 @@ def _window(picture: Picture) -> str:
 def _operations(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
     source, result = report["source"], report["result"]
     yield legend("before", "after")
-    yield _compared("Operations by opcode", "opcode", source["histogram"], result["histogram"])
+    yield _compare("Operations by opcode", "opcode", source["histogram"], result["histogram"])
     classes = sorted(
         {*source["variability"], *result["variability"]}, key=lambda name: (name.count(","), name)
     )
-    yield _compared(
+    yield _compare(
         "Operations by the variables that they depend on", "variables",
         *({name: side["variability"].get(name, 0) for name in classes} for side in (source, result)),
     )  # fmt: skip
@@ -99,8 +101,8 @@ def _operations(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
     yield table("The program", ["", "before", "after"], rows)
 
 
-def _compared(caption: str, kind: str, before: dict[str, int], after: dict[str, int]) -> Markup:
-    """Counts before and after, with bars."""
+def _compare(caption: str, kind: str, before: dict[str, int], after: dict[str, int]) -> Markup:
+    """A table of counts before and after, with bars. `kind`: what the counts' names are."""
     names = list({**before, **after})
     if not names:
         return element("p", f"{caption}: there are none.")
@@ -125,7 +127,7 @@ def _passes(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
     for row in passes:
         left, removed = row["after"], row["before"] - row["after"]
         pieces = [(0, left, "left"), (left, left + max(removed, 0), "removed")]
-        bars = joined([charts.bar(whole, *pieces), charts.bar(slowest, (0, row["ms"], "time"))])
+        bars = join([charts.bar(whole, *pieces), charts.bar(slowest, (0, row["ms"], "time"))])
         rows.append([code(row["pass"]), bars, f"{left:,}", f"{removed:,}", f"{row['ms']:,.1f}",
                      f"{row['peak_live_after']:,}", growth(row)])  # fmt: skip
     total = passes[0]["before"] - passes[-1]["after"]
@@ -238,10 +240,10 @@ def _missed_table(caption: str, missed: Iterable[dict[str, Any]]) -> Markup:
 
 
 def _arm(arm: dict[str, Any], ends: tuple[float, float]) -> Markup:
-    """What is known of an operand, and where it comes from."""
+    """An operand's bounds, and its instruction in the source."""
     bounds = f"[{ends[0]:.4g}, {ends[1]:.4g}]" if ends[0] <= ends[1] else "no number"
     text = element("span", bounds, class_="range") + (", may be NaN" if arm["may_nan"] else "")
-    return joined([Markup(text), *([element("small", code(arm["text"]))] if arm["text"] else [])])
+    return join([Markup(text), *([element("small", code(arm["text"]))] if arm["text"] else [])])
 
 
 def _memory(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
@@ -292,7 +294,7 @@ def _terms(report: dict[str, Any], pictures: Pictures) -> Iterator[Markup]:
             f"Lowered to comparisons, as absint render does it, the model is {count}. Each is false outside "
             "of its box.",
         )
-        if isinstance(pictures.picture, Picture):
+        if isinstance(pictures.picture, ModelPicture):
             yield _boxes(pictures.picture, terms)
         else:
             yield missing(f"The boxes are not drawn, for there is no picture: {pictures.picture}.")
@@ -301,7 +303,7 @@ def _terms(report: dict[str, Any], pictures: Pictures) -> Iterator[Markup]:
         yield _lowering_table(report["lowering"])
 
 
-def _boxes(picture: Picture, terms: Sequence[dict[str, Any]]) -> Markup:
+def _boxes(picture: ModelPicture, terms: Sequence[dict[str, Any]]) -> Markup:
     drawn = [(term["box"], _term(term)) for term in terms[:TERMS_DRAWN]]
     which = "box of the one term" if len(drawn) == 1 else f"boxes of {len(drawn):,} terms"
     label = f"The {which} over the picture."
@@ -346,4 +348,4 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any], Pictures], Iterable[Mar
     "memory": ("Liveness and memory", _memory),
     "terms": ("Lowered terms", _terms),
 }
-"""The sections in their order: title, and what makes the content."""
+"""The sections in order: by name, the title and the function that makes the content."""

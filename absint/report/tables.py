@@ -1,6 +1,4 @@
-"""The report as tables: what `absint optimize --report` prints of the data that `absint.report.data`
-collects.
-"""
+"""The report as tables for a terminal: `absint optimize --report` prints them from `absint.report.data`."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def print_report(report: dict[str, Any], console: Console) -> None:
-    """Draw a report as tables."""
+    """Print a report as tables."""
     box = ", ".join(f"{name} {ends[0]:g}:{ends[1]:g}" for name, ends in report["box"].items()) or "everywhere"
     console.print(
         f"precision {report['precision']}, box {box}, promise {report['promise']}, "
@@ -109,6 +107,7 @@ def _region_table(report: dict[str, Any]) -> Table:
 
 
 MISSED_SHOWN = 10
+"""Number of missed optimisations in the table."""
 
 
 def _missed_table(report: dict[str, Any]) -> Table:
@@ -122,7 +121,7 @@ def _missed_table(report: dict[str, Any]) -> Table:
 
 
 def _lowering_table(facts: dict[str, Any]) -> Table:
-    """What became of the arithmetic: comparisons, lists of them, and boxes."""
+    """Counts of a lowered result: its comparisons, the lists that join them, and its boxes."""
     table = _table("Lowering", "", "result")
     rows: list[tuple[str, Any]] = [("atoms", facts["atoms"])]
     rows += [(f"  {kind}", count) for kind, count in facts["atoms_by_kind"].items()]
