@@ -1,4 +1,4 @@
-"""Who is to blame for a find: the pass and the rewrite, or the backend."""
+"""The culprit of a find: the pass and rewrite, or the backend, that causes the wrong result."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from absint.rewriting.manager import Pass, PassManager, parse_pipeline
 
 from .cases import Case
 from .findings import Finding
-from .oracles.passes import broken_step, planned_by
+from .oracles.passes import broken_step, run_of
 
 
 def blame_picture(case: Case, backend: str) -> str:
-    """What made a backend's picture wrong: a pass that it was drawn after, or the backend itself."""
+    """The culprit of a wrong picture: a pass of the backend's render pipeline, or the backend itself."""
     pipeline = find_backend(backend).rendering if case.seed % 5 else ""
     box = case.view.box(case.precision)
     program = Program(case.graph).restricted(box, case.precision, Promise.SIGN)
@@ -26,7 +26,9 @@ def blame_picture(case: Case, backend: str) -> str:
 def blame_pipeline(
     case: Case, program: Program, passes: Sequence[Pass], domains: Sequence[str] = ("interval",)
 ) -> str:
-    """The first pass that broke its promise, and its first rewrite after which it did; empty for none."""
+    """The first pass that breaks its promise, and the first of its rewrites that does so; empty
+    if none does.
+    """
     _, steps = PassManager(passes, Analyses(domains)).run(program)
     guilty = next((i for i, step in enumerate(steps) if broken_step(case, step) is not None), None)
     if guilty is None:
@@ -42,14 +44,14 @@ def blame_pipeline(
 
 
 def blame_of(case: Case, finding: Finding) -> str:
-    """Who is to blame for a find; empty where its oracle has just one suspect."""
+    """The culprit of a find; empty if the find's oracle runs no passes."""
     family, _, member = finding.oracle.partition(":")
     try:
         if family == "image":
             return blame_picture(case, member)
         if family in ("pass", "pipeline", "specialise"):
-            plan = planned_by(finding.oracle, case)
-            return blame_pipeline(plan.case, plan.program, plan.passes, plan.domains)
-    except AbsintError as error:  # what it does with the find is then all that is known
+            run = run_of(finding.oracle, case)
+            return blame_pipeline(run.case, run.program, run.passes, run.domains)
+    except AbsintError as error:  # the case itself makes a pass or backend fail
         return f"not found out: {error}"
     return ""

@@ -1,8 +1,8 @@
-"""Campaigns: many programs, several processes, a clean end whatever happens.
+"""Campaigns: many programs checked by several processes, which end cleanly whatever happens.
 
-Each worker is a process of its own that checks every `jobs`-th seed and says in shared memory what it is at.
-Where a worker dies or stands still, a fresh one checks that seed alone. If that dies or stands still too, it
-is a find; if not, it is counted, for something else was to blame. Then another worker goes on behind it.
+Each worker process checks every `jobs`-th seed and records its progress in shared memory. If a worker dies or
+hangs, a fresh worker checks that seed alone. If it dies or hangs again, that is a find; if not, the loss is
+only counted, since something else caused it. Then a new worker continues with the following seeds.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ from .oracles.selection import Oracle, Selection, check_safely, select
 from .reduction import reduce_case
 from .reproducer import write_reproducer
 
-_TELL_EVERY = 0.2  # seconds between a worker's messages
-_SAME_FIND = 3  # finds of one kind that are written
+_MESSAGE_INTERVAL = 0.2  # seconds between a worker's messages
+_FINDS_OF_A_KIND = 3  # finds of one kind that are reduced and written
 _OBJECTS = 50_000
 """New objects between two runs of a worker's garbage collector: programs leave hardly any cycles."""
 REDUCE_FOR = 30.0
-"""Seconds that one find may take to be made small."""
+"""Seconds allowed for reducing one find."""
 COMPILING_FOR = 600.0
-"""Seconds for which a worker may be silent that compiles kernels."""
+"""Seconds for which a worker that compiles kernels may be silent."""
 _STARTING_FOR = 60.0
-"""Seconds that a worker may take to start, besides its patience."""
+"""Seconds allowed for a worker's start, in addition to the patience."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a campaign does. `programs` and `seconds`: when it ends, whichever comes first."""
+    """The options of a campaign, which ends after `programs` programs or `seconds`, whichever comes first."""
 
     backends: Sequence[str]
     passes: Sequence[str]
@@ -63,16 +63,16 @@ class Options:
     jobs: int = 1
     size: int = SIZE
     patience: float = 60.0
-    """Seconds after which a worker that says nothing hangs."""
+    """Seconds of silence after which a worker counts as hanging."""
 
     @property
     def end(self) -> int | None:
-        """The seed behind the last one; None if only time ends the campaign."""
+        """One more than the last seed; None if only time ends the campaign."""
         return None if self.programs is None else self.seed + self.programs
 
 
 class Find(NamedTuple):
-    """Something that an oracle complained of: the case, made small, and the seed that it came from."""
+    """A finding of an oracle, with the reduced case and the seed of the original one."""
 
     seed: int
     case: Case
@@ -81,7 +81,7 @@ class Find(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Finds of one kind are likely one bug."""
+        """The find's kind: finds of one kind are probably caused by one bug."""
         return _kind(self.finding)
 
 
@@ -91,7 +91,10 @@ def _kind(finding: Finding) -> str:
 
 @dataclass
 class Summary:
-    """What a campaign has seen so far. `pairs`: int64[ops, ops], uses of an operation by another."""
+    """The counts and finds of a campaign so far. `ops`: int64[ops], uses of each operation. `pairs`:
+    int64[ops,
+    ops], uses of an operation's result (column) by an operation (row).
+    """
 
     started: float = field(default_factory=time.monotonic)
     programs: int = 0
@@ -102,25 +105,25 @@ class Summary:
     finds: list[Find] = field(default_factory=list)
     repeated: int = 0
     not_repeated: int = 0
-    """Deaths and hangs of workers that did not come again."""
+    """Deaths and hangs of workers that did not happen again."""
     interrupted: bool = False
 
     @property
     def seconds(self) -> float:
-        """How long it has taken."""
+        """Seconds since the campaign started."""
         return time.monotonic() - self.started
 
     def add(self, find: Find) -> bool:
-        """Note a find; false if there are enough of its kind."""
-        if sum(other.kind == find.kind for other in self.finds) >= _SAME_FIND:
+        """Add a find. Returns False, and only counts it, if there are enough finds of its kind."""
+        if sum(other.kind == find.kind for other in self.finds) >= _FINDS_OF_A_KIND:
             self.repeated += 1
             return False
         self.finds.append(find)
         return True
 
 
-class _News(NamedTuple):
-    """What a worker tells."""
+class _Message(NamedTuple):
+    """A worker's counts and finds since its previous message."""
 
     programs: int
     nodes: int
@@ -131,20 +134,21 @@ class _News(NamedTuple):
 
 
 def selection(options: Options) -> Selection:
-    """The oracles of a campaign. Raises `BackendError` for a backend that cannot be used here."""
+    """The oracles of a campaign. Raises `BackendError` for a backend that is not available."""
     return select([find_backend(name) for name in options.backends], options.passes, options.domains)
 
 
 def investigate(case: Case, oracle: Oracle, seconds: float = REDUCE_FOR) -> Find:
-    """Make a find small and find out who is to blame. Raises ValueError if there is none."""
+    """Reduce a find and determine its culprit. Raises ValueError if the oracle finds nothing."""
     small, finding = reduce_case(case, lambda one: check_safely(oracle, one), seconds)
     return Find(case.seed, small, finding, blame_of(small, finding))
 
 
 class _Beacon(ctypes.Structure):
-    """What a worker is at, in shared memory: a seed, the number of an oracle, and since when.
+    """A worker's position, in shared memory: its seed, the number of its oracle, and the time of the last
+    update.
 
-    `compiles`: kernels since then, which takes its time.
+    `compiles`: whether the worker compiles kernels at this position, which may take long.
     """
 
     _fields_ = (
@@ -156,60 +160,64 @@ class _Beacon(ctypes.Structure):
 
 
 class _Worker:
-    """In a worker process: seeds in, news out."""
+    """The loop of a worker process: checks seeds and sends messages."""
 
     def __init__(self, options: Options, pipe: Connection, beacon: Any) -> None:
         self._options = options
         self._pipe = pipe
         self._beacon = beacon
         self._selection = selection(options)
-        self._known: dict[str, int] = {}
-        units.observers.append(self._compiles)
-        self._told = time.monotonic()
-        self._forget()
+        self._kinds: dict[str, int] = {}
+        units.observers.append(self._note_compiling)
+        self._last_message = time.monotonic()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
+        """Start the counts of the next message."""
         self._programs = self._nodes = self._checks = 0
         self._ops = np.zeros(len(OPS), np.int64)
         self._pairs = np.zeros((len(OPS), len(OPS)), np.int64)
         self._finds: list[Find] = []
 
     def run(self) -> None:
-        """Check seeds until there are enough; then say so."""
+        """Check all seeds of this worker, then send None."""
         seed, end = self._options.seed, self._options.end
         while end is None or seed < end:
             self._check(seed)
             seed += self._options.jobs
-            if self._finds or time.monotonic() - self._told > _TELL_EVERY:
-                self._tell()
-        self._tell()
+            if self._finds or time.monotonic() - self._last_message > _MESSAGE_INTERVAL:
+                self._send()
+        self._send()
         self._pipe.send(None)
 
     def _check(self, seed: int) -> None:
-        self._at(seed, -1)
+        self._set_beacon(seed, -1)
         case = random_case(seed, self._options.size)
         self._count(case)
         oracles = self._selection.for_case(case)
         for number, oracle in enumerate(oracles):
-            self._at(seed, number)
+            self._set_beacon(seed, number)
             self._checks += 1
             finding = check_safely(oracle, case)
             if finding is not None:
-                self._found(case, oracle, finding)
+                self._add_find(case, oracle, finding)
 
-    def _found(self, case: Case, oracle: Oracle, finding: Finding) -> None:
+    def _add_find(self, case: Case, oracle: Oracle, finding: Finding) -> None:
+        """Add a find to the next message, reduced unless there were enough of its kind."""
         kind = _kind(finding)
-        self._known[kind] = self._known.get(kind, 0) + 1
-        if self._known[kind] > _SAME_FIND:
-            self._finds.append(Find(case.seed, replace(case), finding, ""))  # without what was compiled
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+        if self._kinds[kind] > _FINDS_OF_A_KIND:
+            self._finds.append(Find(case.seed, replace(case), finding, ""))  # a copy without executables
         else:
             self._finds.append(investigate(case, oracle))
 
-    def _at(self, seed: int, number: int) -> None:
+    def _set_beacon(self, seed: int, number: int) -> None:
+        """Record that the oracle with this number now checks this seed; -1: the generator runs."""
         self._beacon.seed, self._beacon.oracle, self._beacon.compiles = seed, number, False
         self._beacon.time = time.monotonic()
 
-    def _compiles(self, _: str) -> None:
+    def _note_compiling(self, _: str) -> None:
+        """Record that a kernel is being compiled."""
         self._beacon.compiles, self._beacon.time = True, time.monotonic()
 
     def _count(self, case: Case) -> None:
@@ -221,16 +229,16 @@ class _Worker:
             used = graph.args[:, position] >= 0
             np.add.at(self._pairs, (graph.op[used], graph.op[graph.args[used, position]]), 1)
 
-    def _tell(self) -> None:
+    def _send(self) -> None:
         self._pipe.send(
-            _News(self._programs, self._nodes, self._checks, self._ops, self._pairs, tuple(self._finds))
+            _Message(self._programs, self._nodes, self._checks, self._ops, self._pairs, tuple(self._finds))
         )
-        self._told = time.monotonic()
-        self._forget()
+        self._last_message = time.monotonic()
+        self._reset()
 
 
 def _work(options: Options, pipe: Connection, beacon: Any) -> None:
-    """A worker process, which ends with its parent. Ctrl-C is the parent's business."""
+    """The main function of a worker process, which ends with its parent. Only the parent handles Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     gc.set_threshold(_OBJECTS)
@@ -238,7 +246,7 @@ def _work(options: Options, pipe: Connection, beacon: Any) -> None:
 
 
 def end_with_parent() -> None:
-    """End this process, whatever it does, when its parent ends: one that is killed cannot see to that."""
+    """End this process, whatever it does, when its parent ends: a parent that is killed cannot end it."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     sentinel = parent.sentinel
@@ -252,7 +260,10 @@ def end_with_parent() -> None:
 
 @dataclass(frozen=True)
 class _Running:
-    """A worker process. `suspect`: it checks nothing but its first seed, at which another one was lost."""
+    """A worker process, as its parent sees it.
+
+    `first`: its first seed. `suspect`: it checks that seed alone, because another worker was lost at it.
+    """
 
     process: SpawnProcess
     beacon: Any
@@ -260,13 +271,13 @@ class _Running:
     suspect: bool
 
     def is_silent(self, patience: float) -> bool:
-        """Whether it has said nothing for too long."""
+        """Whether the worker has not updated its beacon for too long."""
         most = COMPILING_FOR if self.beacon.compiles else patience + REDUCE_FOR
         return bool(time.monotonic() > self.beacon.time + most)
 
 
-class _Crew:
-    """The worker processes, seen from the parent."""
+class _WorkerPool:
+    """All worker processes of a campaign, as the parent sees them."""
 
     def __init__(self, options: Options, context: SpawnContext) -> None:
         self._options = options
@@ -276,7 +287,7 @@ class _Crew:
         self.oracles = selection(options)
 
     def start(self, first: int, suspect: bool = False) -> None:
-        """One more worker, for every `jobs`-th seed from `first` on; of a suspect seed, for that alone."""
+        """Start a worker for every `jobs`-th seed from `first` on; if `suspect`, for the first seed alone."""
         options, end = self._options, self._options.end
         if not suspect and (self._is_over or (end is not None and first >= end)):
             return
@@ -293,7 +304,7 @@ class _Crew:
         self.workers[mine] = _Running(process, beacon, first, suspect)
 
     def end(self, pipe: Connection) -> None:
-        """Let go of a worker, by force if need be."""
+        """Remove a worker, and kill it if it does not end by itself."""
         one = self.workers.pop(pipe)
         one.process.join(0.5)
         if one.process.is_alive():
@@ -303,8 +314,11 @@ class _Crew:
         if one.process.exitcode:
             remove_abandoned()
 
-    def go_on(self, pipe: Connection) -> bool:
-        """A worker has done what it had to do. Whether it has cleared a suspect."""
+    def complete(self, pipe: Connection) -> bool:
+        """Remove a worker that has checked all its seeds. Returns whether its seed was suspect; a new worker
+        then
+        continues with the following seeds.
+        """
         one = self.workers[pipe]
         self.end(pipe)
         if one.suspect:
@@ -312,7 +326,10 @@ class _Crew:
         return one.suspect
 
     def lose(self, pipe: Connection, *, hangs: bool) -> Find | None:
-        """A worker died or hangs. The first time its seed is suspect, the second time it is a find."""
+        """Remove a worker that died or hangs. The first time its seed becomes suspect, the second time it is
+        a
+        find.
+        """
         one = self.workers[pipe]
         seed, number = one.beacon.seed, one.beacon.oracle
         self.end(pipe)
@@ -328,7 +345,7 @@ class _Crew:
         return Find(seed, case, Finding(name, what), "")
 
     def finish(self) -> None:
-        """The campaign is over: only suspects are still checked."""
+        """End the campaign: only workers that check a suspect seed continue."""
         self._is_over = True
         for pipe, one in list(self.workers.items()):
             if not one.suspect:
@@ -336,7 +353,7 @@ class _Crew:
                 self.end(pipe)
 
     def end_all(self) -> None:
-        """End all workers by force."""
+        """Kill all workers."""
         for one in self.workers.values():
             one.process.kill()
         for pipe in list(self.workers):
@@ -344,56 +361,57 @@ class _Crew:
 
 
 def run(options: Options, watch: Callable[[Summary], None], corpus: Path | None) -> Summary:
-    """Run a campaign. `watch` is shown the summary several times a second; finds are written to `corpus`.
+    """Run a campaign. Returns its summary, also if Ctrl-C ends it early.
 
-    Ctrl-C ends it early, with the summary. Raises `BackendError` before anything is started.
+    `watch`: called with the summary several times a second. `corpus`: the folder to which finds are written.
+    Raises `BackendError`, before any process starts, for a backend that is not available.
     """
     summary = Summary()
     context = multiprocessing.get_context("spawn")
-    crew = _Crew(options, context)
+    pool = _WorkerPool(options, context)
     end = None if options.seconds is None else time.monotonic() + options.seconds
     try:
         for worker in range(options.jobs):
-            crew.start(options.seed + worker)
-        while crew.workers:
-            for pipe in wait(list(crew.workers), timeout=0.1):
+            pool.start(options.seed + worker)
+        while pool.workers:
+            for pipe in wait(list(pool.workers), timeout=0.1):
                 assert isinstance(pipe, Connection)
-                _listen(crew, pipe, summary, corpus)
-            for pipe, one in list(crew.workers.items()):
+                _listen(pool, pipe, summary, corpus)
+            for pipe, one in list(pool.workers.items()):
                 if one.is_silent(options.patience):
-                    _note(summary, crew.lose(pipe, hangs=True), corpus)
+                    _note(summary, pool.lose(pipe, hangs=True), corpus)
             if end is not None and time.monotonic() >= end:
-                crew.finish()
+                pool.finish()
             watch(summary)
     except KeyboardInterrupt:
         summary.interrupted = True
     finally:
-        crew.end_all()
+        pool.end_all()
     watch(summary)
     return summary
 
 
-def _listen(crew: _Crew, pipe: Connection, summary: Summary, corpus: Path | None) -> None:
-    """Take a message of a worker; one that has none died."""
+def _listen(pool: _WorkerPool, pipe: Connection, summary: Summary, corpus: Path | None) -> None:
+    """Receive a message from a worker; a closed pipe means that the worker died."""
     try:
-        news = pipe.recv()
+        message = pipe.recv()
     except (EOFError, OSError):
-        _note(summary, crew.lose(pipe, hangs=False), corpus)
+        _note(summary, pool.lose(pipe, hangs=False), corpus)
         return
-    if news is None:
-        summary.not_repeated += crew.go_on(pipe)
+    if message is None:
+        summary.not_repeated += pool.complete(pipe)
         return
-    summary.programs += news.programs
-    summary.nodes += news.nodes
-    summary.checks += news.checks
-    summary.ops += news.ops
-    summary.pairs += news.pairs
-    for find in news.finds:
+    summary.programs += message.programs
+    summary.nodes += message.nodes
+    summary.checks += message.checks
+    summary.ops += message.ops
+    summary.pairs += message.pairs
+    for find in message.finds:
         _note(summary, find, corpus)
 
 
 def _note(summary: Summary, find: Find | None, corpus: Path | None) -> None:
-    """Keep a find, if it is one, and write it."""
+    """Add a find to the summary and write it to the corpus."""
     if find is not None and summary.add(find) and corpus is not None:
         corpus.mkdir(parents=True, exist_ok=True)
         oracle = re.sub(r"[^a-z0-9]+", "-", find.finding.oracle)

@@ -1,4 +1,4 @@
-"""A case: a random program and where it is looked at. All that a check of it depends on is in here."""
+"""A case: a program together with everything else on which a check of it depends."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ POINTS = 300
 """Points at which values are compared."""
 
 MANY_POINTS = 2000
-"""Points at which they are compared now and then: engines take those in several parts."""
+"""Points at which they are compared in one of eight cases: engines split so many into several parts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A source program, the precision and box in which it is optimised, and the view in which it is drawn.
+    """A source program, the precision and box for which it is optimised, and the view in which it is drawn.
 
-    `seed` decides all that a check chooses at random: points, pipelines, parts of the box.
+    `seed` determines every random choice of a check: points, pipelines, parts of the box. `mode`: how the
+    generator made the program; empty for a find read from a file.
     """
 
     graph: Graph
@@ -38,7 +39,7 @@ class Case:
     seed: int
     mode: str = ""
     compiled: dict[tuple[Backend, int], Executable] = field(default_factory=dict, init=False, repr=False)
-    """What was made of the program, by backend and threads."""
+    """Executables of the program, by backend and number of threads."""
 
     def program(self, promise: Promise = Promise.BITS) -> Program:
         """The program restricted to the box."""
@@ -46,21 +47,21 @@ class Case:
 
     @property
     def drawable(self) -> bool:
-        """Whether it has pictures: no variables but x, y and z."""
+        """Whether the program can be drawn: it has no variables except x, y and z."""
         return set(self.graph.variables.values()) <= set(AXES)
 
     def rng(self, *salt: int) -> np.random.Generator:
-        """Random numbers for a check, the same whenever the case is checked."""
+        """A random generator for a check, in the same state whenever the case is checked."""
         return np.random.default_rng([self.seed, *salt])
 
     def points(self, box: Box | None = None, count: int = POINTS) -> dict[str, NDArray[Any]]:
-        """Points of the box: its ends, special values and ordinary ones."""
+        """Points of the box: its ends, special values and uniform ones."""
         names = {*AXES, *self.graph.variables.values()}
         return sample_points(names, self.box if box is None else box, self.precision, count, self.seed)
 
     @cached_property
     def sample(self) -> dict[str, NDArray[Any]]:
-        """Points of the box for several oracles."""
+        """Points of the box that several oracles share."""
         return self.points(count=POINTS if self.seed % 8 else MANY_POINTS)
 
     def with_graph(self, graph: Graph) -> Case:

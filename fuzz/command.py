@@ -1,4 +1,4 @@
-"""`absint fuzz`: a campaign with its live display, replays, and the fuzzer's own test."""
+"""The command `absint fuzz`: a campaign with a live display, a replay, or the fuzzer's self-test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from absint.ops.table import OPS
 from absint.rewriting.manager import pass_names
 
 from .campaign import Options, Summary, run, selection
-from .kernels import Compiling, load_kernels
+from .kernels import CompilationNotice, load_kernels
 from .replay import replay, subjects
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _OPERATIONS = [op.code for op in OPS if not op.is_leaf]
 
 
 def fuzz(arguments: argparse.Namespace) -> int:
-    """Run what was asked for; the exit status."""
+    """Run a campaign, a replay or the self-test, as the arguments ask. Returns the exit status."""
     if arguments.self_test is not None:
         from .selftest import self_test
 
@@ -48,13 +48,13 @@ def fuzz(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     if arguments.replay is not None:
         given = subjects(arguments.replay)
-        with Compiling() as compiling:
-            load_kernels(compiling.say)
+        with CompilationNotice() as notice:
+            load_kernels(notice.show)
         return replay(given, selection(options))
     corpus = Path(arguments.corpus)
     _check_corpus(corpus)
-    with Compiling() as compiling:
-        load_kernels(compiling.say)
+    with CompilationNotice() as notice:
+        load_kernels(notice.show)
     with _Display(options) as display:
         summary = run(options, display.show, corpus)
     _report(arguments.json, options, summary, corpus)
@@ -64,11 +64,11 @@ def fuzz(arguments: argparse.Namespace) -> int:
 
 
 def _check_corpus(corpus: Path) -> None:
-    """Raise `UsageError`, before any work, where finds cannot be written."""
+    """Raises `UsageError` if finds cannot be written to the folder."""
     try:
         reason = "" if stat.S_ISDIR(os.stat(corpus).st_mode) else "not a folder"
     except FileNotFoundError:
-        reason = ""  # it is made with the first find
+        reason = ""  # the first find creates it
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = str(getattr(error, "strerror", None) or error)
     if not reason:
@@ -79,7 +79,7 @@ def _check_corpus(corpus: Path) -> None:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    """The options of a campaign, checked. Raises `BackendError` and `UsageError`."""
+    """The options of a campaign. Raises `BackendError` and `UsageError` for names that are not available."""
     backends = arguments.backends or usual_backends()
     for name in backends:
         find_backend(name)
@@ -100,15 +100,17 @@ def _options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _covered(summary: Summary) -> tuple[int, int]:
-    """How many operations, and pairs of an operation and its operand's, were met."""
+def _coverage(summary: Summary) -> tuple[int, int]:
+    """Numbers of distinct operations, and of distinct pairs of an operation and its operand's,
+    that occurred.
+    """
     pairs = summary.pairs[np.ix_(_OPERATIONS, _OPERATIONS)]
     return int(np.count_nonzero(summary.ops[_OPERATIONS])), int(np.count_nonzero(pairs))
 
 
 def _table(options: Options, summary: Summary) -> Table:
-    """A campaign in a few lines."""
-    ops, pairs = _covered(summary)
+    """A campaign's summary as a table."""
+    ops, pairs = _coverage(summary)
     seconds = max(summary.seconds, 1e-9)
     count = len(_OPERATIONS)
     table = plain_table("absint fuzz", "what", "figure")
@@ -132,14 +134,14 @@ def _table(options: Options, summary: Summary) -> Table:
 
 
 def _report(as_json: bool, options: Options, summary: Summary, corpus: Path) -> None:
-    """The summary on standard output, the finds in full."""
+    """Write the summary and all finds to standard output."""
     if as_json:
         write_out(json.dumps(_as_json(options, summary)) + "\n")
         return
     write_out(table_text(_table(options, summary), sys.stdout))
     for find in summary.finds:
         write_out(f"\nseed {find.seed}, {find.case.graph.operation_count} operations\n")
-        write_out(printable(f"{find.finding.account()}\n", keep="\n"))
+        write_out(printable(f"{find.finding.describe()}\n", keep="\n"))
         if find.blame:
             write_out(f"  to blame: {find.blame}\n")
     if summary.finds:
@@ -148,7 +150,7 @@ def _report(as_json: bool, options: Options, summary: Summary, corpus: Path) -> 
 
 
 def _as_json(options: Options, summary: Summary) -> dict[str, Any]:
-    ops, pairs = _covered(summary)
+    ops, pairs = _coverage(summary)
     return {
         "seed": options.seed,
         "jobs": options.jobs,
@@ -181,12 +183,12 @@ def _as_json(options: Options, summary: Summary) -> dict[str, Any]:
 
 
 class _Display:
-    """The summary, live, on a terminal; a line every ten seconds elsewhere."""
+    """Progress of a campaign: a live table on a terminal, else a line every ten seconds."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._live: Any = None
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
 
     def __enter__(self) -> _Display:
         if is_terminal(sys.stderr):
@@ -202,9 +204,9 @@ class _Display:
             self._live.stop()
 
     def show(self, summary: Summary) -> None:
-        """Show how far the campaign is."""
+        """Show the summary so far."""
         if self._live is not None:
             self._live.update(_table(self._options, summary))
-        elif time.monotonic() - self._said >= 10:
-            self._said = time.monotonic()
+        elif time.monotonic() - self._last_line >= 10:
+            self._last_line = time.monotonic()
             note(f"{summary.programs} programs in {summary.seconds:.0f} s, {len(summary.finds)} finds")

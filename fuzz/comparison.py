@@ -1,4 +1,4 @@
-"""Comparing what two evaluators make of a case."""
+"""Comparison of two evaluators' results for a case."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from .cases import Case
 from .findings import Finding
 
 REFERENCE = "reference"
-"""The backend that all others are compared with."""
+"""The name of the backend with which all others are compared."""
 
 
 @functools.cache
 def reference() -> Backend:
-    """That backend."""
+    """The reference backend."""
     return find_backend(REFERENCE)
 
 
-def compiled(backend: Backend, case: Case, threads: int = 1) -> Executable:
-    """The case's program as a backend runs it, which several oracles ask for."""
+def executable_of(case: Case, backend: Backend, threads: int = 1) -> Executable:
+    """The executable of a case's program, compiled at the first call and shared by all oracles."""
     key = backend, threads
     if key not in case.compiled:
-        # the reference uses no bounds, so that one serves for all boxes
+        # the reference does not use bounds, so one executable serves all boxes
         box = Box() if backend.name == REFERENCE else case.box
         case.compiled[key] = backend.compile(Program(case.graph).restricted(box, case.precision), threads)
     return case.compiled[key]
 
 
-def host(array: Any) -> NDArray[Any]:
-    """An array in the memory of this process."""
+def to_host(array: Any) -> NDArray[Any]:
+    """A NumPy array of an array that may be on a device."""
     return np.asarray(array.get() if hasattr(array, "get") else array)
 
 
-def differ(
+def find_difference(
     oracle: str, what: str, case: Case, points: Any, expected: NDArray[Any], got: NDArray[Any]
 ) -> Finding | None:
-    """The first point at which bits differ, NaN aside."""
+    """The first point at which values differ in bits; all NaNs are equal. `what`: names the values."""
     if got.dtype != expected.dtype or got.shape != expected.shape:
         return Finding(oracle, f"{what}: {got.dtype}{got.shape}, not {expected.dtype}{expected.shape}")
     bits = case.precision.bits_dtype
@@ -59,8 +59,8 @@ def differ(
     )  # fmt: skip
 
 
-def pictures_differ(oracle: str, case: Case, expected: NDArray[Any], got: NDArray[Any]) -> Finding | None:
-    """The first pixel that differs."""
+def find_wrong_pixel(oracle: str, case: Case, expected: NDArray[Any], got: NDArray[Any]) -> Finding | None:
+    """The first pixel at which two pictures of the case's view differ."""
     if got.shape != expected.shape:
         return Finding(oracle, f"the picture is {got.shape}, not {expected.shape}")
     wrong = np.argwhere(got != expected)

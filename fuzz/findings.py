@@ -1,4 +1,4 @@
-"""What an oracle says of a case that it does not like."""
+"""The finding of an oracle: what is wrong with a case."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """`oracle`: its name. `what`: one sentence. `point`, `expected`, `got`: where and how values differ."""
+    """What an oracle found wrong. `oracle`: its name. `what`: one sentence. `point`, `expected`, `got`: where
+    values
+    differ, and the values.
+    """
 
     oracle: str
     what: str
@@ -17,8 +20,8 @@ class Finding:
     expected: Any = None
     got: Any = None
 
-    def account(self) -> str:
-        """All of it for people: numbers in decimal and as hexadecimal floats."""
+    def describe(self) -> str:
+        """The finding as lines of text, with numbers in decimal and as hexadecimal floats."""
         lines = [f"{self.oracle}: {self.what}"]
         lines += [f"  {name} = {shown(value)}" for name, value in self.point.items()]
         if self.expected is not None or self.got is not None:
@@ -27,7 +30,7 @@ class Finding:
 
 
 def shown(value: Any) -> str:
-    """A value in decimal, and a number as a hexadecimal float too."""
+    """A value as text; a float in decimal and in hexadecimal."""
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
     return f"{value!r} ({value.hex()})"

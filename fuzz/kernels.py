@@ -1,4 +1,4 @@
-"""The kernels that oracles run, compiled before the clock of a campaign starts."""
+"""The kernels that oracles run, compiled before a campaign's time starts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from absint.ops.units import operation_unit
 from .planted.tools import module_of
 
 _AT_ONCE = 8
-"""Units that are compiled at once, on as many cores; each takes some 250 MB."""
+"""Units that are compiled at once, one a core; each compilation takes about 250 MB."""
 
 
 def kernel_units() -> list[units.Named]:
-    """All units that any oracle loads, the ones that take longest to compile first."""
+    """All units that any oracle loads, those that take longest to compile first."""
     shared: list[units.Named] = [SCANNER]
     operations = []
     engine = module_of("backends", "numba", "units")
@@ -33,39 +33,39 @@ def kernel_units() -> list[units.Named]:
     return [*shared, *operations]
 
 
-class Compiling:
-    """Says that kernels are compiled: as `Progress` on a terminal, in one line elsewhere."""
+class CompilationNotice:
+    """Tells the user that kernels are being compiled: as `Progress` on a terminal, else in one line."""
 
     def __init__(self) -> None:
         self._progress = Progress("loading kernels")
-        self._is_said = is_terminal(sys.stderr)
+        self._is_shown = is_terminal(sys.stderr)
 
-    def __enter__(self) -> Compiling:
+    def __enter__(self) -> CompilationNotice:
         self._progress.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._progress.__exit__(*error)
 
-    def say(self, label: str) -> None:
-        """Some are compiled now."""
-        if not self._is_said:
-            self._is_said = True
-            note("compiling kernels for this machine, once")
+    def show(self, label: str) -> None:
+        """Write the line, once."""
+        if not self._is_shown:
+            self._is_shown = True
+            note("notice kernels for this machine, once")
 
 
-def load_kernels(say: Callable[[str], None] = lambda label: None) -> None:
-    """Load all units into this process, compiled now where the cache does not have them.
+def load_kernels(observe: Callable[[str], None] = lambda label: None) -> None:
+    """Load all units into this process; those that the cache does not hold are compiled first.
 
-    `say`: told the labels of those that are compiled, before they are.
+    `observe`: called with the label of each unit before it is compiled.
     """
     wanted = kernel_units()
     at_once = max(2, min(_AT_ONCE, os.cpu_count() or 1))
-    units.observers.append(say)
+    units.observers.append(observe)
     try:
         for first in range(0, len(wanted), at_once):
             units.compile_missing(wanted[first : first + at_once])
         for unit in wanted:
             units.load(unit.module, *unit.arguments, depends=unit.depends)
     finally:
-        units.observers.remove(say)
+        units.observers.remove(observe)

@@ -1,7 +1,8 @@
-"""Making a find small: delta debugging on the graph, its constants, the box and the view.
+"""Reduction of finds: delta debugging on the graph, its constants, the box and the view.
 
-Every step proposes a simpler case and keeps it if the same oracle still complains. After Zeller and
-Hildebrandt (2002), with steps that know the graph, as C-Reduce's know C (Regehr et al., 2012).
+A case and its oracle enter, a simpler case with a finding of the same oracle leaves. Every step proposes
+simpler cases and keeps the first that the oracle still finds wrong. After Zeller and Hildebrandt (2002); the
+steps know graphs, as C-Reduce's know C (Regehr et al., 2012).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from absint.ops.table import CONST, VAR
 from .cases import Case
 from .findings import Finding
 
-Question = Callable[[Case], Finding | None]
-"""What is wrong with a case; None if nothing is."""
+Check = Callable[[Case], Finding | None]
+"""Returns what is wrong with a case, or None."""
 
 Leaf = float | str
 """A constant or a variable's name."""
@@ -28,12 +29,14 @@ _LEAVES: tuple[Leaf, ...] = ("x", 1.0, 0.0)
 _PLAIN = (0.0, 1.0, -1.0, 2.0, 0.5)
 
 
-def reduce_case(case: Case, question: Question, seconds: float = 60.0) -> tuple[Case, Finding]:
-    """A smaller case that the question still finds something wrong with, and what. `seconds`: when to stop
-    trying. Raises ValueError if nothing is wrong with the case.
+def reduce_case(case: Case, check: Check, seconds: float = 60.0) -> tuple[Case, Finding]:
+    """The simplest case reached that the check still finds wrong, and its finding.
+
+    `seconds`: time after which no further steps are tried. Raises ValueError if nothing is wrong with the
+    case.
     """
-    found = question(case)
-    if found is None:
+    finding = check(case)
+    if finding is None:
         raise ValueError("nothing is wrong with the case")
     end = time.monotonic() + seconds
     progress = True
@@ -44,55 +47,55 @@ def reduce_case(case: Case, question: Question, seconds: float = 60.0) -> tuple[
             while again and time.monotonic() < end:
                 again = False
                 for candidate in proposals(case):
-                    complaint = question(candidate) if candidate.graph is not None else None
-                    if complaint is not None and complaint.oracle == found.oracle:
-                        case, found = candidate, complaint
+                    still = check(candidate)
+                    if still is not None and still.oracle == finding.oracle:
+                        case, finding = candidate, still
                         again = progress = True
                         break
                     if time.monotonic() >= end:
                         break
-    return case, found
+    return case, finding
 
 
 def _roots(case: Case) -> Iterator[Case]:
-    """What an earlier node computes; without dead nodes."""
+    """Cases whose root is an earlier node, and the case without dead nodes."""
     graph = case.graph
     if not reachable(graph).all():
-        yield case.with_graph(rebuilt(graph, {}, graph.root))
+        yield case.with_graph(rebuild(graph, {}, graph.root))
     for root in range(len(graph) - 1):
-        yield case.with_graph(rebuilt(graph, {}, root))
+        yield case.with_graph(rebuild(graph, {}, root))
 
 
 def _leaves(case: Case) -> Iterator[Case]:
-    """A node replaced by a leaf."""
+    """Cases with one node replaced by a leaf."""
     graph = case.graph
     for node in range(len(graph) - 1, -1, -1):
         if graph.rows[node][0] not in (CONST.code, VAR.code):
             for leaf in _LEAVES:
-                yield case.with_graph(rebuilt(graph, {node: leaf}, graph.root))
+                yield case.with_graph(rebuild(graph, {node: leaf}, graph.root))
 
 
 def _bypasses(case: Case) -> Iterator[Case]:
-    """A node replaced by one of its operands."""
+    """Cases with one node replaced by one of its operands."""
     graph = case.graph
     for node in range(len(graph) - 1, -1, -1):
         for operand in dict.fromkeys(graph.operands(node)):
-            yield case.with_graph(rebuilt(graph, {node: operand}, graph.root))
+            yield case.with_graph(rebuild(graph, {node: operand}, graph.root))
 
 
 def _constants(case: Case) -> Iterator[Case]:
-    """A variable or constant replaced by a plainer one."""
+    """Cases with one variable replaced by x, or one constant by a shorter one."""
     graph = case.graph
     for node, (code, _, _) in enumerate(graph.rows):
         if code == VAR.code and graph.variables[node] != "x":
-            yield case.with_graph(rebuilt(graph, {node: "x"}, graph.root))
+            yield case.with_graph(rebuild(graph, {node: "x"}, graph.root))
         if code == CONST.code:
             value = graph.values[node]
             if value in _PLAIN:
                 continue
             for plain in (*_PLAIN, _shorter(value, 1), _shorter(value, 3)):
                 if len(repr(plain)) < len(repr(value)):
-                    yield case.with_graph(rebuilt(graph, {node: plain}, graph.root))
+                    yield case.with_graph(rebuild(graph, {node: plain}, graph.root))
 
 
 def _shorter(value: float, digits: int) -> float:
@@ -100,7 +103,7 @@ def _shorter(value: float, digits: int) -> float:
 
 
 def _boxes(case: Case) -> Iterator[Case]:
-    """A box with a plainer, smaller or no range for a variable."""
+    """Cases with a simpler box: for one variable a shorter range, a point, or no range."""
     bounds = dict(case.box.bounds)
     for name, (lower, upper) in bounds.items():
         others = {other: ends for other, ends in bounds.items() if other != name}
@@ -118,7 +121,7 @@ def _boxes(case: Case) -> Iterator[Case]:
 
 
 def _views(case: Case) -> Iterator[Case]:
-    """A plainer view."""
+    """Cases with a simpler view."""
     view = case.view
     for plain in (
         View(16, 16), View(view.width, view.height), replace(view, z=0.0), replace(view, center=(0.0, 0.0)),
@@ -132,8 +135,8 @@ def _complexity(view: View) -> tuple[int, int]:
     return len(repr(view)), view.width * view.height
 
 
-def rebuilt(graph: Graph, replacements: dict[int, Leaf | int], root: int) -> Graph:
-    """What `root` computes, with some nodes replaced by leaves (float or str) or by earlier nodes (int)."""
+def rebuild(graph: Graph, replacements: dict[int, Leaf | int], root: int) -> Graph:
+    """The graph below `root`, with some nodes replaced by leaves (float or str) or by earlier nodes (int)."""
 
     def target(node: int) -> int:
         while isinstance(found := replacements.get(node), int):
@@ -159,7 +162,7 @@ def rebuilt(graph: Graph, replacements: dict[int, Leaf | int], root: int) -> Gra
         else:
             operands = [new[target(operand)] for operand in graph.operands(node)]
             new[node] = builder.copy(graph, node, *operands)
-    if new[root] != len(builder) - 1:  # a leaf that was there already
+    if new[root] != len(builder) - 1:  # the root is a leaf that was interned before
         value = replacements[root]
         if isinstance(value, str):
             builder.append_variable(value)

@@ -1,8 +1,8 @@
-"""`absint fuzz --replay`: finds that were kept, and programs of one's own, put to all oracles.
+"""`absint fuzz --replay`: checks recorded finds, and the user's programs, with all oracles.
 
-A find is checked as it was found. A program is checked in each precision that it may be run in, on the box
-that its guard names or on the unit box, in several views and with several seeds, which choose points and
-pipelines.
+A find is checked with its recorded precision, box, view and seed. A program is checked in each precision in
+which it is valid, on the box of its guard or the unit box, in several views and with several seeds, which
+choose points and pipelines.
 """
 
 from __future__ import annotations
@@ -30,21 +30,24 @@ from .oracles.selection import Selection, check_safely
 from .reproducer import find_in, vm_files
 
 MODE = "program"
-"""The mode of a program's cases, which the generator did not draw."""
+"""The mode of cases made from a user's program."""
 
 _SHAPES = ((64, 48, 0.0, 1.0), (33, 70, 0.3, 0.1), (48, 48, -0.4, 1e-3))
-"""Views: width, height, the centre's offset from the middle of the box, and the scale, in its half extent."""
+"""Views: width, height, the centre's offset from the middle of the box, and the scale; the last two relative
+to
+half of the box's extent.
+"""
 
 
 class Subject(NamedTuple):
-    """What is checked: a file or model by its name, and the cases that it is checked in."""
+    """A file or bundled model, by name, and the cases in which it is checked."""
 
     name: str
     cases: tuple[Case, ...]
     is_find: bool
 
-    def checked(self, oracles: Selection) -> list[Finding]:
-        """What is wrong: of each oracle the first that it complains of."""
+    def check(self, oracles: Selection) -> list[Finding]:
+        """Check all cases with all oracles. Returns the first finding of each oracle that has one."""
         findings: dict[str, Finding] = {}
         checks = list(itertools.product(self.cases, oracles.every))
         with Progress(self.name) as progress:
@@ -56,23 +59,23 @@ class Subject(NamedTuple):
 
 
 def replay(given: list[Subject], oracles: Selection) -> int:
-    """Check some subjects, and say for each whether it holds; the exit status."""
+    """Check subjects and write a verdict for each. Returns the exit status."""
     wrong = 0
     for subject in given:
-        findings = subject.checked(oracles)
+        findings = subject.check(oracles)
         wrong += bool(findings)
         verdict = "holds" if not findings else "still wrong" if subject.is_find else "wrong"
         write_out(f"{shown_path(subject.name)}: {verdict}\n")
         for finding in findings:
-            write_out(printable(f"{finding.account()}\n", keep="\n"))
+            write_out(printable(f"{finding.describe()}\n", keep="\n"))
     write_out(f"{len(given)} replayed, {wrong} wrong\n")
     return FOUND if wrong else DONE
 
 
 def subjects(target: str) -> list[Subject]:
-    """What a file, a folder of `.vm` files or a bundled model's name stands for.
+    """The subjects of a file, a folder of `.vm` files, or a bundled model's name.
 
-    Raises `UsageError` where there is none, and `VmError` for malformed text.
+    Raises `UsageError` if `target` is none of these, and `VmError` for malformed text.
     """
     path = Path(target)
     if not os.path.exists(path):  # unlike the method, it takes any name
@@ -95,7 +98,7 @@ def _subject(name: str, source: Source) -> Subject:
 
 
 def cases_of(program: Program) -> Iterator[Case]:
-    """The cases that a program is checked in: one with a guard in the precision and the box of that."""
+    """The cases in which a program is checked; if it has a guard, in the guard's precision and box."""
     precisions = [program.precision] if program.specialised else list(Precision)
     box = program.box if program.specialised else Box.default()
     names = {*AXES, *program.graph.variables.values()}
@@ -108,7 +111,7 @@ def cases_of(program: Program) -> Iterator[Case]:
 def _view(
     bounds: Mapping[str, tuple[float, float]], precision: Precision, shape: tuple[int, int, float, float]
 ) -> View:
-    """A view of a box; of the unit square where the box is a point or has no ends to speak of."""
+    """A view of a box; of the unit square if the box is a point or too large for a view."""
     width, height, offset, scale = shape
     (x, y, z), extent = zip(*(_middle_and_half(*bounds.get(axis, (-1.0, 1.0))) for axis in AXES), strict=True)
     half = max(extent[:2])
@@ -116,7 +119,7 @@ def _view(
         view = View(
             width, height, (x + offset * half, y + offset * half), scale * half, z + offset * extent[2]
         )
-        view.box(precision)  # its positions do not overflow
+        view.box(precision)  # raises if positions overflow
     except ViewError:
         return View(width, height)
     return view

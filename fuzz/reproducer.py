@@ -1,10 +1,10 @@
-"""One file for one find: a `.vm` program whose first comments say how it was found and how to see it again.
+"""Reproducers: a find as a `.vm` file whose first comments hold the case and the command that replays it.
 
     # a find of absint fuzz: pass:minmax
     # replay: absint fuzz --replay FILE
     # case {"oracle": "pass:minmax", "precision": "f32", "box": "x=-1.0:1.0", "seed": 7, "view": …}
 
-The box is text as `Box.parse` reads it, the view a list of its fields; numbers are decimal and exact.
+The box is text that `Box.parse` reads, the view a list of its fields; numbers are decimal and exact.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Reproducer:
 
 
 def write_reproducer(path: Path, case: Case, finding: Finding, blame: str = "") -> None:
-    """Write a find, whole or not at all. `blame`: what is to blame for it."""
+    """Write a find to a file, atomically. `blame`: the find's culprit."""
     view = case.view
     record = {
         "oracle": finding.oracle,
@@ -49,19 +49,19 @@ def write_reproducer(path: Path, case: Case, finding: Finding, blame: str = "") 
         f"a find of absint fuzz: {finding.oracle}",
         f"replay: absint fuzz --replay {path.name}",
         f"case {json.dumps(record)}",
-        *map(_said, finding.account().splitlines()),
-        *([_said(f"to blame: {blame}")] if blame else []),
+        *map(_comment, finding.describe().splitlines()),
+        *([_comment(f"to blame: {blame}")] if blame else []),
     ]
     write_whole(str(path), write_vm(case.graph, comments).encode())
 
 
-def _said(line: str) -> str:
-    """A comment for people; in quotes if it would be taken for a guard, which a message may quote."""
+def _comment(line: str) -> str:
+    """A line as a comment; in quotes if it could be taken for a guard, since findings may quote guards."""
     return '"{}"'.format(line.replace('"', "'")) if resembles_guard(line) else line
 
 
 def read_reproducer(path: Path) -> Reproducer:
-    """Read a find again. Raises `VmError` for a file that is none."""
+    """Read a find from a file. Raises `VmError` if the file is not a find."""
     text, name = read_text(str(path))
     if (found := find_in(text, name)) is None:
         raise VmError(name, 1, 1, f"no line begins with {_MARK!r}: this is no find of absint fuzz")
@@ -69,9 +69,9 @@ def read_reproducer(path: Path) -> Reproducer:
 
 
 def find_in(text: str, name: str) -> Reproducer | None:
-    """The find that a file's text is; None for another program. `name`: how messages call the file.
+    """The find in a file's text; None if the text is another program. `name`: the file's name in messages.
 
-    Raises `VmError` for malformed text, or a case that cannot be read.
+    Raises `VmError` for malformed text or a malformed case.
     """
     graph = parse_vm(text, name)
     for number, line in enumerate(text.splitlines(), 1):
@@ -89,5 +89,5 @@ def find_in(text: str, name: str) -> Reproducer | None:
 
 
 def vm_files(path: Path) -> list[Path]:
-    """The files that a path names: itself, or all `.vm` files of a folder, in the order of their names."""
+    """The `.vm` files of a folder, in the order of their names; for another path, the path itself."""
     return sorted(path.glob("*.vm")) if path.is_dir() else [path]

@@ -1,8 +1,8 @@
-"""The fuzzer's own test: known bugs are planted one at a time, and the campaign's oracles must find each.
+"""The fuzzer's self-test: known bugs are planted one at a time, and the campaign's oracles must find each.
 
-A bug lives in a process of its own, which checks the programs of a campaign until an oracle complains and
-then makes the find small. Everything is loaded and compiled before that process is forked (or, where there is
-no fork, before the bug is planted), so that every bug meets the same programs and the same kernels.
+Each bug is planted in a process of its own, which checks the programs of a campaign until an oracle finds
+something, and then reduces the find. All kernels are loaded before that process is forked (without fork:
+before the bug is planted), so that every bug meets the same programs and the same kernels.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from absint.rewriting.manager import pass_names
 
 from .blame import blame_of
 from .campaign import Options, end_with_parent, selection
-from .generate.choices import Seeded
+from .generate.choices import SeededChoices
 from .generate.generator import draw_case, random_case
-from .kernels import Compiling, load_kernels
+from .kernels import CompilationNotice, load_kernels
 from .oracles.selection import Oracle, check_safely
 from .planted.bugs import BUGS, find_bug, plant
 from .reduction import reduce_case
@@ -44,20 +44,22 @@ PROGRAMS = 5000
 """Programs within which a bug must be found."""
 
 CLEAN = 200
-"""Programs in which nothing may be found while no bug is planted."""
+"""Programs checked first without a bug; nothing may be found in them."""
 
 REDUCE_FOR = 20.0
-"""Seconds that a find may take to be made small."""
+"""Seconds allowed for reducing a find."""
 
 PATIENCE = 120.0
-"""Seconds after which a process hangs that has come no further."""
+"""Seconds at one program after which a process counts as hanging."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a bug: `programs` until `oracle` complained, empty if none did, that is `what` it said.
+    """The outcome of a search for a bug.
 
-    `operations` and `nodes` of the find, made small, and who is to `blame` as far as it was found out.
+    `programs`: programs checked, up to the one in which `oracle` found the bug; `oracle` is empty if none
+    did. `what`: the finding. `operations` and `nodes`: size of the reduced find. `blame`: its culprit, if
+    determined.
     """
 
     bug: str
@@ -71,18 +73,18 @@ class Outcome:
 
     @property
     def found(self) -> bool:
-        """Whether an oracle complained."""
+        """Whether an oracle found the bug."""
         return self.oracle != ""
 
 
 def self_test(arguments: argparse.Namespace) -> int:
-    """Plant all bugs and report; the exit status."""
+    """Plant bugs and report which are found. Returns the exit status."""
     most = arguments.programs or PROGRAMS
-    bugs = _chosen(arguments.self_test)
-    with Compiling() as compiling:
-        warm_up(compiling.say)
-    crew = Crew(_options(arguments))
-    (clean,) = crew.run([""], min(CLEAN, most))
+    bugs = _select_bugs(arguments.self_test)
+    with CompilationNotice() as notice:
+        warm_up(notice.show)
+    processes = BugProcesses(_options(arguments))
+    (clean,) = processes.run([""], min(CLEAN, most))
     if clean.found:
         note(f"nothing is planted, and yet {clean.oracle} complains of program {clean.programs}:")
         note(clean.what)
@@ -90,7 +92,7 @@ def self_test(arguments: argparse.Namespace) -> int:
     outcomes: list[Outcome] = []
     interrupted = False
     try:
-        crew.run(bugs, most, outcomes.append)
+        processes.run(bugs, most, outcomes.append)
     except KeyboardInterrupt:
         interrupted = True
     outcomes.sort(key=lambda outcome: bugs.index(outcome.bug))
@@ -104,8 +106,8 @@ def self_test(arguments: argparse.Namespace) -> int:
     return DONE if all(one.found and one.programs <= PROGRAMS for one in outcomes) else FOUND
 
 
-def _chosen(names: Sequence[str]) -> list[str]:
-    """The names of the bugs to plant: all, or those that are named."""
+def _select_bugs(names: Sequence[str]) -> list[str]:
+    """The names of the bugs to plant: all if `names` is empty. Raises `UsageError` for an unknown name."""
     known = [bug.name for bug in BUGS]
     for name in names:
         if name not in known:
@@ -115,7 +117,7 @@ def _chosen(names: Sequence[str]) -> list[str]:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    """A campaign of everything that there is."""
+    """A campaign with all available backends, passes and domains."""
     backends = usual_backends()
     return Options(
         backends, pass_names(), registry.names("domains"), arguments.seed, None, None, arguments.jobs,
@@ -123,20 +125,20 @@ def _options(arguments: argparse.Namespace) -> Options:
     )  # fmt: skip
 
 
-def warm_up(say: Callable[[str], None] = lambda label: None) -> None:
-    """Compile and load all that a planted bug must not get into: kernels, and the generator's patterns.
+def warm_up(observe: Callable[[str], None] = lambda label: None) -> None:
+    """Load everything that a planted bug must not affect: kernels, and the generator's patterns.
 
-    `say`: told which kernels are compiled.
+    `observe`: called with the label of each kernel before it is compiled.
     """
-    load_kernels(say)
+    load_kernels(observe)
     for mode in ("near", "mutated"):
-        draw_case(Seeded(0), 0, mode=mode)
+        draw_case(SeededChoices(0), 0, mode=mode)
 
 
 def search(options: Options, bug: str, most: int, at: Any = None, reduce_for: float = REDUCE_FOR) -> Outcome:
-    """Plant a bug, none if the name is empty, in this process and look for it in `most` programs.
+    """Plant a bug in this process (none if the name is empty) and search for it in at most `most` programs.
 
-    `at`: shared memory that is told the number of the program.
+    `at`: shared memory to which the number of the current program is written.
     """
     start = time.monotonic()
     oracles = selection(options)
@@ -149,13 +151,16 @@ def search(options: Options, bug: str, most: int, at: Any = None, reduce_for: fl
                 finding = check_safely(oracle, case)
                 if finding is not None:
                     found = Outcome(bug, number, oracle.name, finding.what)
-                    return replace(_reduced(found, oracle, case.seed, options, reduce_for),
+                    return replace(_reduce(found, oracle, case.seed, options, reduce_for),
                                    seconds=time.monotonic() - start)  # fmt: skip
     return Outcome(bug, most, seconds=time.monotonic() - start)
 
 
-def _reduced(found: Outcome, oracle: Oracle, seed: int, options: Options, seconds: float) -> Outcome:
-    """The outcome with the find made small. What is planted may break that too; then it says less."""
+def _reduce(found: Outcome, oracle: Oracle, seed: int, options: Options, seconds: float) -> Outcome:
+    """The outcome with the size and culprit of the reduced find. The planted bug may break the reduction;
+    then
+    the outcome describes the find as it is.
+    """
     case = random_case(seed, options.size)
     blame = ""
     with suppress(Exception):
@@ -166,7 +171,9 @@ def _reduced(found: Outcome, oracle: Oracle, seed: int, options: Options, second
 
 
 def _work(options: Options, bug: str, most: int, pipe: Connection, at: Any) -> None:
-    """A process with a bug, which ends with its parent. Ctrl-C is the parent's business."""
+    """The main function of a process with a bug, which ends with its parent. Only the parent
+    handles Ctrl-C.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     warm_up()
@@ -174,7 +181,7 @@ def _work(options: Options, bug: str, most: int, pipe: Connection, at: Any) -> N
 
 
 class _Running:
-    """A process with a bug. `at`: the number of the program that it is at."""
+    """A process with a bug, as its parent sees it. `at`: shared memory with the number of its program."""
 
     def __init__(self, process: BaseProcess, bug: str, at: Any) -> None:
         self.process = process
@@ -184,14 +191,14 @@ class _Running:
         self._seen = 0
 
     def hangs(self) -> bool:
-        """Whether it has long been at one program."""
+        """Whether the process has been at one program for too long."""
         if self.at[0] != self._seen:
             self._seen, self._moved = self.at[0], time.monotonic()
         return time.monotonic() > self._moved + PATIENCE
 
 
-class Crew:
-    """Processes with bugs, seen from the parent."""
+class BugProcesses:
+    """All processes with planted bugs, as the parent sees them."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -202,13 +209,16 @@ class Crew:
     def run(
         self, bugs: Sequence[str], most: int, watch: Callable[[Outcome], None] = lambda outcome: None
     ) -> list[Outcome]:
-        """Look for bugs, `jobs` at a time, each in at most so many programs; `watch` sees each outcome."""
-        left = list(bugs)[::-1]
+        """Search for bugs, `jobs` at a time, each in at most `most` programs. Returns the outcomes.
+
+        `watch`: called with each outcome.
+        """
+        waiting = list(bugs)[::-1]
         outcomes: list[Outcome] = []
         try:
-            while left or self._running:
-                while left and len(self._running) < self._options.jobs:
-                    self._start(left.pop(), most)
+            while waiting or self._running:
+                while waiting and len(self._running) < self._options.jobs:
+                    self._start(waiting.pop(), most)
                 ready = wait(list(self._running), timeout=1.0)
                 late = [pipe for pipe, one in self._running.items() if one.hangs()]
                 for pipe in {*ready, *late}:
@@ -217,7 +227,7 @@ class Crew:
                     outcomes.append(outcome)
                     watch(outcome)
                     if outcome.bug:
-                        note(f"{len(outcomes)}/{len(bugs)} {_account(outcome)}")
+                        note(f"{len(outcomes)}/{len(bugs)} {_describe(outcome)}")
         finally:
             for one in self._running.values():
                 one.process.kill()
@@ -235,7 +245,7 @@ class Crew:
         self._running[mine] = _Running(process, bug, at)
 
     def _end(self, pipe: Connection) -> Outcome:
-        """What a process found. One that died or hangs is a find, as it is one of a campaign."""
+        """End a process. Returns its outcome; if it died or hangs, that counts as found, as in a campaign."""
         one = self._running.pop(pipe)
         outcome = Outcome(one.bug, one.at[0], "process", "hangs")
         if pipe.poll():
@@ -249,7 +259,7 @@ class Crew:
         return replace(outcome, seconds=time.monotonic() - one.started)
 
 
-def _account(outcome: Outcome) -> str:
+def _describe(outcome: Outcome) -> str:
     if not outcome.found:
         return f"{outcome.bug}: not found in {outcome.programs} programs, {outcome.seconds:.0f} s"
     return (
@@ -259,7 +269,7 @@ def _account(outcome: Outcome) -> str:
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    """A line for each bug."""
+    """A table with a line for each bug."""
     table = plain_table(
         "absint fuzz --self-test", "bug", "what it breaks", "found by", "programs", "operations", "nodes",
         "to blame", right=("programs", "operations", "nodes"),

@@ -33,11 +33,11 @@ from absint.fuzz.blame import blame_of
 from absint.fuzz.cases import Case
 from absint.fuzz.findings import Finding
 from absint.fuzz.generate import generator
-from absint.fuzz.generate.choices import Drawn, Seeded
+from absint.fuzz.generate.choices import HypothesisChoices, SeededChoices
 from absint.fuzz.generate.generator import MODES, draw_case, random_case
 from absint.fuzz.oracles.passes import KeepsPromise
 from absint.fuzz.oracles.selection import check_safely, select
-from absint.fuzz.reduction import rebuilt, reduce_case
+from absint.fuzz.reduction import rebuild, reduce_case
 from absint.fuzz.replay import subjects
 from absint.fuzz.reproducer import read_reproducer, vm_files, write_reproducer
 from absint.ir.box import Box
@@ -95,7 +95,7 @@ def test_chains_of_folds_are_drawn() -> None:
     """Some are so long that the lowering keeps a magnitude of one variable, through which it goes else."""
     kept = 0
     for seed in range(1500):
-        case = draw_case(Seeded(seed), seed, mode="shapes")
+        case = draw_case(SeededChoices(seed), seed, mode="shapes")
         start = Program(case.graph, case.precision, case.box)
         lowered, _ = PassManager(parse_pipeline("predicates")).run(start)
         bands = lowered.graph.op == BAND.code
@@ -107,11 +107,11 @@ def test_chains_of_folds_are_drawn() -> None:
 
 @given(st.data())
 def test_hypothesis_draws_from_the_same_definition(data: st.DataObject) -> None:
-    case = draw_case(Drawn(data.draw), seed=data.draw(st.integers(0, 100)), size=8)
+    case = draw_case(HypothesisChoices(data.draw), seed=data.draw(st.integers(0, 100)), size=8)
     case.graph.verify()
     for oracle in ALL.for_case(case):
         finding = check_safely(oracle, case)
-        assert finding is None, finding.account()
+        assert finding is None, finding.describe()
 
 
 # What is found becomes small, and is kept
@@ -143,10 +143,10 @@ def test_reduction_of_nothing_is_refused() -> None:
 
 def test_a_graph_rebuilt_around_a_leaf_or_an_operand() -> None:
     graph = parse_vm("x var-x\ny var-y\na add x y\nb sin a\nc mul b a\n")
-    assert [op.name for op in map(rebuilt(graph, {3: 2}, 4).record, range(4))] == ["var", "var", "add", "mul"]
-    shorter = rebuilt(graph, {3: "x", 2: 1.0}, 4)
+    assert [op.name for op in map(rebuild(graph, {3: 2}, 4).record, range(4))] == ["var", "var", "add", "mul"]
+    shorter = rebuild(graph, {3: "x", 2: 1.0}, 4)
     assert [op.name for op in map(shorter.record, range(3))] == ["const", "var", "mul"]
-    assert len(rebuilt(graph, {4: "x"}, 4)) == 1
+    assert len(rebuild(graph, {4: "x"}, 4)) == 1
 
 
 def test_a_reproducer_reads_back(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_what_was_found_once_holds_now(path: Path) -> None:
     case = read_reproducer(path).case
     for oracle in ALL.every:
         finding = check_safely(oracle, case)
-        assert finding is None, finding.account()
+        assert finding is None, finding.describe()
 
 
 def test_replay_says_what_is_still_wrong(
@@ -421,7 +421,7 @@ def test_what_is_suspect_is_settled_when_the_time_is_over(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     began = threading.Event()
-    start = campaign._Crew.start
+    start = campaign._WorkerPool.start
 
     def start_late(self: Any, first: int, suspect: bool = False) -> None:
         if suspect:
@@ -429,7 +429,7 @@ def test_what_is_suspect_is_settled_when_the_time_is_over(
             self.finish()
         start(self, first, suspect)
 
-    monkeypatch.setattr(campaign._Crew, "start", start_late)
+    monkeypatch.setattr(campaign._WorkerPool, "start", start_late)
     summary = run_with_a_trap(monkeypatch, tmp_path, "dies", 2, programs=None, seconds=600.0)
     assert began.is_set()
     (find,) = summary.finds
@@ -507,15 +507,15 @@ from absint.ops.units import operation_unit
 
 units = [operation_unit(name, Precision.F32) for name in ("neg", "abs", "not")]
 kernels.kernel_units = lambda: units
-with kernels.Compiling() as compiling:
-    kernels.load_kernels(compiling.say)
+with kernels.CompilationNotice() as notice:
+    kernels.load_kernels(notice.show)
 """
 
 
 def test_kernels_are_compiled_before_the_clock_starts(tmp_path: Path) -> None:
     """With an empty cache it is said that they are; after that there is nothing to say."""
     environment = os.environ | {"ABSINT_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    for said in ("compiling kernels for this machine, once\n", ""):
+    for said in ("notice kernels for this machine, once\n", ""):
         command = [sys.executable, "-c", COLD]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         assert (done.stdout, done.stderr) == ("", said)

@@ -12,7 +12,7 @@ from absint.base import registry
 from absint.fuzz.campaign import Options
 from absint.fuzz.planted.bugs import BUGS, plant
 from absint.fuzz.planted.tools import Bug
-from absint.fuzz.selftest import Crew, Outcome, warm_up
+from absint.fuzz.selftest import BugProcesses, Outcome, warm_up
 from absint.ops.table import OPS
 from absint.rewriting.manager import pass_names
 
@@ -30,10 +30,10 @@ QUICK = (
 
 
 @pytest.fixture(scope="module")
-def crew() -> Crew:
+def processes() -> BugProcesses:
     """Campaigns of all that there is, one process at a time."""
     warm_up()
-    return Crew(Options(["reference", "numba"], pass_names(), registry.names("domains")))
+    return BugProcesses(Options(["reference", "numba"], pass_names(), registry.names("domains")))
 
 
 def patchable() -> dict[tuple[str, str], int]:
@@ -78,32 +78,34 @@ def test_bugs_are_undone_after_an_error() -> None:
     assert patchable() == before
 
 
-def test_nothing_is_found_where_nothing_is_planted(crew: Crew) -> None:
-    (outcome,) = crew.run([""], 25)
+def test_nothing_is_found_where_nothing_is_planted(processes: BugProcesses) -> None:
+    (outcome,) = processes.run([""], 25)
     assert outcome == Outcome("", 25, seconds=outcome.seconds)
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_quick_bugs_are_found(crew: Crew, name: str) -> None:
-    (outcome,) = crew.run([name], 400)
+def test_quick_bugs_are_found(processes: BugProcesses, name: str) -> None:
+    (outcome,) = processes.run([name], 400)
     assert outcome.found
     assert outcome.bug == name
     assert outcome.operations <= 10
 
 
-def test_what_dies_is_found(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_dies_is_found(processes: BugProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*arguments: object) -> None:
         sys.exit(3)
 
     monkeypatch.setattr("absint.fuzz.selftest.search", die)
-    (outcome,) = crew.run(["text:digits"], 5)
+    (outcome,) = processes.run(["text:digits"], 5)
     assert (outcome.oracle, outcome.what) == ("process", "died")
 
 
-def test_a_bug_that_does_nothing_is_not_found(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_that_does_nothing_is_not_found(
+    processes: BugProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from contextlib import nullcontext
 
     monkeypatch.setattr("absint.fuzz.selftest.find_bug", lambda name: Bug(name, "nothing", nullcontext))
-    (outcome,) = crew.run(["nothing"], 5)
+    (outcome,) = processes.run(["nothing"], 5)
     assert not outcome.found
     assert outcome.programs == 5

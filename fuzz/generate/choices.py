@@ -1,7 +1,7 @@
-"""What a generator draws from: a fast seeded stream for campaigns, or Hypothesis for tests that shrink.
+"""Sources of random choices: a fast seeded stream for campaigns, or Hypothesis for tests that shrink.
 
-A generator is written once, against `Choices`. The simplest alternative comes first everywhere, for that is
-what Hypothesis shrinks towards.
+A generator is written once, for any `Choices`. It lists the simplest alternative first, because Hypothesis
+shrinks towards the first one.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ T = TypeVar("T")
 
 
 class Choices(Protocol):
-    """A source of decisions."""
+    """A source of random choices."""
 
     def below(self, count: int) -> int:
         """A whole number from 0 to `count` - 1."""
 
     def real(self, lower: float, upper: float) -> float:
-        """A number from `lower` to `upper`."""
+        """A real number from `lower` to `upper`."""
 
 
-class Seeded:
-    """Decisions of a seed: the same seed, the same decisions."""
+class SeededChoices:
+    """Choices determined by a seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -38,11 +38,11 @@ class Seeded:
         return self._random.uniform(lower, upper)
 
 
-class Drawn:
-    """Decisions that Hypothesis makes. `draw`: what a composite strategy is given."""
+class HypothesisChoices:
+    """Choices made by Hypothesis. `draw`: the argument of a composite strategy."""
 
     def __init__(self, draw: Any) -> None:
-        from hypothesis import strategies  # a tool of development, not of campaigns
+        from hypothesis import strategies  # installed for tests, not for campaigns
 
         self._draw = draw
         self._strategies = strategies
@@ -62,5 +62,5 @@ def pick(choices: Choices, options: Sequence[T]) -> T:
 
 
 def chance(choices: Choices, percent: int) -> bool:
-    """True in so many cases of a hundred; false is the simpler answer."""
+    """True with a probability in per cent; False is the simpler alternative."""
     return choices.below(100) >= 100 - percent

@@ -1,4 +1,4 @@
-"""Pieces of real models, changed a little: what a model's author might have written next."""
+"""Mutated pieces of real models: what a model's author might have written next."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .choices import Choices, pick
 _TRIES = 20
 
 
-def mutated(choices: Choices, most: int) -> Graph:
-    """A piece of a bundled model of at most about `most` nodes, changed in one to four places."""
+def mutate_model(choices: Choices, most: int) -> Graph:
+    """A piece of a bundled model, of at most about `most` nodes, with one to four mutations."""
     graph = _piece(choices, pick(choices, _models()), most)
     for _ in range(1 + choices.below(4)):
-        graph = _changed(choices, graph)
+        graph = _change_node(choices, graph)
     return graph
 
 
@@ -31,7 +31,9 @@ def _models() -> tuple[Graph, ...]:
 
 
 def _piece(choices: Choices, graph: Graph, most: int) -> Graph:
-    """What some node computes; the last one tried if all have too many nodes below them, cut off there."""
+    """The graph below a random node. If no node tried has between 3 and `most` nodes below it, the last one's
+    graph is cut off: operands beyond `most` nodes become variables.
+    """
     cone: list[int] = []
     for _ in range(_TRIES):
         cone = _cone(graph, choices.below(len(graph)), most)
@@ -42,7 +44,7 @@ def _piece(choices: Choices, graph: Graph, most: int) -> Graph:
     for node in sorted(cone):
         _, a, b = graph.rows[node]
         cut = any(operand >= 0 and operand not in new for operand in (a, b))
-        if cut:  # operands beyond what was asked for
+        if cut:
             new[node] = builder.append_variable(pick(choices, AXES))
         else:
             new[node] = builder.copy(graph, node, new.get(a, -1), new.get(b, -1))
@@ -50,7 +52,7 @@ def _piece(choices: Choices, graph: Graph, most: int) -> Graph:
 
 
 def _cone(graph: Graph, root: int, most: int) -> list[int]:
-    """The nodes that a node depends on, itself included; the late ones, if they are more than `most`."""
+    """The nodes that a node depends on, itself included; only the last `most` + 1 if there are more."""
     needed = {root}
     found: list[int] = []
     for node in range(root, -1, -1):
@@ -62,8 +64,8 @@ def _cone(graph: Graph, root: int, most: int) -> list[int]:
     return found
 
 
-def _changed(choices: Choices, graph: Graph) -> Graph:
-    """The graph with one node changed: another operation, another constant, or another operand."""
+def _change_node(choices: Choices, graph: Graph) -> Graph:
+    """The graph with another operation, constant, variable or operand in one node."""
     target = choices.below(len(graph))
     code, a, b = graph.rows[target]
     builder = GraphBuilder()
@@ -71,7 +73,7 @@ def _changed(choices: Choices, graph: Graph) -> Graph:
         if node != target:
             builder.copy(graph, node, *graph.rows[node][1:])
         elif code == CONST.code:
-            builder.append(code, value=_nudged(choices, graph.values[node]))
+            builder.append(code, value=_nudge(choices, graph.values[node]))
         elif code == VAR.code:
             builder.append_variable(pick(choices, AXES))
         elif choices.below(2) == 0:
@@ -84,8 +86,8 @@ def _changed(choices: Choices, graph: Graph) -> Graph:
     return builder.build()
 
 
-def _nudged(choices: Choices, value: float) -> float:
-    """A number beside a constant, its opposite, or a special one."""
+def _nudge(choices: Choices, value: float) -> float:
+    """A number near a constant, its negative, or a special value."""
     kind = choices.below(4)
     if kind == 0:
         with np.errstate(all="ignore"):

@@ -1,1 +1,1 @@
-"""The questions that every program is put to."""
+"""Oracles: the properties with which every program is checked."""

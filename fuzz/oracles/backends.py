@@ -1,4 +1,4 @@
-"""Oracles of backends: whatever they compute is the reference's, bit for bit."""
+"""Oracles of backends: their values, bounds and pictures equal the reference's, bit for bit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
 
 from ..cases import Case
-from ..comparison import compiled, differ, host, pictures_differ, reference
+from ..comparison import executable_of, find_difference, find_wrong_pixel, reference, to_host
 from ..findings import Finding
 
 _BOXES = 20
@@ -18,7 +18,7 @@ _BOXES = 20
 
 
 class Values:
-    """A backend's values are the reference's, bit for bit."""
+    """A backend's values equal the reference's, bit for bit."""
 
     def __init__(self, backend: Backend) -> None:
         self.name = f"values:{backend.name}"
@@ -26,16 +26,16 @@ class Values:
         self._eager = backend.eager() if isinstance(backend, TakesShortCuts) else backend
 
     def check(self, case: Case) -> Finding | None:
-        """At points of the box; every fifth time by ways that would not pay here."""
+        """At points of the box. Every fifth case forces the methods that pay only for more points."""
         points = case.sample
-        expected = compiled(reference(), case).values(**points)
+        expected = executable_of(case, reference()).values(**points)
         backend = self._backend if case.seed % 5 else self._eager
-        got = host(compiled(backend, case, 1 + case.seed % 2).values(**points))
-        return differ(self.name, "values", case, points, expected, got)
+        got = to_host(executable_of(case, backend, 1 + case.seed % 2).values(**points))
+        return find_difference(self.name, "values", case, points, expected, got)
 
 
 class BoundsAgree:
-    """A backend's bounds are those of the interval domain."""
+    """A backend's bounds equal those of the interval domain."""
 
     def __init__(self, backend: Backend) -> None:
         self.name = f"bounds:{backend.name}"
@@ -49,9 +49,11 @@ class BoundsAgree:
             ends = np.sort(column[: 2 * _BOXES].reshape(2, _BOXES), axis=0)
             if name in case.box.bounds or (not np.isnan(ends).any() and rng.random() < 0.7):
                 boxes[name] = (ends[0], ends[1])
-        expected = compiled(reference(), case).bounds(boxes)
-        got = compiled(self._backend, case, 1 + case.seed % 2).bounds(boxes)
-        for part, mine, theirs in zip(("lower", "upper", "may_nan"), map(host, got), expected, strict=True):
+        expected = executable_of(case, reference()).bounds(boxes)
+        got = executable_of(case, self._backend, 1 + case.seed % 2).bounds(boxes)
+        for part, mine, theirs in zip(
+            ("lower", "upper", "may_nan"), map(to_host, got), expected, strict=True
+        ):
             if mine.shape == theirs.shape and mine.tobytes() == theirs.tobytes():
                 continue
             a, b = (np.broadcast_to(column, (_BOXES,)) for column in (mine, theirs))
@@ -68,7 +70,7 @@ class BoundsAgree:
 
 
 class Images:
-    """A backend's picture, after the passes that it is drawn with, is the reference's of the source."""
+    """A backend's picture after its render pipeline equals the reference's picture of the source."""
 
     def __init__(self, backend: Backend) -> None:
         self.name = f"image:{backend.name}"
@@ -76,13 +78,13 @@ class Images:
         self._passes = parse_pipeline(backend.rendering)
 
     def check(self, case: Case) -> Finding | None:
-        """In the case's view; every fifth time the program is drawn as it is."""
+        """In the case's view. In every fifth case the source is drawn, without passes."""
         if not case.drawable:
             return None
-        expected = compiled(reference(), case).image(case.view)
+        expected = executable_of(case, reference()).image(case.view)
         box = case.view.box(case.precision)
         program = Program(case.graph).restricted(box, case.precision, Promise.SIGN)
         if case.seed % 5:
             program, _ = PassManager(self._passes, Analyses()).run(program)
-        got = host(self._backend.compile(program, 1 + max(0, case.seed % 6 - 3)).image(case.view))
-        return pictures_differ(self.name, case, expected, got)
+        got = to_host(self._backend.compile(program, 1 + max(0, case.seed % 6 - 3)).image(case.view))
+        return find_wrong_pixel(self.name, case, expected, got)

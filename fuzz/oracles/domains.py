@@ -1,4 +1,4 @@
-"""Oracles of domains and of what is found by walking a graph: facts about values must hold for the values."""
+"""Oracles of abstract domains, variability and liveness: facts about values must hold for the values."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ..cases import Case
 from ..findings import Finding
 
 _COUNT = 60
-"""Points at which nodes are looked at."""
+"""Points at which nodes are evaluated."""
 _PAIRS = 3
-"""Pairs of nodes that a domain's laws are tried on."""
+"""Pairs of nodes for which a domain's laws are checked."""
 _EXACTLY = 3
-"""In one of so many cases, and in kept finds, nodes are asked in rational numbers if affine forms hold."""
+"""In one of this many cases, and in recorded finds, affine forms are checked exactly, in rational numbers."""
 
 
 class _Nodes:
-    """Every node's element in a domain, and its values at points."""
+    """Every node's element in a domain, and its values at `_COUNT` points."""
 
     def __init__(self, case: Case, name: str) -> None:
         self.case = case
@@ -39,13 +39,14 @@ class _Nodes:
         self.elements = interpret_abstract(case.graph, self.domain, box_intervals(case.program()))
         self.points = case.points(count=_COUNT)
         values = interpret_concrete(case.graph, case.precision, self.points)
-        self._known: dict[int, Mapping[str, Fraction]] = {}
+        self._symbol_values: dict[int, Mapping[str, Fraction]] = {}
         self.columns = np.empty((len(values), _COUNT), case.precision.dtype)
         for column, value in zip(self.columns, values, strict=True):
             column[:] = value
 
     def inside(self, element: Any, node: int, i: int, exactly: bool = True) -> NDArray[np.bool_]:
-        """bool[_COUNT]: whether an element contains a node's values; an affine form, if `exactly`, is asked
+        """bool[_COUNT]: whether an element contains a node's values. If `exactly`, an affine form is checked
+        too,
         at point i.
         """
         column = self.columns[node]
@@ -55,30 +56,30 @@ class _Nodes:
         return found
 
     def outside(self) -> NDArray[np.bool_]:
-        """bool[n, _COUNT]: where a node's value is not in the interval of its element."""
+        """bool[n, _COUNT]: where a node's value is outside its element's interval."""
         hulls = [self.domain.to_interval(element) for element in self.elements]
         lower, upper, may_nan = (np.array(ends)[:, None] for ends in zip(*hulls, strict=True))
         columns = self.columns
         return ~np.where(np.isnan(columns), may_nan, (columns >= lower) & (columns <= upper))
 
     def ends(self, node: int) -> NDArray[Any]:
-        """Values that a node's element contains: its ends, and those special ones that it has."""
+        """Values that a node's element contains: its ends, and special values."""
         element = self.elements[node]
         lower, upper, _ = self.domain.to_interval(element)
         values = np.array([lower, upper, 0.0, -0.0, 1.0, np.nan], self.case.precision.dtype)
         return np.asarray(values[self.domain.contains(element, values)])
 
     def _symbols(self, i: int) -> Mapping[str, Fraction]:
-        """Where the affine forms' symbols stand at a point: one for each variable."""
-        if i not in self._known:
-            self._known[i] = {
+        """The values of the affine forms' symbols at point i, by variable."""
+        if i not in self._symbol_values:
+            self._symbol_values[i] = {
                 name: position(self.elements[node], float(self.points[name][i]))
                 for node, name in self.case.graph.variables.items()
             }
-        return self._known[i]
+        return self._symbol_values[i]
 
     def finding(self, oracle: str, node: int, i: int, what: str) -> Finding:
-        """Something that is wrong with a node at point i."""
+        """The finding that a node is wrong at point i; `what` completes the sentence."""
         graph, column = self.case.graph, self.columns[node]
         point = {name: float(values[i]) for name, values in self.points.items()}
         what = f"{graph.record(node).name} ({graph.label(node)}) {what}"
@@ -86,25 +87,27 @@ class _Nodes:
 
 
 class Holds:
-    """What a domain says of values holds for them: of each node, and of pairs of nodes."""
+    """A domain's facts about nodes, and about pairs of nodes, hold for the values."""
 
     def __init__(self, domain: str) -> None:
         self.name = f"domain:{domain}"
         self._domain = domain
 
     def check(self, case: Case) -> Finding | None:
-        """All nodes, at points and at the ends of their operands; the domain's laws for some pairs."""
+        """All nodes, at points and at the ends of their operands; the domain's laws for some
+        pairs of nodes.
+        """
         nodes = _Nodes(case, self._domain)
         return (
-            self._as_in_passes(nodes)
-            or self._contained(nodes)
-            or self._transferred(nodes)
-            or self._lawful(nodes)
+            self._check_analysis(nodes)
+            or self._check_values(nodes)
+            or self._check_transfer(nodes)
+            or self._check_laws(nodes)
         )
 
-    def _as_in_passes(self, nodes: _Nodes) -> Finding | None:
-        """Passes are given the bounds of the elements: those of the default by a native sweep, and all of
-        them in the case's box and precision.
+    def _check_analysis(self, nodes: _Nodes) -> Finding | None:
+        """The bounds that passes get (from a native sweep in the default domain) are the
+        elements' intervals.
         """
         program = nodes.case.program()
         facts = find("analyses", "bounds")((self._domain,)).run(program, Analyses((self._domain,)))
@@ -114,8 +117,8 @@ class Holds:
                 return nodes.finding(self.name, node, 0, f"has the bounds {given} for passes")
         return None
 
-    def _contained(self, nodes: _Nodes) -> Finding | None:
-        """A value that is not in its node's element."""
+    def _check_values(self, nodes: _Nodes) -> Finding | None:
+        """Every node's element contains the node's values."""
         for node, i in np.argwhere(nodes.outside())[:1].tolist():
             return nodes.finding(self.name, node, i, "is not in the interval of its element")
         exactly = nodes.case.seed % _EXACTLY == 0 or not nodes.case.mode
@@ -125,11 +128,11 @@ class Holds:
                 return nodes.finding(self.name, node, int(inside.argmin()), "is not in its element")
         return None
 
-    def _transferred(self, nodes: _Nodes) -> Finding | None:
-        """A result of values that are in the operands' elements which is not in the node's.
+    def _check_transfer(self, nodes: _Nodes) -> Finding | None:
+        """Every node's element contains the results for any values in the operands' elements.
 
-        Ends of ranges meet here that points of the box seldom reach. Operands of a relational domain depend
-        on one another: not any two of their values meet.
+        That combines ends of ranges, which points of the box seldom do. Not for relational domains: there,
+        not all combinations of the operands' values occur.
         """
         domain, graph = nodes.domain, nodes.case.graph
         if domain.relational:
@@ -146,16 +149,16 @@ class Holds:
             elif len(operands) == 2:
                 values = [values[0]] * 2
             results = array_form(OPS[graph.rows[node][0]].body(precision), precision)(*values)
-            held = domain.contains(nodes.elements[node], results)
-            if not held.all():
-                i = int(held.argmin())
+            inside = domain.contains(nodes.elements[node], results)
+            if not inside.all():
+                i = int(inside.argmin())
                 given = ", ".join(repr(float(column[i])) for column in values)
                 what = f"{graph.record(node).name} ({graph.label(node)}) of {given} is not in its element"
                 return Finding(self.name, what, {}, str(nodes.elements[node]), float(results[i]))
         return None
 
-    def _lawful(self, nodes: _Nodes) -> Finding | None:
-        """A law that is broken by the values of two nodes: two operands, or rather close ones."""
+    def _check_laws(self, nodes: _Nodes) -> Finding | None:
+        """The lattice laws hold for random pairs of nodes: operands of one node, or nodes close together."""
         domain, count, rng = nodes.domain, len(nodes.elements), nodes.case.rng(5)
         for first in rng.integers(0, count, _PAIRS).tolist():
             second, point = max(0, first - int(rng.integers(0, 8))), int(rng.integers(_COUNT))
@@ -178,23 +181,23 @@ class Holds:
                 ("is not less", (p < q) | ~both | (not domain.less(a, b))),
                 ("is not less or equal", (p <= q) | ~both | (not domain.less_equal(a, b))),
             )
-            for what, held in laws:
-                if not held.all():
+            for what, satisfied in laws:
+                if not satisfied.all():
                     label = nodes.case.graph.label(second)
-                    return nodes.finding(self.name, first, int(held.argmin()), f"{what}, with {label}")
+                    return nodes.finding(self.name, first, int(satisfied.argmin()), f"{what}, with {label}")
         return None
 
 
 class Walks:
-    """What is counted over a graph is what a plain count finds: variability and liveness."""
+    """The analyses of variability and liveness agree with direct evaluation and counting."""
 
     name = "walks"
 
     def check(self, case: Case) -> Finding | None:
-        """Values do not change with variables that they do not depend on; the tape needs what is live."""
+        """Values do not change with variables on which they do not depend; liveness agrees with the tape."""
         graph, points = case.graph, case.points(count=_COUNT)
         variability = find("analyses", "variability")().run(case.program(), Analyses())
-        # the points as they are, then with the values of one of the axes moved on by one point each
+        # the points themselves, then for each axis the points with that axis's values rotated by one point
         moved = {name: [points[name]] * (1 + len(AXES)) for name in points}
         for i, name in enumerate(AXES, 1):
             moved[name][i] = np.roll(points[name], 1)

@@ -1,7 +1,8 @@
-"""Rules on one operand, proved by trying all of them: for bodies that leave the format, as the cosine.
+"""Proofs of rules with one operand, by trying all operands: for bodies that leave the format, such as the
+cosine.
 
-Both sides run as a backend runs them, on all encodings of a format. In binary16 those are the 65,536
-operands that binary16 has, and the arithmetic is that of binary32.
+Both sides run on the CPU engine, on all encodings of a format. For binary16 these are the 65,536 operands of
+binary16, computed in binary32.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _CHUNK = 1 << 20  # fits a cache, and a power of two
 
 
 def _executable(pattern: Pattern) -> Executable:
-    """One side of a rule, its letter as the variable x."""
+    """The executable of one side of a rule, with its letter as the variable x."""
     builder = GraphBuilder()
 
     def node(part: Pattern) -> int:
@@ -40,15 +41,18 @@ def _executable(pattern: Pattern) -> Executable:
 
 
 def _first_difference(left: Any, right: Any) -> int | None:
-    """Where bits differ, NaN against NaN aside."""
+    """The first index at which bits differ; all NaNs are equal. None if there is none."""
     differing = left.view(np.uint32) != right.view(np.uint32)
-    if differing.any():  # many a NaN, or the counterexample
+    if differing.any():  # NaNs with different bits, or a counterexample
         differing &= ~(np.isnan(left) & np.isnan(right))
     return int(differing.argmax()) if differing.any() else None
 
 
 def decide(theorem: Theorem, format_: Format, seconds: float) -> Answer:
-    """Try all operands, for so long at most. For rules in mode bits on one letter, without a precondition."""
+    """Prove or refute a theorem by trying all operands, for at most `seconds`. Undecided unless its rule has
+    the
+    mode `bits`, one letter and no precondition.
+    """
     start = time.perf_counter()
     rule = theorem.rule
     simple = rule.mode is Mode.BITS and not theorem.parts and len(theorem.letters()) == 1

@@ -1,7 +1,8 @@
-"""Graphs made by hand: arrays of a sound one, changed. The border refuses them, or they mean what they say.
+"""An oracle of graph verification: a valid graph whose arrays were changed is refused, or computes what it
+says.
 
-Whether a graph is sound is decided here once more, node by node in plain Python, and nothing runs that is
-refused here or there: so a border with a hole is found without a crash.
+Validity is decided here a second time, node by node in plain Python. No graph runs that either check refuses,
+so a hole in `Graph.verify` is found without a crash.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from absint.ir.program import Program
 from absint.ops.table import ALL, ANY, BAND, CONST, NEG, OPS, PREDICATES, VAR
 
 from ..cases import Case
-from ..comparison import differ, host, reference
+from ..comparison import find_difference, reference, to_host
 from ..findings import Finding
 
 _TRIES = 8
@@ -35,12 +36,13 @@ _DTYPES = {
 T = TypeVar("T")
 Rng = np.random.Generator
 Fields = dict[str, Any]
-"""The fields of a graph, those of its logic among them; arrays may be written."""
+"""The fields of a graph and of its logic; arrays are writeable."""
 
 
 class HandMade:
-    """Changed graphs are refused exactly if they are not sound; what is taken is not the caller's any more,
-    and has the values of the same nodes put into a builder.
+    """Changed graphs are refused exactly if they are invalid. An accepted graph does not share memory with
+    the
+    caller's arrays, and has the same values as the same nodes put into a builder.
     """
 
     name = "hand-made"
@@ -49,7 +51,7 @@ class HandMade:
         self._backends = (reference(), *backends)
 
     def check(self, case: Case) -> Finding | None:
-        """A few changes, which follow from the case's seed."""
+        """Make a few changes, determined by the case's seed."""
         rng = case.rng(9)
         for _ in range(_TRIES):
             change = _pick(rng, _CHANGES)
@@ -60,29 +62,29 @@ class HandMade:
         return None
 
     def _check(self, case: Case, given: Fields, changed: str, rng: Rng) -> Finding | None:
-        wrong = why_unsound(given)
-        graph = _made(given)
+        wrong = why_invalid(given)
+        graph = _make_graph(given)
         refused = _refuses(graph.verify)
         if bool(wrong) != refused:
-            verdict = "refuses a sound graph" if refused else f"takes a graph: {wrong}"
+            verdict = "refuses a valid graph" if refused else f"takes a graph: {wrong}"
             return Finding(self.name, f"{changed}: verify {verdict}")
         program, backend = Program(graph, case.precision), _pick(rng, self._backends)
         if refused:
             taken = not _refuses(lambda: backend.compile(program))
             return Finding(self.name, f"{changed}: {backend.name} takes a graph: {wrong}") if taken else None
-        rebuilt = _rebuilt(given) if given["starts"] is None else None
-        kept = {name: array.tobytes() for name, array in _arrays(given)}
+        rebuilt = _build_graph(given) if given["starts"] is None else None
+        before = {name: array.tobytes() for name, array in _arrays(given)}
         for _, array in _arrays(given):
             if array.flags.writeable:
                 array[...] = 0
-        if {name: array.tobytes() for name, array in _arrays(_fields(graph))} != kept:
+        if {name: array.tobytes() for name, array in _arrays(_fields(graph))} != before:
             return Finding(self.name, f"{changed}: the graph changed with the arrays that it was made of")
         if rebuilt is None:
             return None
         points = {name: column[:_POINTS] for name, column in case.sample.items()}
         expected = reference().compile(Program(rebuilt, case.precision)).values(**points)
-        got = host(backend.compile(program).values(**points))
-        return differ(self.name, f"{changed}: values of {backend.name}", case, points, expected, got)
+        got = to_host(backend.compile(program).values(**points))
+        return find_difference(self.name, f"{changed}: values of {backend.name}", case, points, expected, got)
 
 
 def _refuses(action: Callable[[], object]) -> bool:
@@ -94,7 +96,7 @@ def _refuses(action: Callable[[], object]) -> bool:
 
 
 def _fields(graph: Graph) -> Fields:
-    """The fields of a graph, arrays copied."""
+    """The fields of a graph, with copied arrays."""
     given = {name: getattr(graph, name) for name in ("op", "args", "constants", "lines", "names")}
     logic = graph.logic
     given |= {name: None if logic is None else getattr(logic, name) for name in ("starts", "items", "bands")}
@@ -106,15 +108,15 @@ def _arrays(given: Fields) -> list[tuple[str, NDArray[Any]]]:
     return [(name, value) for name, value in given.items() if isinstance(value, np.ndarray)]
 
 
-def _made(given: Fields) -> Graph:
-    """The graph of some fields."""
+def _make_graph(given: Fields) -> Graph:
+    """The graph with these fields."""
     fields = dict(given)
     starts, items, bands = (fields.pop(name) for name in ("starts", "items", "bands"))
     return Graph(**fields, logic=None if starts is None else Logic(starts, items, bands))
 
 
-def _rebuilt(given: Fields) -> Graph:
-    """The same nodes by a builder, from Python's own numbers."""
+def _build_graph(given: Fields) -> Graph:
+    """The graph of the same nodes, made by a builder from Python numbers."""
     builder = GraphBuilder()
     columns = (given[name].tolist() for name in ("op", "args", "constants", "lines"))
     for node, (code, (a, b), value, line) in enumerate(zip(*columns, strict=True)):
@@ -126,7 +128,9 @@ def _rebuilt(given: Fields) -> Graph:
 
 
 def _as_predicates(graph: Graph, rng: Rng) -> Graph:
-    """Bands of two of a graph's nodes, both of them and one of those, as a lowered graph."""
+    """A lowered graph: bands of two of a graph's nodes, the `all` of both, and the `any` of that
+    and a band.
+    """
     n = len(graph)
     args = np.full((n + 4, 2), -1, np.int32)
     args[:n] = graph.args
@@ -143,11 +147,11 @@ def _as_predicates(graph: Graph, rng: Rng) -> Graph:
     )  # fmt: skip
 
 
-# What is sound, once more
+# The second check of validity
 
 
-def why_unsound(given: Fields) -> str:
-    """What is wrong with the fields of a graph; nothing if they are sound."""
+def why_invalid(given: Fields) -> str:
+    """What is wrong with the fields of a graph; empty if they are valid."""
     n = len(given["op"])
     lengths = {"starts": n + 1, "items": None}
     for name, array in given.items():
@@ -173,7 +177,7 @@ def why_unsound(given: Fields) -> str:
 
 
 def _why_node(given: Fields, node: int) -> str:
-    """What is wrong with a node."""
+    """What is wrong with a node; empty if it is valid."""
     codes = given["op"].tolist()
     code, (a, b) = codes[node], given["args"][node].tolist()
     if code in _PREDICATES and given["starts"] is not None:
@@ -216,7 +220,7 @@ def _why_predicate(given: Fields, node: int) -> str:
 
 
 def _why_lists(given: Fields, node: int, items: int | None, band: bool = False) -> str:
-    """What is wrong with a node's list of operands, which shall have so many, and with its band."""
+    """What is wrong with a node's operand list, which must have `items` entries unless None, or its band."""
     if items is not None and given["starts"][node + 1] - given["starts"][node] != items:
         return f"node {node} has a list of operands"
     if not band and given["bands"][node].tolist() != [0.0, 0.0]:
@@ -224,7 +228,7 @@ def _why_lists(given: Fields, node: int, items: int | None, band: bool = False) 
     return ""
 
 
-# Changes: each makes one mistake, or one that is none.
+# Changes: each makes at most one mistake.
 
 
 def _nothing(given: Fields, rng: Rng) -> None:
@@ -249,14 +253,16 @@ def _length(given: Fields, rng: Rng) -> None:
 
 
 def _operand(given: Fields, rng: Rng) -> None:
-    """Missing, the node itself, a later node, or far away; seldom another earlier one."""
+    """An operand becomes missing, the node itself, a later node, or out of range; seldom another earlier
+    node.
+    """
     args = given["args"]
     node, position = rng.integers(len(args)), rng.integers(2)
     args[node, position] = _pick(rng, [-1, node, node, len(args), 2**31 - 1, -2, rng.integers(len(args))])
 
 
 def _operation(given: Fields, rng: Rng) -> None:
-    """Another one, or none; often that of the last node, which no other refers to."""
+    """A node gets another opcode, or an unknown one; often the last node, which no other node reads."""
     n = len(given["op"])
     codes = (*_ARITY, *_PREDICATES, 200, 239, 255)
     given["op"][_pick(rng, [n - 1, int(rng.integers(n))])] = _pick(rng, codes)

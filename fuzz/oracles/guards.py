@@ -1,8 +1,8 @@
-"""An oracle of guards: a written program whose head was changed is refused, or drawn right.
+"""An oracle of guards: a written program whose guard was changed is refused, or drawn correctly.
 
-A program is specialised for a part of its picture, written, changed in the lines above its first instruction,
-or in the guard itself, and asked for the whole picture. Changes leave numbers of the box alone: a guard that
-says something else is another guard.
+A program is specialised for a part of its picture and written; then its guard or the lines around it are
+changed, and the whole picture is drawn. Changes leave the numbers of the box alone: with other numbers it
+would be a valid guard of another box.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline
 
 from ..cases import Case
-from ..comparison import compiled, pictures_differ, reference
+from ..comparison import executable_of, find_wrong_pixel, reference
 from ..findings import Finding
 
 T = TypeVar("T")
 
 Change = Callable[[str, np.random.Generator], str]
-"""Makes of a text another one."""
+"""A random change of a text."""
 
 
 def _pick(options: Sequence[T], rng: np.random.Generator) -> T:
     return options[int(rng.integers(len(options)))]
 
 
-def _misspelt(guard: str, rng: np.random.Generator) -> str:
-    """One letter of one word is missing, doubled, in the wrong case, or has changed places with the next."""
+def _misspell(guard: str, rng: np.random.Generator) -> str:
+    """Drop, double or capitalise a letter of one word, or exchange it with the next letter."""
     word = _pick(("precision", "box", "promise", "f32", "f64", "bits", "sign"), rng)
     i = int(rng.integers(len(word) - 1))
     a, b = word[i], word[i + 1]
@@ -47,13 +47,13 @@ def _misspelt(guard: str, rng: np.random.Generator) -> str:
 
 
 def _without_part(guard: str, rng: np.random.Generator) -> str:
-    """Precision, box or promise is missing, or only the word for it."""
+    """Drop the precision, box or promise, or only its keyword."""
     words = r"precision \S+, |box \S+, |, promise \S+" if rng.random() < 0.5 else "precision |box |promise "
     return re.sub(_pick(words.split("|"), rng), "", guard)
 
 
-def _contradicted(guard: str, rng: np.random.Generator) -> str:
-    """Another guard follows."""
+def _contradict(guard: str, rng: np.random.Generator) -> str:
+    """Add a second, different guard."""
     widths = {"f32": "f64", "f64": "f32"}
     other = re.sub(r"f\d\d|box \S+,", lambda found: widths.get(found[0], "box all,"), guard)
     return "\n# ".join((guard, other) if rng.random() < 0.5 else (other, guard))
@@ -61,9 +61,9 @@ def _contradicted(guard: str, rng: np.random.Generator) -> str:
 
 SPELLINGS: tuple[Change, ...] = (
     *[lambda guard, rng: guard] * 4,
-    *[_misspelt] * 3,
+    *[_misspell] * 3,
     _without_part,
-    _contradicted,
+    _contradict,
     lambda guard, rng: guard + _pick((".", " .", ";", " # why", " and so on", ", promise bits"), rng),
     lambda guard, rng: _pick(("note: ", "# ", "// ", "* ", "(", "'"), rng) + guard,
     lambda guard, rng: _pick((guard.upper(), guard.title(), guard.capitalize()), rng),
@@ -73,7 +73,7 @@ SPELLINGS: tuple[Change, ...] = (
     lambda guard, rng: re.sub(r"bits$|sign$", _pick(("picture", "", "signs", "bit", "sign?"), rng), guard),
     lambda guard, rng: re.sub(r"box \S+,", _pick(("box left,", "box x,", "box x=a:b,"), rng), guard),
 )
-"""Ways to write a guard, the right one among them."""
+"""Ways to spell a guard, the correct one among them."""
 
 PLACES: tuple[Change, ...] = (
     lambda head, rng: head,
@@ -85,24 +85,24 @@ PLACES: tuple[Change, ...] = (
     lambda head, rng: head.replace("\n", _pick(("\r\n", " \t\n", "\n\n", "\n# note\n"), rng)),
     lambda head, rng: re.sub(r"(?m)^#", _pick((" #", "\t#", "#\t", "  \t # "), rng), head),
 )
-"""What may stand around it."""
+"""Changes of the lines around a guard."""
 
 TEXTS = 6
-"""Changed texts of each program."""
+"""Number of changed texts of each program."""
 
 
 class Guards:
-    """A program that was written for a part of the picture is not drawn in all of it."""
+    """A program specialised for a part of the picture is never drawn outside that part."""
 
     name = "guard"
 
     def check(self, case: Case) -> Finding | None:
-        """Change what is written, and draw what is read."""
+        """Write the specialised program with several changes, and draw what is read back."""
         if not case.drawable:
             return None
-        expected = compiled(reference(), case).image(case.view)
+        expected = executable_of(case, reference()).image(case.view)
         if expected.min() == expected.max():
-            return None  # what is decided on a part of such a picture is right everywhere
+            return None  # of one colour: a program for a part of the picture is right everywhere
         rng = case.rng(4)
         program, _ = PassManager(parse_pipeline(LEVELS[2]), Analyses()).run(
             Program(case.graph).restricted(_part(case, rng), case.precision, Promise.SIGN)
@@ -112,23 +112,23 @@ class Guards:
         for _ in range(TEXTS):
             head = _pick(PLACES, rng)(f"# {_pick(SPELLINGS, rng)(guard, rng)}\n", rng)
             text = head + body if rng.random() < 0.9 else f"{first}\n{head}{rest}"
-            found = self._drawn(case, text, expected)
+            found = self._draw(case, text, expected)
             if found is not None:
                 return replace(found, what=f"{found.what}: the guard is overlooked in {head!r}")
         return None
 
-    def _drawn(self, case: Case, text: str, expected: NDArray[np.uint8]) -> Finding | None:
-        """What differs, if the text is taken."""
+    def _draw(self, case: Case, text: str, expected: NDArray[np.uint8]) -> Finding | None:
+        """Draw the program of a text. Returns the first wrong pixel; None also if the text is refused."""
         try:
             program = Source(text).program(scan_vm if case.seed % 2 else parse_vm)
             start = program.restricted(case.view.box(case.precision), case.precision, Promise.SIGN)
         except (VmError, DomainError):
             return None
-        return pictures_differ(self.name, case, expected, reference().compile(start).image(case.view))
+        return find_wrong_pixel(self.name, case, expected, reference().compile(start).image(case.view))
 
 
 def _part(case: Case, rng: np.random.Generator) -> Box:
-    """A few samples of the picture, or about half of them."""
+    """The box around one row or column of the picture's samples, or about half of them, in each direction."""
     ends = {}
     for name, samples in (("x", case.view.xs(case.precision)), ("y", case.view.ys(case.precision))):
         count = 1 if rng.random() < 0.5 else (len(samples) + 1) // 2

@@ -1,4 +1,4 @@
-"""Oracles of passes: each keeps its promise, alone and in any pipeline, and facts that are kept stay true."""
+"""Oracles of passes: each keeps its promise, alone and in any pipeline, and cached facts stay correct."""
 
 from __future__ import annotations
 
@@ -21,26 +21,30 @@ from ..cases import Case
 from ..findings import Finding
 
 DOMAINS = (*(("interval",),) * 18, ("interval", "affine"), ("interval", "sign", "affine"))
-"""What passes prove with: the default more often, for it takes a quarter of the others' time."""
+"""Domains for passes to draw from: the default is more frequent, since it takes a quarter of the others'
+time.
+"""
 
 _EACH_DOMAINS = tuple(dict.fromkeys(DOMAINS))
 PROMISES = (Promise.BITS, Promise.BITS, Promise.BITS, Promise.SIGN)
-"""What passes are to keep: the bits more often, for more shows in them."""
+"""Promises to draw from: bits are more frequent, since they reveal more errors."""
 
 STEP_POINTS = 400
-"""Points at which a pass is checked: what it may get wrong shows at few."""
+"""Points at which a pass is checked: many, since an error may show at few of them."""
 
 
-class Plan(NamedTuple):
-    """A pipeline and what it is run on."""
+class PipelineRun(NamedTuple):
+    """A pipeline, and the program and domains with which it runs."""
 
     case: Case
     program: Program
     passes: Sequence[Pass]
     domains: Sequence[str]
 
-    def broken(self, oracle: str, first: int = 0) -> Finding | None:
-        """Run it: what the first pass, of those from `first` on, did not keep that it promised."""
+    def check(self, oracle: str, first: int = 0) -> Finding | None:
+        """Run the pipeline. Returns the finding for the first pass, from number `first` on, that breaks its
+        promise.
+        """
         _, steps = PassManager(self.passes, Analyses(self.domains)).run(self.program)
         for step in steps[first:]:
             found = broken_step(self.case, step)
@@ -49,47 +53,49 @@ class Plan(NamedTuple):
         return None
 
 
-def planned(case: Case, passes: Sequence[Pass], promise: Promise, domains: Sequence[str]) -> Plan:
-    """A pipeline on a case's program under a promise that the passes can keep."""
+def pipeline_run(case: Case, passes: Sequence[Pass], promise: Promise, domains: Sequence[str]) -> PipelineRun:
+    """A pipeline on a case's program, under `promise` or, if a pass only keeps the sign, under that of the
+    sign.
+    """
     sign = any(one.promise is Promise.SIGN for one in passes)
-    return Plan(case, case.program(Promise.SIGN if sign else promise), passes, domains)
+    return PipelineRun(case, case.program(Promise.SIGN if sign else promise), passes, domains)
 
 
-def _at_random(rng: np.random.Generator) -> tuple[Promise, Sequence[str]]:
-    """A promise to keep and domains to prove with."""
+def _draw_options(rng: np.random.Generator) -> tuple[Promise, Sequence[str]]:
+    """A random promise and random domains."""
     return PROMISES[rng.integers(len(PROMISES))], DOMAINS[rng.integers(len(DOMAINS))]
 
 
 class KeepsPromise:
-    """A pass alone, in front of it only what it needs."""
+    """A pass keeps its promise. It runs alone, after only those passes that it needs."""
 
     def __init__(self, name: str) -> None:
         self.name = f"pass:{name}"
         self._pass = name
 
     def check(self, case: Case) -> Finding | None:
-        """Run the pass on the program and compare; those in front of it have oracles of their own."""
-        return self.plan(case).broken(self.name, first=-1)
+        """Run the pass and compare before and after; the passes before it have oracles of their own."""
+        return self.run_for(case).check(self.name, first=-1)
 
-    def plan(self, case: Case) -> Plan:
-        """What is run."""
+    def run_for(self, case: Case) -> PipelineRun:
+        """The pass, after the passes that it needs, on the case's program."""
         before = "predicates,flatten,bands" if find("passes", self._pass).makes is Form.LOWERED else ""
         stages = before.split(self._pass)[0].strip(",")
         pipeline = ",".join(filter(None, (stages, self._pass)))
-        return planned(case, parse_pipeline(pipeline), *_at_random(case.rng(3)))
+        return pipeline_run(case, parse_pipeline(pipeline), *_draw_options(case.rng(3)))
 
 
 class Pipelines:
-    """Random passes in a random order."""
+    """Passes keep their promises in random order."""
 
     name = "pipeline"
 
     def check(self, case: Case) -> Finding | None:
-        """Run them and compare after each."""
-        return self.plan(case).broken(self.name)
+        """Run random passes and compare after each."""
+        return self.run_for(case).check(self.name)
 
-    def plan(self, case: Case) -> Plan:
-        """Some passes on real programs, then perhaps those of the lowering."""
+    def run_for(self, case: Case) -> PipelineRun:
+        """Some passes on real programs, then perhaps the lowering and passes on lowered programs."""
         rng = case.rng(1)
         passes = parse_pipeline(LEVELS[3])
         real = [one for one in passes if one.makes is Form.REAL]
@@ -98,20 +104,20 @@ class Pipelines:
         if rng.random() < 0.5:
             chosen += [one for one in passes if one.takes is not one.makes]
             chosen += [after[i] for i in rng.integers(0, len(after), rng.integers(0, 5))]
-        return planned(case, chosen, *_at_random(rng))
+        return pipeline_run(case, chosen, *_draw_options(rng))
 
 
 class Specialised:
-    """What is optimised for a part of the box is the whole program there."""
+    """A program optimised for a part of its box agrees with the program there."""
 
     name = "specialise"
 
     def check(self, case: Case) -> Finding | None:
-        """Run a level and compare."""
-        return self.plan(case).broken(self.name)
+        """Run an optimisation level and compare after each pass."""
+        return self.run_for(case).check(self.name)
 
-    def plan(self, case: Case) -> Plan:
-        """A level on a random part of the box."""
+    def run_for(self, case: Case) -> PipelineRun:
+        """An optimisation level on a random part of the box."""
         points = case.points(count=2)
         part = Box(
             {
@@ -123,29 +129,31 @@ class Specialised:
         smaller = replace(case, box=part)
         level = 1 + case.seed % 3
         promise = Promise.BITS if level == 1 else Promise.SIGN
-        return planned(smaller, parse_pipeline(LEVELS[level]), promise, ("interval",))
+        return pipeline_run(smaller, parse_pipeline(LEVELS[level]), promise, ("interval",))
 
 
 class Facts:
-    """Facts that were kept from pass to pass are those that are computed afresh."""
+    """Facts cached and inherited from pass to pass equal newly computed ones."""
 
     name = "facts"
 
     def check(self, case: Case) -> Finding | None:
-        """Every cached fact after one of the passes of a level; of a kept find, after each, in all domains.
+        """Check every cached fact after a random pass of a level; for a recorded find, after each pass and in
+        all
+        domains.
 
-        The domains are equally often drawn: only facts of the default are not taken over node by node.
+        All domains are equally frequent here: only the other domains' facts are inherited node by node.
         """
         rng, passes = case.rng(3), parse_pipeline(LEVELS[2 + case.seed % 2])
         if not case.mode:
             every = itertools.product(_EACH_DOMAINS, range(1, len(passes) + 1))
-            found = (self._kept(case, passes[:count], domains) for domains, count in every)
+            found = (self._check_facts(case, passes[:count], domains) for domains, count in every)
             return next(filter(None, found), None)
         domains = _EACH_DOMAINS[rng.integers(len(_EACH_DOMAINS))]
-        return self._kept(case, passes[: 1 + int(rng.integers(len(passes)))], domains)
+        return self._check_facts(case, passes[: 1 + int(rng.integers(len(passes)))], domains)
 
-    def _kept(self, case: Case, passes: Sequence[Pass], domains: Sequence[str]) -> Finding | None:
-        """What was kept through some passes and is not what is found now."""
+    def _check_facts(self, case: Case, passes: Sequence[Pass], domains: Sequence[str]) -> Finding | None:
+        """Run some passes. Returns the finding for a cached fact that differs from a newly computed one."""
         shared = Analyses(domains)
         program = case.program(Promise.SIGN)
         for one in passes:
@@ -153,15 +161,16 @@ class Facts:
         fresh = Analyses(domains)
         for analysis in shared.cached(program):
             if _plain(shared.get(analysis, program)) != _plain(fresh.get(analysis, program)):
-                what = f"analysis {analysis.name} after {passes[-1].name}: kept, not fresh"
+                what = f"analysis {analysis.name} after {passes[-1].name}: cached facts differ from new ones"
                 return Finding(self.name, what)
         return None
 
 
 def _plain(facts: Any) -> Any:
-    """Facts as what can be compared: arrays as bytes, of bounds the triples, of records the fields.
+    """Facts in a form that `==` compares: arrays as bytes, bounds as triples, records as lists of their
+    fields.
 
-    Bounds do not tell the zeros apart.
+    -0 equals +0, as in bounds.
     """
     if isinstance(facts, np.ndarray):
         return (facts + 0).tobytes()
@@ -175,7 +184,7 @@ def _plain(facts: Any) -> Any:
 
 
 def broken_step(case: Case, step: Step) -> Finding | None:
-    """What one pass broke."""
+    """The finding for a pass that broke the graph or its promise; None if it did not."""
     before, after = step.before, step.after
     if after.graph is before.graph:
         return None
@@ -193,10 +202,10 @@ def broken_step(case: Case, step: Step) -> Finding | None:
     return Finding("", what, wrong.point, wrong.expected, wrong.got)
 
 
-def planned_by(oracle: str, case: Case) -> Plan:
-    """The pipeline that an oracle of that name runs on a case."""
+def run_of(oracle: str, case: Case) -> PipelineRun:
+    """The pipeline run of an oracle for a case. `oracle`: its name."""
     family, _, member = oracle.partition(":")
     kinds: dict[str, KeepsPromise | Pipelines | Specialised] = {
         "pass": KeepsPromise(member), "pipeline": Pipelines(), "specialise": Specialised(),
     }  # fmt: skip
-    return kinds[family].plan(case)
+    return kinds[family].run_for(case)

@@ -1,7 +1,8 @@
-"""The questions that every program is put to. Each oracle is one small class; none knows another.
+"""The selection of oracles for a campaign and for each of its programs.
 
-An oracle has a name, `family:member` where it has members, and says what is wrong with a case, or None. All
-that it chooses at random follows from the case's seed, so that a find is found again.
+An oracle is a small class with a name, `family:member` if the family has several members, that returns what
+is wrong with a case, or None. Oracles do not depend on each other. The case's seed determines all their
+random choices, so that every find can be repeated.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from absint.ir.interpreter import interpret_concrete
 from absint.rewriting.manager import rule_sets
 
 from ..cases import Case
-from ..comparison import REFERENCE, compiled, differ, pictures_differ, reference
+from ..comparison import REFERENCE, executable_of, find_difference, find_wrong_pixel, reference
 from ..findings import Finding
 from .backends import BoundsAgree, Images, Values
 from .domains import Holds, Walks
@@ -31,16 +32,16 @@ from .threads import Threads
 
 
 class Oracle(Protocol):
-    """One question."""
+    """A property that every case must have."""
 
     name: str
 
     def check(self, case: Case) -> Finding | None:
-        """What is wrong, if anything is."""
+        """Check the property. Returns what is wrong, or None."""
 
 
 def check_safely(oracle: Oracle, case: Case) -> Finding | None:
-    """`check`, where an exception is a find too."""
+    """Run an oracle's check; an exception becomes a finding."""
     try:
         with np.errstate(all="ignore"):
             return oracle.check(case)
@@ -50,31 +51,31 @@ def check_safely(oracle: Oracle, case: Case) -> Finding | None:
 
 
 class Itself:
-    """The program with itself: what the reference makes of it is what its nodes say, one after the other."""
+    """The reference's values and picture equal those of a node-by-node interpretation."""
 
     name = "self"
 
     def check(self, case: Case) -> Finding | None:
-        """Values and the picture of the reference against a walk over the graph."""
+        """Compare the reference with the interpreter."""
         points = case.sample
-        values = compiled(reference(), case).values(**points)
-        found = differ(self.name, "values", case, points, _walked(case, points), values)
+        values = executable_of(case, reference()).values(**points)
+        found = find_difference(self.name, "values", case, points, _interpret(case, points), values)
         if found is not None or not case.drawable:
             return found
-        image = compiled(reference(), case).image(case.view)
+        image = executable_of(case, reference()).image(case.view)
         columns, rows = np.meshgrid(case.view.xs(case.precision), case.view.ys(case.precision))
         samples = {"x": columns, "y": rows, "z": case.view.height_z(case.precision)}
-        walked = np.broadcast_to(_walked(case, samples), image.shape)
-        return pictures_differ(self.name, case, np.where(walked < 0, 255, 0), image)
+        interpreted = np.broadcast_to(_interpret(case, samples), image.shape)
+        return find_wrong_pixel(self.name, case, np.where(interpreted < 0, 255, 0), image)
 
 
 class Text:
-    """The text of a program is the program, with comments too."""
+    """Writing and reading a program gives the same program, also with comments in the text."""
 
     name = "text"
 
     def check(self, case: Case) -> Finding | None:
-        """Write and read, twice."""
+        """Write and read the program twice, the second time with comments."""
         text = write_vm(case.graph, [])
         again = parse_vm(text, "written.vm")
         same = (
@@ -96,22 +97,25 @@ class Text:
 
 
 def _one_nan(constants: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Text knows one NaN."""
+    """Constants as text preserves them: all NaNs become one."""
     return np.where(np.isnan(constants), np.nan, constants)
 
 
-def _walked(case: Case, points: Any) -> NDArray[Any]:
+def _interpret(case: Case, points: Any) -> NDArray[Any]:
+    """The program's values at points, by interpretation."""
     values = interpret_concrete(case.graph, case.precision, points)[-1]
     return np.asarray(np.broadcast_to(values, np.broadcast_shapes(*(np.shape(p) for p in points.values()))))
 
 
 TURNS = 1.35
-"""How many of the oracles that take turns see a program, on average."""
+"""Average number of oracles in turn that check a program."""
 
 
 class Selection(NamedTuple):
-    """The oracles of a campaign. `always` see every program, `in_turn` take turns, and some of these take
-    turns once more at programs of a mode in which they find more: `at_home`.
+    """The oracles of a campaign.
+
+    `always`: oracles that check every program. `in_turn`: oracles that take turns. `at_home`: by mode,
+    oracles that also take turns at programs of that mode, in which they find more.
     """
 
     always: tuple[Oracle, ...]
@@ -119,7 +123,7 @@ class Selection(NamedTuple):
     at_home: Mapping[str, tuple[Oracle, ...]]
 
     def for_case(self, case: Case) -> tuple[Oracle, ...]:
-        """Those that a case is put to; its seed says whose turn it is."""
+        """The oracles for a case; its seed determines whose turn it is."""
         seed = case.seed
         turns = range(math.floor(TURNS * seed), math.floor(TURNS * (seed + 1)))
         chosen = [*self.always, *(self.in_turn[turn % len(self.in_turn)] for turn in turns)]
@@ -129,12 +133,12 @@ class Selection(NamedTuple):
 
     @property
     def every(self) -> tuple[Oracle, ...]:
-        """All of them."""
+        """All oracles."""
         return (*self.always, *self.in_turn)
 
 
 def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence[str]) -> Selection:
-    """The oracles for some backends, passes and domains."""
+    """The oracles for the given backends, passes and domains."""
     always: list[Oracle] = []
     for backend in backends:
         if backend.name != REFERENCE:

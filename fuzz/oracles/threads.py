@@ -1,4 +1,6 @@
-"""Oracle of `absint.render` under threads: drawings that several threads ask for, drop and make again."""
+"""An oracle of `absint.render` under threads: several threads request, discard and prepare
+drawings at once.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,12 @@ from absint.evaluation.view import View
 from absint.ir.program import Program
 
 from ..cases import Case
-from ..comparison import compiled, host, pictures_differ, reference
+from ..comparison import executable_of, find_wrong_pixel, reference, to_host
 from ..findings import Finding
 
 THREADS = 3
 ROUNDS = 8
-"""How often each thread draws each view."""
+"""Number of times that each thread draws each view."""
 SWITCH_INTERVAL = 1e-6
 """Seconds that a thread runs before another may."""
 
@@ -33,14 +35,14 @@ _Answer = tuple[View, NDArray[np.uint8] | Exception]
 
 
 class Threads:
-    """What `render` gives to several threads at once is the picture of each one's view."""
+    """Each of several threads that call `render` at once gets the picture of its view."""
 
     def __init__(self, backend: Backend) -> None:
         self.name = f"threads:{backend.name}"
         self._backend = backend.name
 
     def check(self, case: Case) -> Finding | None:
-        """In three views, drawn again and again by each thread in an order of its own."""
+        """In three views, which each thread draws repeatedly in an order of its own."""
         if not case.drawable:
             return None
         views = _views(case)
@@ -53,34 +55,34 @@ class Threads:
                     image: Any = api.render(
                         source, view, backend=self._backend, precision=case.precision, threads=1 + number % 2
                     )
-                    answers.append((view, host(image)))
+                    answers.append((view, to_host(image)))
                 except Exception as error:
                     answers.append((view, error))
 
-        with _quick_switches():
+        with _frequent_switches():
             threads = [threading.Thread(target=draw, args=(number,)) for number in range(THREADS)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-        return self._judged(case, answers)
+        return self._compare(case, answers)
 
-    def _judged(self, case: Case, answers: list[_Answer]) -> Finding | None:
-        """The first answer that is not the reference's picture."""
+    def _compare(self, case: Case, answers: list[_Answer]) -> Finding | None:
+        """The finding for the first picture that is not the reference's."""
         right: dict[View, NDArray[np.uint8]] = {}
         for view, answer in answers:
             if isinstance(answer, Exception):
                 return Finding(self.name, f"{type(answer).__name__}: {answer}")
             if view not in right:
-                right[view] = compiled(reference(), case).image(view)
-            found = pictures_differ(self.name, replace(case, view=view), right[view], answer)
+                right[view] = executable_of(case, reference()).image(view)
+            found = find_wrong_pixel(self.name, replace(case, view=view), right[view], answer)
             if found is not None:
                 return found
         return None
 
 
 def _views(case: Case) -> list[View]:
-    """The case's view, a part of it, and a larger one, of those that do not overflow."""
+    """The case's view, one of a part of it, and a larger one; views that overflow are left out."""
     found = []
     for scale in (1.0, 0.5, 2.0):
         try:
@@ -93,8 +95,8 @@ def _views(case: Case) -> list[View]:
 
 
 @contextmanager
-def _quick_switches() -> Iterator[None]:
-    """Threads take turns as often as they can, and say nothing of samples that repeat."""
+def _frequent_switches() -> Iterator[None]:
+    """Switch between threads as often as possible, and silence warnings of duplicate samples."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:

@@ -1,9 +1,9 @@
-"""Known bugs, to be planted one at a time: who finds them all can be trusted to find others.
+"""Known bugs, planted one at a time: a fuzzer that finds them all can be trusted to find others.
 
-Each is a name, a sentence, and a patch of the running process that undoes itself. Kernels are compiled code,
-so bugs are planted around them, in what they are given and in what they return; and passes get their bounds
-from the domain that may have the bug, not from the kernels that were printed from it before. While one is
-planted nothing is written to the cache, where it would outlive the process.
+Each bug is a name, a sentence, and a reversible patch of the running process. Kernels are compiled code, so
+bugs are planted in their arguments and results. Passes get their bounds from the patched domain, not from
+kernels compiled before. While a bug is planted nothing is written to the cache, where it would outlive the
+process.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ NOTHING = Bug("", "nothing: the patches that every planted bug needs, and no bug
 
 @contextmanager
 def plant(bug: Bug) -> Iterator[None]:
-    """The bug is there, and the cache is not written."""
+    """Plant a bug, and disable writes to the cache."""
     bounds = module_of("analyses", "bounds")
     with replaced(cache, "write", always(None)), replaced(bounds, "_swept", _interpreted), bug.plant():
         yield
 
 
 def _interpreted(_: object) -> Callable[[Program], Columns]:
-    """Bounds in the default domains, node by node."""
+    """Makes a substitute for the native sweep: bounds in the default domains, interpreted node by node."""
 
     def bounds(program: Program) -> Columns:
         domain = make_domain(DEFAULT_DOMAINS, program.precision)
@@ -71,5 +71,5 @@ def _interpreted(_: object) -> Callable[[Program], Columns]:
 
 
 def find_bug(name: str) -> Bug:
-    """The bug of a name; `NOTHING` for the empty one."""
+    """The bug with this name; `NOTHING` for the empty name."""
     return next(bug for bug in (NOTHING, *BUGS) if bug.name == name)

@@ -1,7 +1,7 @@
-"""Bugs in what is known of values: interval, sign and affine domains, demand, and facts that are kept.
+"""Bugs in facts about values: interval, sign and affine domains, demand, and inherited facts.
 
-The interval domain is patched, not the op table: its rules are those that the kernels were compiled from, and
-a difference between the two would be found too easily.
+The interval domain is patched, not the op table: kernels were compiled from the op table's rules, and a
+difference between rules and kernels would be found too easily.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ Damage = Callable[[Interval, Sequence[Interval]], Interval]
 
 
 def _transfer(names: str, damage: Damage) -> Plant:
-    """The interval domain's results of some operations are damaged."""
+    """Damage the interval domain's results of some operations. `names`: the operations, separated
+    by spaces.
+    """
 
     def make(old: Any) -> Any:
         def transfer(self: Any, op: Op, operands: Sequence[Interval]) -> Interval:
@@ -126,7 +128,7 @@ def _in_binary64(old: Any) -> Any:
 
 
 def _without(name: str, classes: int) -> Callable[[Any], Any]:
-    """The sign table of an operation never gives some classes for two numbers that are no zeros."""
+    """Remove some classes from an operation's sign table, for operands that are nonzero finite numbers."""
 
     def make(old: Any) -> Any:
         def transfer_table(op: Op, precision: Precision) -> Any:

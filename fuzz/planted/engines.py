@@ -1,4 +1,4 @@
-"""Bugs in the passes that are no rules, in tapes, in text, in the reference and in numba's values."""
+"""Bugs in passes (apart from rules), tapes, text, the reference, and the CPU engine's values and drawings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ machine, values = (module_of("backends", "numba", part) for part in ("machine", 
 
 
 def _commutative(*ops: Op) -> Plant:
-    """For `cse`, some more operations are commutative."""
+    """Make `cse` take some more operations for commutative."""
     return planted(
         cse, "OPS", lambda old: [replace(op, commutative=op.commutative or op in ops) for op in old]
     )
@@ -156,7 +156,7 @@ def _first_operands(old: Any) -> Any:
 
 @contextmanager
 def _shown(show: Callable[[float], str]) -> Iterator[None]:
-    """Text has numbers as `show` writes them."""
+    """Write numbers in text by `show`."""
     with patch.object(vm, "repr", show, create=True):
         yield
 
@@ -203,7 +203,7 @@ def signed_divisor(a: Real, b: Real) -> Real:
 
 
 def _body(op: Op, body: Callable[..., Any]) -> Plant:
-    """The reference computes an operation by another body; kernels are compiled already."""
+    """Give an operation another body in the reference alone: kernels were compiled before."""
     return planted(op, "bodies", lambda old: (body, body))
 
 
@@ -247,7 +247,7 @@ def _last_row(found: Any) -> Any:
 
 @contextmanager
 def _min_for_max() -> Iterator[None]:
-    """The rules of decision change places; tables of them are made anew."""
+    """Exchange the decision rules of min and max, and discard tables made from them."""
     machine._tables_of.clear()
     try:
         with replaced(machine, "_RULES",

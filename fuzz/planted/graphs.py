@@ -1,4 +1,4 @@
-"""Bugs of the border: what `Graph.verify` forgets, and who forgets to ask it."""
+"""Bugs in the verification of graphs: invariants that `Graph.verify` misses, and callers that skip it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ numba = module_of("backends", "numba")
 
 
 def _without(function: str, *forgotten: int) -> Plant:
-    """Some of the invariants that a function states, by their order, are forgotten."""
+    """Skip some of the invariants that a function yields. `forgotten`: their positions."""
 
     def make(old: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
         def faults(*given: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Bugs in how the guard of a written program is read: it is overlooked, or taken for another one."""
+"""Bugs in reading the guard of a written program: it is overlooked, or misread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .tools import Bug, Plant, always, edited, planted
 
 
 def _only(keep: Callable[[Comment], bool]) -> Plant:
-    """Only some comments are looked at."""
+    """Read guards from some comments only."""
 
     def make(old: Callable[[str], Iterator[Comment]]) -> Callable[[str], Iterator[Comment]]:
         return lambda text: filter(keep, old(text))
@@ -22,7 +22,7 @@ def _only(keep: Callable[[Comment], bool]) -> Plant:
 
 
 def _resembling(keep: Callable[[str], Any]) -> Plant:
-    """Only some of what resembles a guard is refused."""
+    """Refuse only some of the comments that resemble a guard."""
     return planted(guard, "resembles_guard", lambda old: lambda comment: keep(comment) and old(comment))
 
 

@@ -1,5 +1,5 @@
-"""Bugs in the lowering, in plans and in the renderer: its kernels are compiled, so what goes in or comes out
-of them is damaged.
+"""Bugs in the lowering, in plans and in the renderer. Their kernels are compiled, so bugs are planted in the
+kernels' arguments and results.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Edit = Callable[[Program, Predicates], Predicates]
 
 
 def _made(module: ModuleType, edit: Edit) -> Plant:
-    """The predicates that a pass has made are edited."""
+    """Edit the predicates that a pass makes."""
 
     def make(old: Any) -> Any:
         return lambda program, made, analyses: old(program, edit(program, made), analyses)
@@ -41,20 +41,20 @@ def _made(module: ModuleType, edit: Edit) -> Plant:
 
 
 def _beside(ends: NDArray[np.float64], precision: Precision, direction: float) -> NDArray[np.float64]:
-    """The next floats of a precision; infinities stay."""
+    """The next floats in a direction, in a precision; infinities stay."""
     real = precision.real
     next_ones = np.nextafter(ends.astype(real), real(direction)).astype(np.float64)
     return np.where(np.isfinite(ends), next_ones, ends)
 
 
 def _moved(end: int, direction: float, only: Callable[[Program, Predicates], Any] | None = None) -> Edit:
-    """An end of bands moves by one float, where the band still holds something."""
+    """Move one end of bands by one float, unless that empties the band."""
 
     def edit(program: Program, made: Predicates) -> Predicates:
         ends = made.bands.copy()
         ends[:, end] = _beside(ends[:, end], program.precision, direction)
         moves = (made.code == BAND.code) & (ends[:, 0] <= ends[:, 1])
-        # the question f < 0 itself stays
+        # the root's own band, f < 0, stays
         moves &= np.abs(made.bands[:, end]) > program.precision.tiny
         if only is not None:
             moves &= only(program, made)
@@ -88,7 +88,7 @@ def _item_lost(program: Program, made: Predicates) -> Predicates:
 
 
 def _confused(program: Program, made: Predicates) -> Predicates:
-    """Inner `all` and `any` change places."""
+    """Exchange `all` and `any`, except at the root."""
     code = made.code.copy()
     inner = slice(0, len(code) - 1)
     code[inner] = np.select(
@@ -134,7 +134,7 @@ LOWERING = (
 
 
 def _plan(edit: Callable[[plans.Plan], dict[str, Any]]) -> Plant:
-    """Some fields of every plan are others."""
+    """Change some fields of every plan."""
     return edited(numba, "make_plan", lambda plan: replace(plan, **edit(plan)))
 
 
@@ -145,7 +145,7 @@ def _column(array: NDArray[Any], column: int, value: Any) -> NDArray[Any]:
 
 
 def _open_boxes(old: Any) -> Any:
-    """Boxes end before the sample on their upper end."""
+    """Exclude from boxes the sample at their upper end."""
 
     def thresholds(self: Any, ends: NDArray[np.float64]) -> Any:
         below = ends.copy()
@@ -194,7 +194,7 @@ PLANS = (
 
 
 def _frame(change: Callable[[Any, View, Precision], dict[str, Any]]) -> Plant:
-    """Every frame has some other fields."""
+    """Change some fields of every frame."""
 
     def make(old: Any) -> Any:
         def frame(self: Any, plan: Any, regions: Any, view: View, precision: Precision) -> None:
@@ -207,12 +207,12 @@ def _frame(change: Callable[[Any, View, Precision], dict[str, Any]]) -> Plant:
 
 
 def _later(samples: NDArray[Any]) -> NDArray[Any]:
-    """Every sample in the place of the one before it."""
+    """The samples, each moved to the place of the one before it."""
     return np.append(samples[1:], samples[-1:])
 
 
 def _drawn(change: Callable[[NDArray[np.uint8], View, int], None]) -> Plant:
-    """Every picture is changed once it is drawn."""
+    """Change every picture after it is drawn."""
 
     def make(old: Any) -> Any:
         def image(self: Any, view: View, threads: int, out: Any = None) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Bugs in rewrite rules: a precondition without one of its parts, a mode too strong, a wrong side."""
+"""Bugs in rewrite rules: a precondition that lacks a condition, too strong a mode, a wrong replacement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ minmax, signdemand, simplify = (module_of("passes", name) for name in ("minmax",
 
 
 def _rule(module: ModuleType, rule: str, breaks: str, label: str, **changes: Any) -> Bug:
-    """A rule of a pass with some fields changed. `label`: what tells bugs of one rule apart."""
+    """A rule of a pass with some fields changed. `label`: distinguishes the bugs of one rule."""
 
     def broken(rules: RuleSet) -> RuleSet:
         assert any(one.name == rule for one in rules.rules), f"there is no rule {rule}"

@@ -1,4 +1,4 @@
-"""What planting a bug takes: a bug as data, and patches of the running process that undo themselves."""
+"""Tools for planting bugs: a bug as data, and reversible patches of the running process."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 from absint.base.registry import find
 
 Plant = Callable[[], AbstractContextManager[None]]
+"""Makes a context in which a bug is planted."""
 
 
 @dataclass(frozen=True)
 class Bug:
-    """A bug that can be planted. `breaks`: what is wrong while `plant()` is entered, in one sentence."""
+    """A bug that can be planted. `breaks`: what is wrong while the context of `plant()` is entered."""
 
     name: str
     breaks: str
@@ -24,15 +25,19 @@ class Bug:
 
 
 def module_of(kind: str, name: str, part: str = "") -> Any:
-    """The module of a pass or backend, or a part of it: other wings are reached through the registry only."""
+    """The module of a pass or backend, or its submodule `part`. Found through the registry, since layers of
+    other
+    folders must not be imported directly.
+    """
     home = find(kind, name).__module__
     return importlib.import_module(f"{home}.{part}" if part else home)
 
 
 @contextmanager
 def replaced(target: Any, attribute: str, make: Callable[[Any], Any]) -> Iterator[None]:
-    """What `make` makes of an attribute stands in its place. `target`: a module, a class that has the
-    attribute itself, or an instance, which may be frozen.
+    """Replace an attribute by `make(attribute)` within the context.
+
+    `target`: a module, a class that defines the attribute itself, or an instance, which may be frozen.
     """
     old = vars(target)[attribute] if isinstance(target, type | ModuleType) else getattr(target, attribute)
     _put(target, attribute, make(old))
@@ -50,12 +55,12 @@ def _put(target: Any, attribute: str, value: Any) -> None:
 
 
 def planted(target: Any, attribute: str, make: Callable[[Any], Any]) -> Plant:
-    """A plant that replaces one attribute."""
+    """A plant that replaces one attribute; see `replaced`."""
     return lambda: replaced(target, attribute, make)
 
 
 def together(*plants: Plant) -> Plant:
-    """A plant of several."""
+    """A plant that combines several."""
 
     @contextmanager
     def plant() -> Iterator[None]:
@@ -68,7 +73,7 @@ def together(*plants: Plant) -> Plant:
 
 
 def edited(target: Any, attribute: str, edit: Callable[[Any], Any]) -> Plant:
-    """A plant in which what a function returns is edited."""
+    """A plant that edits the results of a function."""
 
     def make(old: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *arguments, **named: edit(old(*arguments, **named))
@@ -77,5 +82,5 @@ def edited(target: Any, attribute: str, edit: Callable[[Any], Any]) -> Plant:
 
 
 def always(answer: Any) -> Callable[[Any], Any]:
-    """Makes a function that gives one answer."""
+    """A maker, for `planted`, of a function that always returns `answer`."""
     return lambda old: lambda *arguments, **named: answer

@@ -1,8 +1,8 @@
-"""`make prove`: every rewrite rule as a theorem, proved or refuted, and its record in `proofs.json`.
+"""`make prove`: proves every rewrite rule and records the proofs in `proofs.json`.
 
-Each rule is proved in binary16, binary32 and binary64 by Bitwuzla, or by trying all operands where its bodies
-leave the format. Each variant that ought to be false gets its counterexample, or is recorded to hold as well.
-The records are written at the end, all or none; rules that were not asked for keep theirs.
+Each rule is proved in binary16, binary32 and binary64 by Bitwuzla, or by trying all operands if its bodies
+leave the format. Each variant that should be false gets a counterexample, or a record that it holds as well.
+The records are written at the end, all or none; rules that were not selected keep theirs.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from .theorems import (
 
 DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 TIMEOUT = 300.0
-"""Seconds for one question, unless the command line says otherwise."""
+"""Default limit for one theorem, in seconds."""
 
 
 def decide(theorem: Theorem, format_: Format, seconds: float) -> Answer:
-    """By the solver, or by trying all operands."""
+    """Prove or refute a theorem by the solver, or by trying all operands."""
     from ..oracles import exhaustive
     from . import smt  # the solver is one of the tools of development
 
@@ -52,14 +52,14 @@ def decide(theorem: Theorem, format_: Format, seconds: float) -> Answer:
 
 
 class Task(NamedTuple):
-    """A rule and a format, by their names: what a process is told."""
+    """A rule and a format, by name, for a worker process to decide."""
 
     name: str
     format: str
     seconds: float
 
     def run(self) -> tuple[Task, Record]:
-        """Decide the theorem and its variants."""
+        """Decide the theorem and its variants. Returns the task with its record."""
         entry = next(entry for entry in entries() if entry.name == self.name)
         format_ = next(format_ for format_ in FORMATS if format_.name == self.format)
         answer = decide(entry.theorem, format_, self.seconds)
@@ -80,19 +80,19 @@ class Task(NamedTuple):
         return self, record
 
 
-def _die_at_once() -> None:
-    """Ctrl-C reaches the solver's process too, and a solver does not look for it."""
+def _end_on_interrupt() -> None:
+    """Let Ctrl-C end this process at once: the solver does not return to Python to handle it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     children.accept_interrupts()
 
 
 def prove(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Record]]:
-    """Run the tasks in so many processes; results come as they are ready."""
+    """Run tasks in `jobs` processes. Yields results as they are ready."""
     context = multiprocessing.get_context("spawn")
     with children.starting():
-        pool = ProcessPoolExecutor(jobs, context, _die_at_once)
+        pool = ProcessPoolExecutor(jobs, context, _end_on_interrupt)
     try:
-        with children.starting():  # which submitting does
+        with children.starting():  # submitting starts the processes
             futures = [pool.submit(Task.run, task) for task in tasks]
         for future in as_completed(futures):
             yield future.result()
@@ -101,7 +101,7 @@ def prove(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, Record]]:
 
 
 def failures(task: Task, record: Record) -> Iterator[str]:
-    """What is wrong with a result."""
+    """The failures in a result: the rule is not proved, or a condition of its precondition is not needed."""
     where = f"{task.name} in {task.format}"
     verdict = record["verdict"]
     if verdict != Verdict.PROVED.value and (task.name, task.format) not in UNPROVED:
@@ -114,14 +114,16 @@ def failures(task: Task, record: Record) -> Iterator[str]:
 
 
 def remarks(task: Task, record: Record) -> Iterator[str]:
-    """What might be better."""
+    """The possible improvements in a result: stronger modes in which the rule holds as well."""
     for what, found in record.get("variants", {}).items():
         if found == Verdict.PROVED.value and what.startswith("in "):
             yield f"{task.name} in {task.format} holds {what} as well"
 
 
 def select(rules: str) -> list[Entry]:
-    """The rules of these names, with or without their pass. Raises ValueError for a name of no rule."""
+    """The rules with these names, with or without their pass; all if empty. Raises ValueError for an unknown
+    name.
+    """
     known = entries()
     if not rules:
         return known
@@ -132,8 +134,8 @@ def select(rules: str) -> list[Entry]:
     return [entry for entry in known if asked & {entry.name, entry.rule.name}]
 
 
-def merged(chosen: Sequence[Entry], results: Sequence[tuple[Task, Record]]) -> dict[str, Record]:
-    """The records with the new ones in place, and without those of rules that are gone."""
+def merge(chosen: Sequence[Entry], results: Sequence[tuple[Task, Record]]) -> dict[str, Record]:
+    """All records, with the new ones in place and without those of rules that no longer exist."""
     known = {entry.name for entry in entries()}
     records = {name: record for name, record in read_records().items() if name in known}
     for entry in chosen:
@@ -158,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status: 1 if a rule is not proved."""
+    """The command. Returns the exit status: 1 if a rule is not proved."""
     parser = _parser()
     options = parser.parse_args(argv)
     if options.jobs < 1 or not options.timeout > 0:
@@ -169,15 +171,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     tasks = [Task(entry.name, format_.name, options.timeout) for format_ in FORMATS for entry in chosen]
     try:
-        results = _watched(tasks, options.jobs)
+        results = _prove_visibly(tasks, options.jobs)
     except KeyboardInterrupt:
         return INTERRUPTED
-    write_records(merged(chosen, results))
+    write_records(merge(chosen, results))
     return _report(results)
 
 
-def _watched(tasks: Sequence[Task], jobs: int) -> list[tuple[Task, Record]]:
-    """All results, with a bar on standard error while somebody looks at it."""
+def _prove_visibly(tasks: Sequence[Task], jobs: int) -> list[tuple[Task, Record]]:
+    """Run all tasks, with a progress bar on standard error if that is a terminal."""
     columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     console = Console(stderr=True)
     results = []
@@ -190,7 +192,7 @@ def _watched(tasks: Sequence[Task], jobs: int) -> list[tuple[Task, Record]]:
 
 
 def _report(results: Sequence[tuple[Task, Record]]) -> int:
-    """Say how it went; returns the exit status."""
+    """Print a summary of the results. Returns the exit status."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for format_ in FORMATS:
         records = [record for task, record in results if task.format == format_.name]

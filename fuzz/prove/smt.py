@@ -1,11 +1,12 @@
-"""What a pattern means to an SMT solver: op bodies, run on Bitwuzla terms.
+"""The SMT solver: translates rules into Bitwuzla terms and decides theorems.
 
-A rule's two sides and a format enter, terms leave. Nothing here knows what an operation does: the typed tree
-of its body is walked, and only the primitives of that language are spelled in SMT. So a proof is about the
-very bodies that every backend runs. `Real` is the format; every step rounds to nearest even; there is one
-NaN, whose sign is unknown. `fmod` is a giant for a solver, so it is first asked about a coarser one, of which
-a proof is a proof too, and whose counterexamples the bodies must confirm. Bodies that leave the format
-(`wide`, integers, tables) have no term.
+A rule's two sides and a format enter, terms leave. An operation's semantics are not repeated here: the typed
+tree of its body is translated, and only the primitives of that language have an SMT spelling. So a proof is
+about the bodies that every backend runs. `Real` is the format, every step rounds to nearest even, and there
+is one NaN, of unknown sign. Bodies that leave the format (`wide`, integers, tables) have no term.
+
+`fmod` is very expensive for a solver. The first attempt replaces it by an over-approximation: a proof with
+that is a proof, and a counterexample counts only if the bodies confirm it.
 """
 
 from __future__ import annotations
@@ -59,24 +60,24 @@ _WHOLE = {"floor": RoundingMode.RTN, "trunc": RoundingMode.RTZ}
 
 
 class Terms:
-    """Terms of one format, in one manager. `exact`: no primitive may be coarser than it is."""
+    """Terms of one format, in one manager. `exact`: primitives must not be over-approximated."""
 
     def __init__(self, format_: Format, exact: bool = True) -> None:
         self.format = format_
         self.exact = exact
         self.coarse = False
-        """Whether a term stands for more values than the body has."""
+        """Whether a term is an over-approximation, with more values than the body has."""
         self.manager = TermManager()
         self.nearest = self.manager.mk_rm_value(RoundingMode.RNE)
         self.encodings: dict[str, Term] = {}
-        """The letters that were asked for, as bit vectors."""
+        """The letters used so far, as bit vectors."""
 
     def make(self, kind: Kind, *operands: Term) -> Term:
-        """One operation."""
+        """The term of one operation."""
         return self.manager.mk_term(kind, list(operands))
 
     def letter(self, name: str) -> Term:
-        """Any float: its bits are free."""
+        """The term of a letter: any float."""
         if name not in self.encodings:
             sort = self.manager.mk_bv_sort(self.format.width)
             self.encodings[name] = self.manager.mk_const(sort, name)
@@ -92,7 +93,7 @@ class Terms:
         return self.manager.mk_term(Kind.FP_TO_FP_FROM_BV, [encoding], sizes)
 
     def pattern(self, pattern: Pattern, letters: Mapping[str, Term]) -> Term:
-        """A side of a rule."""
+        """The term of a side of a rule."""
         if pattern.number is not None:
             return self.number(pattern.number)
         if pattern.op is None:
@@ -101,7 +102,7 @@ class Terms:
         return self.function(body, [self.pattern(operand, letters) for operand in pattern.operands])
 
     def function(self, function: Function, operands: Sequence[Term]) -> Term:
-        """A call of a function of the subset that returns one value."""
+        """The term of a function's result. Raises `UnsupportedError` for loops and several results."""
         values = dict(zip(function.parameters, operands, strict=True))
         for statement in function.body:
             if not isinstance(statement, Assign) or len(statement.names) > 1:
@@ -112,7 +113,7 @@ class Terms:
         return self.expression(function.results[0], values)
 
     def expression(self, node: Expr, values: Mapping[str, Term]) -> Term:
-        """An expression of a body."""
+        """The term of an expression in a body."""
         match node:
             case Const(type=type_, value=value) if type_ is self.format.type:
                 return self.number(value)
@@ -159,7 +160,7 @@ class Terms:
         raise UnsupportedError(f"{name}()")
 
     def _copysign(self, size: Term, sign: Term) -> Term:
-        # sound: SMT's NaN has no sign, a float's has one that nobody knows, so it is any
+        # sound: SMT's NaN has no sign; the float's sign is unknown, so it may be either
         unknown = self.manager.mk_const(self.manager.mk_bool_sort())
         nan = self.make(Kind.FP_IS_NAN, sign)
         negative = self.make(Kind.ITE, nan, unknown, self.make(Kind.FP_IS_NEG, sign))
@@ -167,11 +168,11 @@ class Terms:
         return self.make(Kind.ITE, negative, self.make(Kind.FP_NEG, magnitude), magnitude)
 
     def _fmod(self, a: Term, b: Term) -> Term:
-        """The truncated remainder, from IEEE's, whose quotient is rounded to nearest."""
+        """The truncated remainder, from IEEE's remainder, whose quotient is rounded to nearest."""
         dividend, divisor = self.make(Kind.FP_ABS, a), self.make(Kind.FP_ABS, b)
         if not self.exact:
             self.coarse = True
-            # sound: below |b| the quotient truncates to 0, so |a| remains; NaN gives NaN; else anything
+            # sound: for |a| < |b| the quotient truncates to 0, so |a| remains; NaN gives NaN; else any value
             sort = self.manager.mk_fp_sort(self.format.exponent, self.format.significand)
             anything = self.manager.mk_const(sort)
             ordered = self.make(Kind.FP_GEQ, dividend, divisor)
@@ -185,7 +186,7 @@ class Terms:
         return self._copysign(size, a)
 
     def holds(self, part: str, letters: Mapping[str, Term]) -> Term:
-        """A part of a precondition; true on NaN, as `absint.rewriting.rules` says, unless it is `number`."""
+        """A condition of a precondition as a term. Each is true on NaN, except `number`."""
         tree = ast.parse(part, mode="eval").body
         if isinstance(tree, ast.Call):
             assert isinstance(tree.func, ast.Name)
@@ -204,7 +205,7 @@ class Terms:
         fraction = self.manager.mk_term(Kind.BV_EXTRACT, [encoding], [digits - 1, 0])
         exponent = self.manager.mk_term(Kind.BV_EXTRACT, [encoding], [self.format.width - 2, digits])
         sort = self.manager.mk_bv_sort(self.format.exponent)
-        # exponents e and -e, biased, are 1 or more: from 1 to 2 bias - 1
+        # the biased exponents of 2^e and 2^-e are at least 1: so the biased exponent is in [1, 2 bias - 1]
         largest = 2 * (2 ** (self.format.exponent - 1) - 1) - 1
         zero = self.manager.mk_bv_zero(self.manager.mk_bv_sort(digits))
         power = self.make(
@@ -216,7 +217,7 @@ class Terms:
         return self.make(Kind.OR, power, self.make(Kind.FP_IS_NAN, value))
 
     def agree(self, rule: Rule, left: Term, right: Term) -> Term:
-        """The two sides agree as the rule's mode asks. SMT's `=` is equality of bits with one NaN."""
+        """The claim that two sides agree in the rule's mode. SMT's `=` compares bits, with one NaN."""
         same = self.make(Kind.EQUAL, left, right)
         if rule.mode is Mode.BITS:
             return same
@@ -236,7 +237,7 @@ class Terms:
         return Bitwuzla(self.manager, Options())
 
     def is_true(self, claim: Term) -> bool:
-        """Whether a claim about constants is true, whatever the signs of NaNs."""
+        """Whether a claim about constants is true for all signs of NaNs."""
         simple = self._simplifier.simplify_term(claim)
         if simple.is_value():
             return bool(simple.is_true())
@@ -252,7 +253,7 @@ PROVER = f"bitwuzla {version()}"
 
 
 def decide(theorem: Theorem, format_: Format, seconds: float, exact: bool = False) -> Answer:
-    """Ask for a counterexample, for so long at most. `exact`: do not try coarser primitives first."""
+    """Search for a counterexample, for at most `seconds`. `exact`: without over-approximated primitives."""
     start = time.perf_counter()
     terms = Terms(format_, exact)
     letters = {letter: terms.letter(letter) for letter in theorem.letters()}
@@ -271,7 +272,8 @@ def decide(theorem: Theorem, format_: Format, seconds: float, exact: bool = Fals
             letter: float(format_.of_bits(int(solver.get_value(encoding).value(2), 2)))
             for letter, encoding in terms.encodings.items()
         }
-        # the solver chose the signs of NaNs and the values of coarse terms: the bodies must agree
+        # the solver chose the signs of NaNs and the values of over-approximated terms: the bodies must
+        # confirm
         if not theorem.refuted_by(point, format_):
             result, point = Result.UNKNOWN, None
     elapsed = time.perf_counter() - start

@@ -1,14 +1,15 @@
-"""Rewrite rules as theorems: what is to be proved, and the record of what was.
+"""Rewrite rules as theorems, and the records of their proofs.
 
-A rule says that its two sides agree, as its mode asks, wherever its precondition holds. Beside that theorem
-stand its *variants*, which ought to be false: a part of the precondition dropped, or a stronger mode. Their
-counterexamples show that the part is needed, that the mode could not be better.
+A rule states that its two sides agree in its mode wherever its precondition holds. Each theorem has
+*variants* that should be false: without one condition of the precondition, or in a stronger mode. Their
+counterexamples show that the condition is needed and that the mode cannot be stronger.
 
-Preconditions are read at single points as `absint.rewriting.rules` says: each holds on NaN, except
-`number`. Theorems are stated per format. `power_of_two` is that format's own: ±2^k whose reciprocal is
-normal as well.
+Theorems are stated for a format and read preconditions at single points, as in `absint.rewriting.rules`:
+every condition holds on NaN, except `number`. `power_of_two` is relative to the format: ±2^k whose reciprocal
+is normal too.
 
-A record holds the rule's text and a digest of what its operations do, so that a change makes it stale.
+A record holds the rule's text and a digest of its operations' bodies, so that a change of either makes it
+stale.
 """
 
 from __future__ import annotations
@@ -37,17 +38,18 @@ from absint.rewriting.manager import rule_sets
 from absint.rewriting.rules import Mode, Pattern, Rule
 
 PROOFS = Path(__file__).with_name("proofs.json")
-"""Where the records are."""
+"""The file of the records."""
 
 Point: TypeAlias = dict[str, float]
-"""What each letter stands for, exactly."""
+"""The exact value of each letter."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A binary interchange format of IEEE 754. `significand`: its bits, the hidden one among them.
+    """A binary interchange format of IEEE 754. `significand`: number of its bits, including the hidden one.
 
-    `precision`: whose op bodies are meant. Those of binary32 are read in binary16 too, as a small model.
+    `precision`: the precision whose op bodies are used. Binary16 uses the bodies of binary32, as a small
+    model.
     """
 
     name: str
@@ -59,16 +61,16 @@ class Format:
 
     @property
     def width(self) -> int:
-        """Bits of an encoding."""
+        """Number of bits of an encoding."""
         return self.exponent + self.significand
 
     @property
     def type(self) -> Type:
-        """What a number in a body's typed tree is."""
+        """The type of the format's numbers in a body's typed tree."""
         return Type.WIDE if self.precision is Precision.F64 else Type.REAL
 
     def round(self, value: float) -> Any:
-        """A number of this format, as the bodies take it."""
+        """The nearest number of the format, in the NumPy type that bodies take."""
         with np.errstate(over="ignore"):
             return self.real(value)
 
@@ -86,18 +88,20 @@ UNPROVED = {
     ("simplify.cos-neg", "binary64"): "cos64 works on integers and tables, and 2^64 operands are too many",
     ("simplify.cos-abs", "binary64"): "cos64 works on integers and tables, and 2^64 operands are too many",
 }
-"""What is tested only, with the reason; everything else must be proved."""
+"""Rules and formats that are only tested, with the reason; all others must be proved."""
 
 
 @dataclass(frozen=True)
 class Theorem:
-    """The two sides of a rule agree in a mode, wherever all parts of a precondition hold."""
+    """The claim that the two sides of a rule agree in its mode wherever all `parts` of a
+    precondition hold.
+    """
 
     rule: Rule
     parts: tuple[str, ...]
 
     def variants(self) -> dict[str, Theorem]:
-        """The statements that ought to be false, by what is different in them."""
+        """The theorems that should be false, by a description of the difference."""
         dropped = {
             f"without {part}": replace(self, parts=tuple(p for p in self.parts if p != part))
             for part in self.parts
@@ -106,20 +110,20 @@ class Theorem:
         return dropped | stronger
 
     def letters(self) -> list[str]:
-        """Of both sides."""
+        """The letters of the rule, sorted."""
         return sorted(self.rule.left.letters())
 
     def refuted_by(self, point: Point, format_: Format) -> bool:
-        """Whether the bodies themselves say that the point is a counterexample."""
+        """Whether the bodies, evaluated at the point, confirm that it is a counterexample."""
         values = {letter: format_.round(value) for letter, value in point.items()}
         with np.errstate(all="ignore"):
             left, right = (value_of(side, values, format_) for side in (self.rule.left, self.rule.right))
-            held = all(holds(part, values, format_) for part in self.parts)
-            return held and not agree(self.rule, left, right)
+            applies = all(holds(part, values, format_) for part in self.parts)
+            return applies and not agree(self.rule, left, right)
 
 
 class Verdict(Enum):
-    """What a prover says."""
+    """The result of an attempt to prove a theorem."""
 
     PROVED = "proved"
     REFUTED = "refuted"
@@ -127,7 +131,7 @@ class Verdict(Enum):
 
 
 class Answer(NamedTuple):
-    """A verdict, who gave it, how long that took, and the counterexample if there is one."""
+    """A verdict, the prover that gave it, the time it took, and the counterexample if there is one."""
 
     verdict: Verdict
     prover: str
@@ -136,7 +140,7 @@ class Answer(NamedTuple):
 
 
 def _stronger(rule: Rule) -> Iterator[Rule]:
-    """The same rule in the next stronger modes. Each implies the one before."""
+    """The rule in the next stronger modes; each implies the rule's own."""
     if rule.mode is Mode.SIGN:
         if rule.sees != Demand.SIGN:
             yield replace(rule, sees=Demand.SIGN)
@@ -150,7 +154,7 @@ def _mode_text(rule: Rule) -> str:
 
 
 def conjuncts(when: str) -> tuple[str, ...]:
-    """The parts of a precondition."""
+    """The conditions whose conjunction is a precondition."""
     if not when:
         return ()
     tree = ast.parse(when, mode="eval").body
@@ -159,24 +163,24 @@ def conjuncts(when: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Entry:
-    """A rule under its full name: the pass, a dot, and its own."""
+    """A rule under its full name: the pass, a dot, and the rule's own name."""
 
     name: str
     rule: Rule
 
     @cached_property
     def theorem(self) -> Theorem:
-        """What the rule says."""
+        """The theorem that the rule states."""
         return Theorem(self.rule, conjuncts(self.rule.when))
 
     @property
     def text(self) -> str:
-        """The rule as its record holds it."""
+        """The rule's text in its record."""
         when = f", when {self.rule.when}" if self.rule.when else ""
         return f"{self.rule.pattern} -> {self.rule.replacement}, {_mode_text(self.rule)}{when}"
 
     def meaning(self, format_: Format) -> str:
-        """A digest of the bodies of the rule's operations, comments left out."""
+        """A digest of the bodies of the rule's operations, without comments."""
         found = {op.name: op for side in (self.rule.left, self.rule.right) for op in ops_of(side)}
         bodies = [found[name].body(format_.precision) for name in sorted(found)]
         lines = c_source(bodies, format_.precision).splitlines()
@@ -185,7 +189,7 @@ class Entry:
 
 
 def ops_of(pattern: Pattern) -> Iterator[Op]:
-    """The operations in a side of a rule."""
+    """The operations in a side of a rule, with repetitions."""
     if pattern.op is not None:
         yield pattern.op
     for operand in pattern.operands:
@@ -193,7 +197,9 @@ def ops_of(pattern: Pattern) -> Iterator[Op]:
 
 
 def entries() -> list[Entry]:
-    """All rules of all passes, and that the operations commute whose operands the engine exchanges."""
+    """All rules of all passes, and a commutativity rule for each operation whose operands the matcher
+    exchanges.
+    """
     found = []
     for name, rules in rule_sets():
         found += [Entry(f"{name}.{rule.name}", rule) for rule in rules.rules]
@@ -208,7 +214,7 @@ def entries() -> list[Entry]:
 
 
 def value_of(pattern: Pattern, values: dict[str, Any], format_: Format) -> Any:
-    """A side of a rule at a point, by the scalar bodies."""
+    """The value of a side of a rule at a point, by the scalar bodies."""
     if pattern.number is not None:
         return format_.round(pattern.number)
     if pattern.op is None:
@@ -223,11 +229,11 @@ _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Gt: lambda a, b: not a <= b,
     ast.GtE: lambda a, b: not a < b,
 }
-"""Comparisons that hold on NaN."""
+"""Comparisons, each true on NaN."""
 
 
 def holds(part: str, values: dict[str, Any], format_: Format) -> bool:
-    """A part of a precondition at a point."""
+    """Whether a condition of a precondition holds at a point."""
     tree = ast.parse(part, mode="eval").body
     if isinstance(tree, ast.Call):
         assert isinstance(tree.func, ast.Name)
@@ -250,7 +256,7 @@ def holds(part: str, values: dict[str, Any], format_: Format) -> bool:
 
 
 def agree(rule: Rule, left: Any, right: Any) -> bool:
-    """Whether two values agree as the rule's mode asks."""
+    """Whether two values agree in the rule's mode."""
     if math.isnan(left) and math.isnan(right):
         return True
     if rule.mode is Mode.BITS:
@@ -268,7 +274,7 @@ Record: TypeAlias = dict[str, Any]
 
 
 def read_records(path: Path = PROOFS) -> dict[str, Record]:
-    """The records by rule; empty where there are none yet."""
+    """The records by rule; empty if the file does not exist."""
     if not path.exists():
         return {}
     records: dict[str, Record] = json.loads(path.read_text(encoding="utf-8"))
@@ -276,12 +282,12 @@ def read_records(path: Path = PROOFS) -> dict[str, Record]:
 
 
 def write_records(records: dict[str, Record], path: Path = PROOFS) -> None:
-    """Write them, sorted, whole or not at all."""
+    """Write the records, sorted by rule, atomically."""
     write_whole(path, (json.dumps(records, indent=1, sort_keys=True) + "\n").encode())
 
 
 def current(records: dict[str, Record], entry: Entry, format_: Format) -> Record | None:
-    """What is recorded of a rule in a format; None where nothing is, or of another rule or other bodies."""
+    """The record of a rule in a format; None if there is none, or if the rule or its bodies have changed."""
     record = records.get(entry.name, {})
     result: Record | None = record.get(format_.name)
     if record.get("rule") != entry.text or result is None or result["meaning"] != entry.meaning(format_):
@@ -290,7 +296,7 @@ def current(records: dict[str, Record], entry: Entry, format_: Format) -> Record
 
 
 def as_text(point: Point) -> dict[str, str]:
-    """A point for a record: JSON knows neither NaN nor infinity."""
+    """A point as strings for a record: JSON has neither NaN nor infinity."""
     return {letter: repr(value) for letter, value in sorted(point.items())}
 
 
