@@ -16,17 +16,17 @@ def names() -> list[str]:
 
 
 def text(name: str) -> str:
-    """A bundled model's program. Raises `UsageError` when there is none of that name."""
+    """The text of a bundled model. Raises `UsageError` if there is no model of that name."""
     if name not in names():
         raise UsageError(f"{shown_path(name)}: no bundled model of that name{nearest(name)}")
     return resources.files(__package__).joinpath(name + _SUFFIX).read_text(encoding="utf-8")
 
 
 def nearest(name: str) -> str:
-    """The end of a message that there is no bundled model of this name: the nearest one, else all."""
+    """The end of a message about an unknown model: the most similar name, else all names."""
     return did_you_mean(name, names()) or f" ({', '.join(names())})"
 
 
 def describe(name: str) -> str:
-    """What a bundled model is: its first line, a comment."""
+    """A one-line description of a bundled model: the comment in its first line."""
     return text(name).partition("\n")[0].removeprefix("#").strip()

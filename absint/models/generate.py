@@ -1,6 +1,6 @@
-"""Writes the bundled models: `python -m absint.models.generate`. The same files on every machine.
+"""Writes the bundled models: `python -m absint.models.generate`, with the same result on every machine.
 
-A model is a function that returns a shape; its documentation becomes the file's comment.
+A model is a function that returns a shape. Its docstring becomes the comment at the head of the file.
 """
 
 from __future__ import annotations
@@ -47,32 +47,32 @@ TURN = 2 * math.pi
 
 
 def polar(radius: float, angle: float) -> Point:
-    """The point at a distance from the origin, in a direction."""
+    """The point at a distance from the origin, in a direction given in radians."""
     x, y = direction(angle)
     return radius * x, radius * y
 
 
 def around(shape: Expr, count: int) -> list[Expr]:
-    """Copies of a shape at equal angles about the z axis."""
+    """`count` copies of a shape, rotated by equal angles about the z axis."""
     return [rotate(shape, i * TURN / count) for i in range(count)]
 
 
 def involute_gear(teeth: int, pitch: float, addendum: float, steps: int) -> list[Point]:
     """The outline of a gear with a pressure angle of 25° whose gaps end at the base circle.
 
-    `pitch`: radius at which a tooth is as wide as a gap. `addendum`: height of a tooth above it.
+    `pitch`: radius at which teeth are as wide as gaps. `addendum`: height of a tooth above that radius.
     `steps`: chords per flank.
     """
     base, tip = pitch * direction(math.radians(25))[0], pitch + addendum
 
-    def unwound(radius: float) -> float:
-        """The angle that the involute of the base circle has gone round at a radius."""
+    def involute_angle(radius: float) -> float:
+        """The polar angle of the base circle's involute at a radius."""
         t = np.float64(math.sqrt(max(radius * radius / (base * base) - 1, 0.0)))
         return float(t - ATAN.body(Precision.F64)(t))
 
-    half_width = math.pi / 2 / teeth + unwound(pitch)
+    half_width = math.pi / 2 / teeth + involute_angle(pitch)
     radii = [base + (tip - base) * i / steps for i in range(steps + 1)]
-    flank = [(radius, half_width - unwound(radius)) for radius in radii]
+    flank = [(radius, half_width - involute_angle(radius)) for radius in radii]
     outline = []
     for tooth in range(teeth):
         middle = tooth * TURN / teeth
@@ -190,7 +190,7 @@ def generate(model: Model) -> str:
 
 
 def main() -> None:
-    """Rewrite all files."""
+    """Write the files of all bundled models."""
     for model in MODELS:
         path = Path(__file__).with_name(f"{model.__name__}.vm")
         write_whole(path, generate(model).encode())

@@ -1,12 +1,13 @@
 """Text as a shape: `text("absint", 0.5)` is below zero inside the letters.
 
-A string in, an expression of x and y out: the least of all strokes of its glyphs
-(`absint.shapes.stroke_font`), as a balanced tree in reading order for each line and another over the lines.
-A stroke is the greatest of its two edges and its cuts, some ten operations. What depends on y alone is the
-same in all glyphs of a line, hence one node in the graph. Thousands of cheap and local parts: after the
-Prospero Challenge (Keeter, 2025).
+A string enters, an expression of x and y leaves: the union of all strokes of its glyphs
+(`absint.shapes.stroke_font`), as a balanced tree in reading order for each line, and another over the lines.
+A stroke is the intersection of its two edges and its cuts, about ten operations. Values of y alone are the
+same for all glyphs of a line, so they are one node of the graph. The result has thousands of cheap, local
+parts, as in the Prospero Challenge (Keeter, 2025).
 
-Constants are made with basic operations: on every machine the same arguments make the same program.
+Constants are computed with basic operations, so that the same arguments give the same program on every
+machine.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from absint.shapes.solids import Vector, circle, half_plane, intersection, union
 from absint.shapes.stroke_font import CAPITAL, DOT, GLYPHS, Dot, Keep, Line, Point, Ring, Side, Stroke
 
 PEN = 0.115
-"""The pen's usual thickness, in sizes."""
+"""The pen's default thickness, relative to the size."""
 HEAVIEST = 1 / 6
-"""The thickest pen that leaves gaps and counters open, in sizes."""
+"""The thickest pen that leaves gaps and counters open, relative to the size."""
 LINE_HEIGHT = 1.6
-"""The usual distance of baselines, in sizes."""
+"""The default distance between baselines, relative to the size."""
 ALIGNMENTS = {"left": 0.0, "center": 0.5, "right": 1.0}
 
 
@@ -38,13 +39,13 @@ def text(
     align: str = "left",
     line_height: float | None = None,
 ) -> Expr:
-    """Lines of printable ASCII, divided by newlines, in strokes of one thickness. A bound.
+    """Lines of printable ASCII, separated by newlines, in strokes of one thickness. A bound.
 
-    `size`: the height of a capital. `at`: where the first baseline begins, has its middle or ends, as `align`
-    says, "left", "center" or "right". `pen`: the thickness of strokes, at most a sixth of `size`; usually
-    0.115 of it. `line_height`: the distance of baselines; usually 1.6 of `size`. No ink is higher than 1.16
-    of `size` above a baseline or lower than 0.3 below. Raises `ExpressionError` with line and column of a
-    character that has no glyph, and for a string without ink.
+    `size`: height of a capital, in model units. `at`: the start, middle or end of the first baseline, as
+    `align` is "left", "center" or "right". `pen`: thickness of strokes, at most a sixth of `size`; default:
+    0.115 · size. `line_height`: distance between baselines; default: 1.6 · size. Ink extends at most 1.16 ·
+    size above a baseline and 0.3 · size below. Raises `ExpressionError`, with line and column, for a
+    character without a glyph, and for a string without ink.
     """
     scale = _scale("text", string, size, pen)
     x, y = _point(at)
@@ -65,9 +66,9 @@ def text(
 
 
 def text_width(string: str, size: float, pen: float | None = None) -> float:
-    """The width of the longest line in model units, the room beside its first and last letter included.
+    """The width of the longest line in model units, including the space beside its first and last letter.
 
-    Arguments and errors as of `text`; a string without ink has a width too.
+    Arguments and errors are those of `text`, but a string without ink has a width too.
     """
     scale = _scale("text_width", string, size, pen)
     return max(scale.width(line) for line in string.split("\n"))
@@ -85,19 +86,19 @@ class _Scale:
 
     @property
     def unit(self) -> float:
-        """Model units per unit of skeletons."""
+        """Model units per unit of a glyph's skeleton."""
         return (self.size - self.pen) / CAPITAL
 
     def width(self, line: str) -> float:
-        """The sum of the advances."""
+        """The sum of the advances of a line's glyphs, in model units."""
         units = 0.0
-        for char in line:  # exact, for they are integers
+        for char in line:  # exact, since advances are integers
             units += GLYPHS[char].advance
         return units * self.unit + len(line) * self.pen
 
 
 def _scale(function: str, string: str, size: float, pen: float | None) -> _Scale:
-    """Check what both functions are given."""
+    """The scale of a text. Raises `ExpressionError`, which names `function`, for a bad argument."""
     if not isinstance(string, str):
         raise ExpressionError(f"{function}: string: expected a str, not {shown(string)}")
     for i, line in enumerate(string.split("\n")):
@@ -132,7 +133,7 @@ def _point(value: Vector) -> Point:
 
 
 def _strokes(line: str, start: Point, scale: _Scale) -> Iterator[Expr]:
-    """The strokes of a line whose baseline begins at `start`, in reading order."""
+    """The strokes of a line whose baseline starts at `start`, in reading order."""
     unit, half = scale.unit, scale.pen / 2
     units = 0.0
     for i, char in enumerate(line):
@@ -149,7 +150,7 @@ def _strokes(line: str, start: Point, scale: _Scale) -> Iterator[Expr]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a skeleton's origin is, its unit and half the pen; all in model units."""
+    """The position of a skeleton's origin, its unit, and half the pen; all in model units."""
 
     x: float
     y: float
@@ -157,7 +158,7 @@ class _Place:
     half: float
 
     def draw(self, stroke: Stroke) -> Expr:
-        """Below zero in the ink of a stroke; a bound."""
+        """The shape of a stroke; a bound."""
         match stroke.path:
             case Dot() as path:
                 return circle(DOT * self.half, self.point(path.center))
@@ -208,7 +209,9 @@ def _between(lower: float, value: Expr, upper: float) -> Expr:
 
 
 def _beyond(lower: float, axis: Expr, upper: float) -> Expr:
-    """How far a coordinate is from a range, which may be unbounded; from a point, with a sign."""
+    """The distance of a coordinate from a range, which may be unbounded; if the range is a point, with a
+    sign.
+    """
     if lower == upper:
         return axis - lower
     ends = [lower - axis] * math.isfinite(lower) + [axis - upper] * math.isfinite(upper)

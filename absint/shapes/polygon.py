@@ -1,15 +1,16 @@
-"""A simple polygon as a formula of half-planes, found with exact integers.
+"""A simple polygon as a formula of half-planes, found with exact integer arithmetic.
 
-Points in; out comes a formula in which each edge's half-plane occurs exactly once, joined by `and` and `or`.
-With `max` for `and`, `min` for `or` and the signed distance to an edge's line for its half-plane it is a
-continuous function: below zero inside, zero on the boundary, above zero outside. No diagonal is drawn, so
-no seam can open between parts, as it would between the triangles of a triangulation.
+Points enter; a formula leaves in which the half-plane of each edge occurs exactly once, joined by `and` and
+`or`. With `max` for `and`, `min` for `or` and the signed distance to an edge's line for its half-plane, the
+formula becomes a continuous function: below zero inside, zero on the boundary, above zero outside. Unlike a
+triangulation it has no diagonals, so no seam can open between parts.
 
 After Peterson (1984) and Dobkin, Guibas, Hershberger and Snoeyink, "An efficient algorithm for finding the
 CSG representation of a simple polygon" (Algorithmica 10, 1993). A *chain* is a run of edges whose first and
-last are prolonged to infinity; it does not cross itself and has the polygon's inside on its left. Cut it at
-a corner of its convex hull and prolong both edges beyond: outside the hull they meet nothing, so two chains
-result. Left of the whole is left of both where it turns left, left of either where it turns right.
+last are extended to infinity; it does not cross itself and has the polygon's inside on its left. Cut it at a
+corner of its convex hull and extend both edges beyond the corner: outside the hull they meet nothing, so two
+chains result. The left side of the whole is the intersection of the parts' left sides if the corner turns
+left, and their union if it turns right.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ OR = -2
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """`corners`: counterclockwise, without repeated and straight ones; edge i goes from i to i + 1.
+    """A polygon as a formula over its edges.
 
-    `postfix`: numbers of edges, `AND` and `OR`; each of these joins the two values before it.
+    `corners`: counterclockwise, without repeated or straight corners; edge i goes from corner i to corner i +
+    1. `postfix`: numbers of edges, `AND` and `OR`, in postfix notation.
     """
 
     corners: tuple[Point, ...]
@@ -38,9 +40,10 @@ class Formula:
 
 
 def find_formula(points: Sequence[Point]) -> Formula:
-    """The formula of the polygon with these corners, in either direction of travel.
+    """The formula of the polygon with these corners, given clockwise or counterclockwise.
 
-    Raises `ExpressionError` when it is not simple: fewer than three corners, a spike, or edges that meet.
+    Raises `ExpressionError` if the polygon is not simple: fewer than three corners, a spike, or edges that
+    meet.
     """
     lattice = _to_integers(points)
     order = _corners(lattice)
@@ -49,8 +52,8 @@ def find_formula(points: Sequence[Point]) -> Formula:
     if sum(_cross(a, b) for a, b in zip(corners, corners[1:] + corners[:1], strict=True)) < 0:
         order.reverse()
         corners.reverse()
-    # Start at the lexicographically first corner. Prolonged there and at the last one, the two chains between
-    # them run to opposite sides, hence do not cross themselves.
+    # Cut at the lexicographically first and last corners. The two chains between them, extended there, run to
+    # opposite sides, so neither crosses itself.
     start = corners.index(min(corners))
     corners = corners[start:] + corners[:start]
     order = order[start:] + order[:start]
@@ -60,7 +63,7 @@ def find_formula(points: Sequence[Point]) -> Formula:
 
 
 def _to_integers(points: Sequence[Point]) -> list[Vector]:
-    """The points times a power of two that makes all coordinates integers: every test below is exact."""
+    """The points scaled by a power of two to integer coordinates, so that every test below is exact."""
     ratios = [(x.as_integer_ratio(), y.as_integer_ratio()) for x, y in points]
     unit = max((max(x[1], y[1]) for x, y in ratios), default=1)
     return [(x[0] * (unit // x[1]), y[0] * (unit // y[1])) for x, y in ratios]
@@ -75,12 +78,15 @@ def _dot(a: Vector, b: Vector) -> int:
 
 
 def _cross(a: Vector, b: Vector) -> int:
-    """Above zero where b points to the left of a."""
+    """The cross product: above zero if b points to the left of a."""
     return a[0] * b[1] - a[1] * b[0]
 
 
 def _corners(points: list[Vector]) -> list[int]:
-    """The numbers of the points at which the polygon turns. Raises where it turns back on itself."""
+    """The numbers of the points at which the polygon turns. Raises `ExpressionError` if it turns back on
+    itself or has
+    fewer than three such points.
+    """
     distinct = [i for i, point in enumerate(points) if point != points[i - 1]]
     turning = []
     for before, i, after in zip(
@@ -99,7 +105,10 @@ def _corners(points: list[Vector]) -> list[int]:
 
 
 def _check_simple(corners: list[Vector], order: list[int]) -> None:
-    """Raise unless edges meet at common corners only. A sweep along x: only edges that overlap in x and y."""
+    """Raises `ExpressionError` unless edges meet at common corners only. A sweep along x compares only edges
+    whose
+    bounding boxes overlap.
+    """
     n = len(corners)
     edges = sorted(range(n), key=lambda i: min(corners[i], corners[(i + 1) % n]))
     active: list[int] = []
@@ -126,11 +135,13 @@ def _meet(a: Vector, b: Vector, c: Vector, d: Vector) -> bool:
     a_side, b_side = _cross(cd, _minus(a, c)), _cross(cd, _minus(b, c))
     apart = (c_side > 0) == (d_side > 0) and c_side and d_side
     apart = apart or ((a_side > 0) == (b_side > 0) and a_side and b_side)
-    return not apart  # on one line, overlapping boxes mean overlapping segments
+    return not apart  # segments on one line meet, since their bounding boxes overlap
 
 
 def _chain(corners: list[Vector], first: int, last: int) -> list[int]:
-    """The postfix formula of the chain of edges `first` … `last`. Without recursion: a spiral is deep."""
+    """The postfix formula of the chain of edges `first` … `last`. Iterative, since a spiral would recurse
+    deeply.
+    """
     postfix: list[int] = []
     work: list[int | tuple[int, int]] = [(first, last)]
     while work:
@@ -152,10 +163,10 @@ def _edge(corners: list[Vector], i: int) -> Vector:
 
 
 def _hull_corner(corners: list[Vector], first: int, last: int) -> int:
-    """A corner of the convex hull of the chain of edges `first` … `last`, the two rays included.
+    """A corner of the convex hull of the chain of edges `first` … `last`, including its two rays.
 
-    It is the corner of the chain that lies farthest in a direction in which neither ray runs; of those that
-    lie equally far, the last one along their line, away from a ray on that line.
+    It is the chain's farthest corner in a direction in which neither ray runs. Of several equally far corners
+    it is the last one along their line, away from a ray on that line.
     """
     a, b = _edge(corners, first), _edge(corners, last)
     a = (-a[0], -a[1])  # both point to infinity

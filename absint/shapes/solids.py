@@ -1,17 +1,17 @@
 """Implicit shapes: expressions that are below zero inside.
 
 Lengths are in model units, angles in radians, counterclockwise. A shape of x and y alone is an infinite prism
-along z; `extrude` cuts it. Each shape says what its value is:
+along z; `extrude` cuts it. Each shape's documentation says what its value is:
 
 - *distance*: the signed distance to the boundary;
-- *bound*: never farther from zero than the distance, so that it may be moved outward by `offset` with the
-  right sign near the boundary, and a region with a large value holds no boundary;
-- *sign*: only the sign means something.
+- *bound*: of the distance's sign, and never farther from zero than the distance, so that `offset` gives the
+right sign
+  near the boundary, and a region with a large value contains no boundary;
+- *sign*: only the sign is meaningful.
 
-Joining, moving and rotating keep distances at least bounds. Constants are computed with rounded basic
-operations and the toolkit's own sin and cos: on every machine the same arguments make the same program.
-Arguments are checked here: a bad one raises `ExpressionError`, which names it. Numbers must be finite, and
-what is to be above 0 says so.
+Combining, moving and rotating turn distances into distances or bounds. Constants are computed with correctly
+rounded basic operations and absint's own sin and cos, so that the same arguments give the same program on
+every machine. All numbers must be finite; a bad argument raises `ExpressionError`, which names the argument.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ def _axis(value: object, what: str) -> str:
     return value
 
 
-# Arithmetic. Terms that a zero or a one makes void are left out: the rest of the value keeps its bits.
+# Arithmetic. Additions of zero and multiplications by one are left out, which keeps the value's bits.
 
 
 def _less(a: Expr, b: float) -> Expr:
     return a - b if b > 0 else a + -b if b else a
 
 
-def _up_to(a: float, b: Expr) -> Expr:
+def _from_constant(a: float, b: Expr) -> Expr:
     return a - b if a else -b
 
 
@@ -129,8 +129,9 @@ def _least(shapes: Sequence[Expr]) -> Expr:
 
 
 def _length(vector: Sequence[float]) -> float:
-    """Scaled by a power of two, so that no square overflows. Basic operations, for the same bits everywhere:
-    math.hypot and sum differ between versions of Python.
+    """The length of a vector, scaled by a power of two so that no square overflows. Only basic operations,
+    which give
+    the same bits everywhere; math.hypot and sum differ between versions of Python.
     """
     exponent = math.frexp(max(abs(part) for part in vector))[1]
     total = 0.0
@@ -144,14 +145,15 @@ def _norm(vector: Sequence[Expr]) -> Expr:
     return sqrt(_sum([square(part) for part in vector]))
 
 
-def _from(point: Sequence[float]) -> list[Expr]:
-    """The position seen from a point."""
+def _relative_to(point: Sequence[float]) -> list[Expr]:
+    """The position relative to a point."""
     return [_less(axis, part) for axis, part in zip(AXES, point, strict=False)]
 
 
 def direction(angle: float) -> tuple[float, float]:
-    """The point on the unit circle at an angle in radians; exact within rounding of a multiple of a quarter
-    turn. Raises `ExpressionError` for an angle that is not finite.
+    """The point on the unit circle at an angle in radians; exact for multiples of a quarter turn, up to the
+    angle's
+    rounding. Raises `ExpressionError` for an angle that is not finite.
     """
     angle = _finite(angle, "direction: angle")
     quarters = round(angle / (math.pi / 2))
@@ -170,7 +172,7 @@ def circle(radius: float, center: Vector = (0.0, 0.0)) -> Expr:
     `radius` above 0 and `center`, 2 coordinates, in model units. Raises `ExpressionError` for others.
     """
     at = _vector(center, "circle: center", 2)
-    return _norm(_from(at)) - _positive(radius, "circle: radius")
+    return _norm(_relative_to(at)) - _positive(radius, "circle: radius")
 
 
 def sphere(radius: float, center: Vector = (0.0, 0.0, 0.0)) -> Expr:
@@ -179,24 +181,25 @@ def sphere(radius: float, center: Vector = (0.0, 0.0, 0.0)) -> Expr:
     `radius` above 0 and `center`, 3 coordinates, in model units. Raises `ExpressionError` for others.
     """
     at = _vector(center, "sphere: center", 3)
-    return _norm(_from(at)) - _positive(radius, "sphere: radius")
+    return _norm(_relative_to(at)) - _positive(radius, "sphere: radius")
 
 
 def half_plane(point: Vector, normal: Vector) -> Expr:
-    """(p − point)·normal / |normal|: the side that `normal` points away from; 2 or 3 coordinates. A distance.
+    """(p − point)·normal / |normal|: inside is the side that `normal` points away from. A distance.
 
-    Written as a sum of a function of x, one of y and one of z, which vanish at `point`. `normal` may have any
-    length. Raises `ExpressionError` for one of length 0, and for coordinates that do not match.
+    `point` and `normal` have 2 or 3 coordinates. The expression is a sum of a function of x, one of y and one
+    of z, which are zero at `point`. `normal` may have any length but 0. Raises `ExpressionError` for others,
+    and for different numbers of coordinates.
     """
     at, given = _pair(point, normal, "half_plane: point", "half_plane: normal")
     if not any(given):
         raise ExpressionError("half_plane: normal: must not be zero")
     exponent = math.frexp(max(abs(part) for part in given))[1]
-    outward = [math.ldexp(part, -exponent) for part in given]  # exact, and its length is an ordinary number
+    outward = [math.ldexp(part, -exponent) for part in given]  # exact; now the length cannot overflow
     length = _length(outward)
     return _sum(
         [
-            _up_to(x, axis) if n == -length else _times(_less(axis, x), n / length)
+            _from_constant(x, axis) if n == -length else _times(_less(axis, x), n / length)
             for axis, x, n in zip(AXES, at, outward, strict=False)
             if n
         ]
@@ -214,7 +217,7 @@ def box(lower: Vector, upper: Vector) -> Expr:
     for axis, a, b in zip(AXES, low, high, strict=False):
         if not a < b:
             raise ExpressionError(f"box: upper: {b!r} along {axis} is not above the lower {a!r}")
-        faces += [_up_to(a, axis), _less(axis, b)]
+        faces += [_from_constant(a, axis), _less(axis, b)]
     return maximum(*faces)
 
 
@@ -230,22 +233,22 @@ def rounded_box(lower: Vector, upper: Vector, radius: float) -> Expr:
     for axis, a, b in zip(AXES, low, high, strict=False):
         if not 2 * r <= b - a:
             raise ExpressionError(f"rounded_box: radius: twice {r!r} does not fit between {a!r} and {b!r}")
-        q.append(maximum(_up_to(a + r, axis), _less(axis, b - r)))
+        q.append(maximum(_from_constant(a + r, axis), _less(axis, b - r)))
     return _norm([maximum(part, 0.0) for part in q]) + minimum(_greatest(q), 0.0) - r
 
 
 def capsule(a: Vector, b: Vector, radius: float) -> Expr:
-    """All within `radius` of the segment from a to b, 2 or 3 coordinates. A distance.
+    """All points within `radius` of the segment from a to b, with 2 or 3 coordinates. A distance.
 
-    |p − a − t·(b − a)| − radius with t = (p − a)·(b − a) / |b − a|², clamped to 0 … 1; all in model units.
-    Where a is b, a disc or a ball. Raises `ExpressionError` for a radius that is not above 0, and for ends so
-    near or so far apart that t would not be finite.
+    |p − a − t·(b − a)| − radius with t = (p − a)·(b − a) / |b − a|², clamped to 0 … 1; all in model units. A
+    disc or ball if a equals b. Raises `ExpressionError` for a radius that is not above 0, and for ends so
+    near to or far from each other that t would not be finite.
     """
     start, end = _pair(a, b, "capsule: a", "capsule: b")
     r = _positive(radius, "capsule: radius")
     along = [q - p for p, q in zip(start, end, strict=True)]
     length = _length(along)
-    seen = _from(start)
+    seen = _relative_to(start)
     if length == 0:
         return _norm(seen) - r
     pace = [part / length / length for part in along]
@@ -257,16 +260,17 @@ def capsule(a: Vector, b: Vector, radius: float) -> Expr:
 
 
 MOST_CORNERS = 1 << 20
-"""Points of a polygon; an iterator that never ends has more."""
+"""Largest number of a polygon's points; the limit also stops endless iterators."""
 
 
 def polygon(points: Sequence[Vector]) -> Expr:
-    """A simple polygon, convex or not, in either direction of travel. A bound.
+    """A simple polygon, convex or not, with points given clockwise or counterclockwise. A bound.
 
-    One half-plane per edge, joined by min and max as `absint.shapes.polygon` describes; no edge is added. A
-    convex one is a distance inside and beside its edges. In floats the value errs by a few units in the
-    last place of the position, so the sign is right except where the exact value is as near to zero as
-    that. Raises `ExpressionError` when edges cross or touch, and for more than `MOST_CORNERS` points.
+    One half-plane per edge, joined by min and max as `absint.shapes.polygon` describes, without further
+    edges. For a convex polygon the value is the distance inside and beside the edges. Rounding changes the
+    value by a few units in the last place of the position, so the sign is right unless the exact value is
+    that near to zero. Raises `ExpressionError` if edges cross or touch, and for more than `MOST_CORNERS`
+    points.
     """
     given = elements(points, MOST_CORNERS)
     if given is not None and len(given) > MOST_CORNERS:
@@ -286,13 +290,14 @@ def polygon(points: Sequence[Vector]) -> Expr:
     return values[0]
 
 
-# Joining.
+# Combining.
 
 
 def union(*shapes: Expr) -> Expr:
     """min, as a balanced tree in the given order (see `minimum`).
 
-    A bound where the shapes are; outside, a distance where they are. Raises `ExpressionError` for no shapes.
+    A bound if the shapes are bounds; outside, a distance if they are distances. Raises `ExpressionError` for
+    no shapes.
     """
     return _least(_shapes(shapes, "union"))
 
@@ -300,23 +305,24 @@ def union(*shapes: Expr) -> Expr:
 def intersection(*shapes: Expr) -> Expr:
     """max, as a balanced tree in the given order.
 
-    A bound where the shapes are; inside, a distance where they are. Raises `ExpressionError` for no shapes.
+    A bound if the shapes are bounds; inside, a distance if they are distances. Raises `ExpressionError` for
+    no shapes.
     """
     return _greatest(_shapes(shapes, "intersection"))
 
 
 def complement(shape: Expr) -> Expr:
-    """−shape: outside becomes inside. The boundary, where the value is 0, belongs to neither.
+    """−shape: outside becomes inside. The boundary, where the value is 0, is inside neither.
 
-    Raises `ExpressionError` for what is no expression.
+    Raises `ExpressionError` if `shape` is not an expression.
     """
     return -_shape(shape, "complement")
 
 
 def difference(shape: Expr, *others: Expr) -> Expr:
-    """max(shape, −other, …): the first without all others. A bound where the shapes are.
+    """max(shape, −other, …): the first shape without all others. A bound if the shapes are bounds.
 
-    Raises `ExpressionError` for what is no expression.
+    Raises `ExpressionError` if an argument is not an expression.
     """
     first, *cut = _shapes((shape, *others), "difference")
     return _greatest([first, *(-other for other in cut)])
@@ -325,9 +331,8 @@ def difference(shape: Expr, *others: Expr) -> Expr:
 def smooth_union(a: Expr, b: Expr, radius: float) -> Expr:
     """min(a, b) − max(radius − |a − b|, 0)² / (4·radius): the crease is filled where |a − b| < radius.
 
-    The quadratic polynomial minimum: tangential, and exactly min elsewhere; at most radius / 4 below the
-    union. A bound where the shapes are. `radius` in model units; raises `ExpressionError` unless it is above
-    0.
+    The quadratic polynomial minimum: smooth, exactly min elsewhere, and at most radius / 4 below the union. A
+    bound if the shapes are bounds. `radius` in model units; raises `ExpressionError` unless it is above 0.
     """
     one, other = _shapes((a, b), "smooth_union")
     r = _positive(radius, "smooth_union: radius")
@@ -338,8 +343,8 @@ def smooth_union(a: Expr, b: Expr, radius: float) -> Expr:
 def exponential_union(a: Expr, b: Expr, radius: float) -> Expr:
     """min(a, b) − radius·ln(1 + exp(−|a − b| / radius)): −radius·ln(exp(−a/radius) + exp(−b/radius)).
 
-    Blends everywhere, the farther the less, and is associative up to rounding; at most radius·ln 2 below the
-    union. Written so that nothing overflows. A bound where the shapes are. `radius` in model units; raises
+    Blends everywhere, less with distance, at most radius·ln 2 below the union, and is associative up to
+    rounding. This form does not overflow. A bound if the shapes are bounds. `radius` in model units; raises
     `ExpressionError` unless it is above 0.
     """
     one, other = _shapes((a, b), "exponential_union")
@@ -348,15 +353,15 @@ def exponential_union(a: Expr, b: Expr, radius: float) -> Expr:
 
 
 def offset(shape: Expr, distance: float) -> Expr:
-    """shape − distance: everything within `distance`, if the shape is a distance; a negative one shrinks.
+    """shape − distance: all points within `distance` of the shape, if its value is a distance.
 
-    `distance` in model units; raises `ExpressionError` unless it is finite.
+    A negative `distance`, in model units, shrinks the shape. Raises `ExpressionError` unless it is finite.
     """
     return _less(_shape(shape, "offset: shape"), _finite(distance, "offset: distance"))
 
 
 def shell(shape: Expr, thickness: float) -> Expr:
-    """|shape| − thickness / 2: a wall around the boundary, as thick as that where the shape is a distance.
+    """|shape| − thickness / 2: a wall of that thickness along the boundary, if the shape is a distance.
 
     `thickness` in model units; raises `ExpressionError` unless it is above 0.
     """
@@ -367,20 +372,21 @@ def shell(shape: Expr, thickness: float) -> Expr:
 
 
 def move(shape: Expr, dx: float = 0.0, dy: float = 0.0, dz: float = 0.0) -> Expr:
-    """The shape moved, by so many model units along each axis. Keeps a distance.
+    """The shape moved by `dx`, `dy` and `dz` model units. A distance stays a distance.
 
-    Raises `ExpressionError` for what is not finite.
+    Raises `ExpressionError` for numbers that are not finite.
     """
     by = [_finite(d, f"move: {name}") for d, name in zip((dx, dy, dz), ("dx", "dy", "dz"), strict=True)]
-    x, y, z = _from(by)
+    x, y, z = _relative_to(by)
     return substitute(_shape(shape, "move: shape"), x=x, y=y, z=z)
 
 
 def scale(shape: Expr, factor: float | Vector) -> Expr:
-    """The shape enlarged about the origin, by one factor above 0 or by one for each of 2 or 3 axes.
+    """The shape scaled about the origin, by one factor above 0, or by one for each of 2 or 3 axes.
 
-    The value is multiplied by the (least) factor: one keeps a distance, several make it a bound. Raises
-    `ExpressionError` for a factor that is not above 0, or whose reciprocal is not finite.
+    The value is multiplied by the (least) factor. With one factor a distance stays a distance, with several
+    it becomes a bound. Raises `ExpressionError` for a factor that is not above 0, or whose reciprocal is not
+    finite.
     """
     given = _shape(shape, "scale: shape")
     factors: tuple[float, ...]
@@ -396,11 +402,11 @@ def scale(shape: Expr, factor: float | Vector) -> Expr:
 
 
 def rotate(shape: Expr, angle: float, axis: str = "z") -> Expr:
-    """The shape turned about an axis through the origin, by an angle in radians, counterclockwise seen from
-    the axis's positive end.
+    """The shape rotated about an axis, by an angle in radians, counterclockwise as seen from the axis's
+    positive end.
 
-    Quarter turns are exact. Keeps a distance, up to rounding. Raises `ExpressionError` for an angle that is
-    not finite, and an axis other than "x", "y" and "z".
+    Quarter turns are exact. A distance stays a distance, up to rounding. Raises `ExpressionError` for an
+    angle that is not finite, and an axis other than "x", "y" and "z".
     """
     given = _shape(shape, "rotate: shape")
     axis = _axis(axis, "rotate: axis")
@@ -415,10 +421,10 @@ def rotate(shape: Expr, angle: float, axis: str = "z") -> Expr:
 
 
 def mirror(shape: Expr, *axes: str) -> Expr:
-    """The half with positive coordinates and its mirror image: |x| for x, for each axis given by name.
+    """The half with positive coordinates and its mirror image: for each axis named, |x| replaces x.
 
-    Keeps a distance if the shape is symmetric or does not reach the mirror; else a bound. Raises
-    `ExpressionError` for an axis other than "x", "y" and "z".
+    A distance stays a distance if the shape is symmetric or does not touch the mirror; else it becomes a
+    bound. Raises `ExpressionError` for an axis other than "x", "y" and "z".
     """
     given = _shape(shape, "mirror: shape")
     names = [_axis(axis, "mirror: axes") for axis in axes]
@@ -426,7 +432,7 @@ def mirror(shape: Expr, *axes: str) -> Expr:
 
 
 def extrude(shape: Expr, z0: float, z1: float) -> Expr:
-    """max(shape, z0 − z, z − z1): the part between two heights, in model units. A bound where the shape is.
+    """max(shape, z0 − z, z − z1): the part between two heights, in model units. A bound if the shape is one.
 
     Raises `ExpressionError` unless z1 is above z0.
     """
@@ -434,12 +440,13 @@ def extrude(shape: Expr, z0: float, z1: float) -> Expr:
     low, high = _finite(z0, "extrude: z0"), _finite(z1, "extrude: z1")
     if not low < high:
         raise ExpressionError(f"extrude: z1: {high!r} is not above z0, {low!r}")
-    return maximum(given, maximum(_up_to(low, Z), _less(Z, high)))
+    return maximum(given, maximum(_from_constant(low, Z), _less(Z, high)))
 
 
 def revolve(shape: Expr) -> Expr:
-    """The plane shape's half with x ≥ 0 turned about the y axis: x becomes sqrt(x² + z²).
+    """The half of a plane shape with x ≥ 0, revolved about the y axis: sqrt(x² + z²) replaces x.
 
-    Keeps a distance as `mirror` does. Raises `ExpressionError` for what is no expression.
+    A distance stays a distance under the same conditions as in `mirror`. Raises `ExpressionError` if `shape`
+    is not an expression.
     """
     return substitute(_shape(shape, "revolve: shape"), x=_norm([X, Z]), z=const(0.0))

@@ -1,13 +1,14 @@
 """The stroke font of `text`: every printable ASCII character as lines, rounded rings and dots.
 
-A glyph is what a pen of constant thickness draws along *skeletons*: middle lines, in units of which a capital
-is 100 high, x to the right from the glyph's left edge, y up from the baseline. Half the pen lies on either
-side, so the edges of a capital are 100 units and a pen apart. Straight ends are cut level or plumb half a pen
-beyond the skeleton, curved ones where the glyph says.
+A glyph consists of strokes: the areas that a pen of constant thickness draws along *skeletons*, the strokes'
+centre lines. A capital's skeleton is 100 units high; x runs to the right from the glyph's left edge, y up
+from the baseline. A stroke extends half a pen to either side of its skeleton, so the outer edges of a capital
+are 100 units plus one pen apart. Straight strokes end half a pen beyond the skeleton, with a horizontal or
+vertical cut; curved strokes end where the glyph says.
 
-Curves are parts of *rings*: rounded rectangles, with as many sides as a letter needs. An `n` is a stem and a
-ring without its lower side, so that its arch and its right leg are one stroke. Nothing here depends on the
-pen; where a cut has to follow an outline, it is moved by half pens. The design is absint's own.
+Curves are parts of *rings*: rounded rectangles, of which a letter uses some sides. An `n` is a stem and a
+ring without its lower side, so that its arch and right leg are one stroke. Glyphs do not depend on the pen; a
+cut that has to follow an outline is given an offset in half pens. The design is absint's own.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ Point = tuple[float, float]
 CAPITAL = 100.0
 """Height of capitals, digits and ascenders."""
 SMALL = 68.0
-"""Height of an x."""
+"""Height of a lowercase x."""
 DESCENDER = -30.0
 DOT = 1.25
 
-# What is kept of a stroke.
+# Cuts: the part of a stroke that is kept.
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Where (p - point)·normal < grow half pens. The normal has the length 1."""
+    """The half-plane (p - point)·normal < `grow` half pens. `normal` has length 1."""
 
     point: Point
     normal: Point
@@ -38,7 +39,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """On any of these sides."""
+    """The part of the plane that a cut keeps: the union of half-planes."""
 
     sides: tuple[Side, ...]
 
@@ -67,7 +68,7 @@ def above(y: float, grow: float = 0) -> Keep:
 
 
 def behind(point: Point, ahead: Point, grow: float = 0) -> Keep:
-    """On the side of the point that `ahead` points away from, plus `grow` half pens."""
+    """The side of `point` that the vector `ahead` points away from, extended by `grow` half pens."""
     length = math.sqrt(ahead[0] * ahead[0] + ahead[1] * ahead[1])
     return Keep((Side(point, (ahead[0] / length, ahead[1] / length), grow),))
 
@@ -77,7 +78,7 @@ def behind(point: Point, ahead: Point, grow: float = 0) -> Keep:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The line through both points, the end moved by `grow` half pens and the start the other way."""
+    """The line through both points, after moving the end by `grow` half pens and the start the other way."""
 
     start: Point
     end: Point
@@ -86,8 +87,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """All at a distance `radius` from the rectangle `lower` to `upper`: a point or segment if they agree in
-    an axis, and without an end where one is infinite.
+    """The curve at distance `radius` from the rectangle from `lower` to `upper`, which may be a segment or a
+    point, and
+    may be infinite.
     """
 
     lower: Point
@@ -104,27 +106,28 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """What all of `keep` leave of a pen's way along a path."""
+    """The stroke of a pen along a path, intersected with all of `keep`."""
 
     path: Line | Ring | Dot
     keep: tuple[Keep, ...] = ()
 
 
 def stem(x: float, bottom: float, top: float) -> Stroke:
-    """An upright stroke."""
+    """A vertical stroke."""
     return Stroke(Line((x, bottom), (x, top)), (above(bottom, 1), below(top, 1)))
 
 
 def bar(x0: float, x1: float, y: float) -> Stroke:
-    """A level stroke."""
+    """A horizontal stroke."""
     return Stroke(Line((x0, y), (x1, y)), (right(x0, 1), left(x1, 1)))
 
 
 def slant(x0: float, y0: float, x1: float, y1: float, *keep: Keep, bottom: float | None = None) -> Stroke:
-    """A slanted stroke from left to right: cut level if it is steep, plumb if it is flat.
+    """A slanted stroke from left to right, with horizontal cuts if it is steep and vertical cuts if it is
+    flat.
 
-    Its middle line meets the cuts half a pen beyond the points, so that two slants from one point make a
-    clean apex. `bottom`: where a steep one is cut instead of at its lower end.
+    Its centre line meets the cuts half a pen beyond the points, so that two slants from one point form a
+    clean apex. `bottom`: height of a steep stroke's lower cut, instead of its lower end.
     """
     if abs(y1 - y0) < x1 - x0:
         return Stroke(Line((x0, y0), (x1, y1), (1.0, 0.0)), (right(x0, 1), left(x1, 1), *keep))
@@ -136,9 +139,9 @@ def slant(x0: float, y0: float, x1: float, y1: float, *keep: Keep, bottom: float
 def ring(
     x0: float, y0: float, x1: float, y1: float, *keep: Keep, radius: float | None = None, without: str = ""
 ) -> Stroke:
-    """A rounded rectangle, as round as it can be unless a radius is given.
+    """A stroke along a rounded rectangle, with the largest possible radius unless one is given.
 
-    `without`: sides that it has not, of "left", "right", "top" and "bottom"; there it goes on forever.
+    `without`: sides that are missing, of "left", "right", "top" and "bottom"; there the ring is infinite.
     """
     r = min(x1 - x0, y1 - y0) / 2 if radius is None else radius
     lower = -math.inf if "left" in without else x0 + r, -math.inf if "bottom" in without else y0 + r
@@ -147,12 +150,12 @@ def ring(
 
 
 def arch(x0: float, x1: float, *keep: Keep, bottom: float = 0, top: float = SMALL) -> Stroke:
-    """A ring without its lower side, as round as it can be, down to the bottom."""
+    """A ring without its lower side, with the largest possible radius, down to `bottom`."""
     return ring(x0, bottom, x1, top, above(bottom, 1), *keep, radius=(x1 - x0) / 2, without="bottom")
 
 
 def trough(x0: float, x1: float, *keep: Keep, bottom: float = 0, top: float = SMALL) -> Stroke:
-    """A ring without its upper side, as round as it can be, up to the top."""
+    """A ring without its upper side, with the largest possible radius, up to `top`."""
     return ring(x0, bottom, x1, top, below(top, 1), *keep, radius=(x1 - x0) / 2, without="top")
 
 
@@ -170,12 +173,15 @@ def dot(x: float, y: float) -> Stroke:
 # Glyphs.
 
 ROOM = {"|": 11.0, "(": 7.0, ")": 7.0, "/": 3.0, ".": 10.0}
-"""The room that a glyph keeps beside its outline, by its kind: straight; round; slanted or open; dot."""
+"""Space beside a glyph's outline, by the outline's kind: straight; round; slanted or open; dot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Glyph:
-    """`width`: of the skeleton. `before`, `after`: room beside the outline. All are integers."""
+    """The strokes of a character. `width`: the skeleton's width. `before`, `after`: space beside the outline.
+    All three
+    are integers.
+    """
 
     width: float
     before: float
@@ -184,7 +190,7 @@ class Glyph:
 
     @property
     def advance(self) -> float:
-        """From here to the next glyph, without the pen."""
+        """The distance to the next glyph's left edge, without the pen."""
         return self.before + self.width + self.after
 
 

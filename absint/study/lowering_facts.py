@@ -1,4 +1,4 @@
-"""What the lowering made of a program: its atoms by kind, and how much of the box its boxes leave out."""
+"""Facts about lowered programs: atoms by kind, terms with their boxes, and the area that the boxes cover."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import Step
 
 KINDS = (*(f"of {axis} alone" for axis in AXES), "of the form u + v", "of another form")
+"""The kinds of bands, by the real node that they bound."""
 
 
 def lowering_facts(program: Program, steps: Sequence[Step], analyses: Analyses) -> dict[str, Any]:
-    """The section of the report on a lowered program.
+    """The report's section on a lowered program.
 
-    `atoms`: bands, by kind; one of the form u + v is of a sum or difference of values of one variable each.
-    `thresholds`: distinct pairs of a value and an end. `values`: real nodes that bands are of. `boxes` and
-    `empty`: how often `contract` wrote a box or proved an operand empty. `covered`: the share of the box's
-    area, in x and y, in a box of some operand of the root; `boxes_over_a_point`: in how many, on average.
+    `atoms`: number of bands, and by kind; a band of the form u + v bounds a sum or difference of two values
+    that depend on one variable each. `thresholds`: number of distinct pairs of a value and a finite end.
+    `values`: number of real nodes that bands bound. `boxes` and `empty`: how often `contract` wrote a box,
+    and proved an operand empty. `covered`: the share of the program's box, by area in x and y, that lies in a
+    box of some term; `boxes_over_a_point`: the average number of boxes over a point.
     """
     graph = program.graph
     assert graph.logic is not None
@@ -58,7 +60,7 @@ def lowering_facts(program: Program, steps: Sequence[Step], analyses: Analyses) 
 
 
 def _distinct_pairs(values: NDArray[np.int32], ends: NDArray[np.float64]) -> int:
-    """How many different pairs of a value and a finite end there are."""
+    """Number of distinct pairs of a value and a finite end."""
     finite = np.isfinite(ends)
     values, ends = values[finite], ends[finite]
     order = np.lexsort((ends, values))
@@ -67,7 +69,9 @@ def _distinct_pairs(values: NDArray[np.int32], ends: NDArray[np.float64]) -> int
 
 
 def _kinds(graph: Graph, classes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64[n]: the place in `KINDS` of a band of each node, from the variables that nodes depend on."""
+    """int64[n]: for each node, the index in `KINDS` of a band of it. `classes`: int64[n], each node's
+    variability.
+    """
     axis = np.full(1 << (len(AXES) + 1), -1)
     axis[[1 << place for place in range(len(AXES))]] = range(len(AXES))
     alone = axis[classes]
@@ -77,13 +81,14 @@ def _kinds(graph: Graph, classes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def terms_of(graph: Graph) -> tuple[int, ...]:
-    """The predicates whose union a lowered graph is: the operands of the root, or the root itself."""
+    """The terms of a lowered graph, whose union it is: the operands of a root `any`, else the root itself."""
     return graph.operands(graph.root) if graph.rows[graph.root][0] == ANY.code else (graph.root,)
 
 
 def term_boxes(program: Program) -> NDArray[np.float64]:
-    """float64[m, 2, 2]: the box of each term in the program's, by x and y, lower and upper end; empty boxes,
-    of terms that are false, have equal ends.
+    """float64[m, 2, 2]: each term's box within the program's, by axis (x, y) and end (lower, upper). A term
+    that is
+    never true has a box with equal ends.
     """
     graph = program.graph
     assert graph.logic is not None
@@ -100,15 +105,16 @@ def term_boxes(program: Program) -> NDArray[np.float64]:
         lower, upper = np.clip(graph.logic.bands[parts[these]], *outer[axis]).T
         np.maximum.at(boxes[:, axis, 0], owners[these], lower)
         np.minimum.at(boxes[:, axis, 1], owners[these], upper)
-    boxes[:, :, 1] = np.maximum(boxes[:, :, 0], boxes[:, :, 1])  # bands that exclude each other
+    boxes[:, :, 1] = np.maximum(boxes[:, :, 0], boxes[:, :, 1])  # disjoint bands: an empty box
     false = graph.op[terms] == FALSE.code
     boxes[false, :, 1] = boxes[false, :, 0]
     return boxes
 
 
 def _parts_of(graph: Graph, terms: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The predicates that hold wherever a term does, operands of an `all` or the term itself: for each of
-    them, the place of its term, and its node.
+    """The predicates that hold wherever a term holds: the operands of an `all`, or the term itself. Returns
+    for each
+    the index of its term, and its node.
     """
     assert graph.logic is not None
     joint = graph.op[terms] == ALL.code
@@ -123,10 +129,10 @@ def _parts_of(graph: Graph, terms: NDArray[np.int64]) -> tuple[NDArray[np.int64]
 
 
 def term_rows(program: Program) -> list[dict[str, Any]]:
-    """What each term of a lowered program is, in the order of `terms_of`.
+    """One row for each term of a lowered program, in the order of `terms_of`.
 
-    Its `box`, (left, right, bottom, top), outside of which it is false; how many `operations` and
-    `comparisons` it has; the last `line` of the source that it was made from, where it is complete, or None.
+    A row has the term's `box`, (left, right, bottom, top), outside of which it is false; its number of
+    `operations` and `comparisons`; and the last `line` of the source that it was made from, or None.
     """
     graph = program.graph
     terms = terms_of(graph)
@@ -149,14 +155,14 @@ def term_rows(program: Program) -> list[dict[str, Any]]:
 
 
 TERMS_AT_ONCE = 8192
-"""Terms that are counted in one go over the graph."""
+"""Terms that are counted in one traversal of the graph."""
 
 
 def _counts_below(graph: Graph, terms: Sequence[int], which: NDArray[np.bool_]) -> list[int]:
-    """How many of some nodes each term depends on, itself among them.
+    """For each term, the number of nodes selected by `which` on which it depends, itself included.
 
-    One after the other would take quadratic time where terms share much. So each node gets the set of terms
-    that depend on it, as bits of an integer, and bit t of `digits[i]` is bit i of the count of term t.
+    Counting term by term takes quadratic time if terms share many nodes. Instead, each node gets the set of
+    terms that depend on it, as bits of an integer; bit t of `digits[i]` is bit i of the count of term t.
     """
     found: list[int] = []
     wanted = which.tolist()
@@ -187,7 +193,9 @@ def _counts_below(graph: Graph, terms: Sequence[int], which: NDArray[np.bool_]) 
 
 
 def _rectangles(program: Program) -> NDArray[np.float64] | None:
-    """float64[m + 1, 2, 2]: the program's box, then those of the terms; None for a box without an area."""
+    """float64[m + 1, 2, 2]: the program's box, then the terms' boxes; None if the program's has no finite
+    area.
+    """
     outer = [program.box.of_variable(axis) for axis in AXES[:2]]
     if any(bounds.may_nan or not 0 < bounds.upper - bounds.lower < math.inf for bounds in outer):
         return None
@@ -195,14 +203,16 @@ def _rectangles(program: Program) -> NDArray[np.float64] | None:
 
 
 STRIP = 64
-"""Ends of rectangles inside of a strip, at most; more where there are many rectangles."""
+"""Largest number of rectangles' ends inside a strip; with many rectangles the limit grows."""
 
 
 def _shares(rectangles: NDArray[np.float64]) -> tuple[float, float]:
-    """The share of the first rectangle's area that the others cover, and how often they do. All lie in it.
+    """The share of the first rectangle's area that the others cover, and the sum of the others' areas as a
+    share of
+    it. All others lie within the first.
 
-    The plane is cut into strips inside of which about sqrt(m) of the m rectangles end, so that time is in
-    proportion to m^1.5 at the worst, and memory to m.
+    The plane is cut into strips in which about sqrt(m) of the m rectangles end, so that the worst case takes
+    time proportional to m^1.5, and memory proportional to m.
     """
     (left, right), (low, high) = rectangles[1:].transpose(1, 2, 0)
     width, height = (rectangles[0, :, 1] - rectangles[0, :, 0]).tolist()
@@ -215,15 +225,16 @@ def _shares(rectangles: NDArray[np.float64]) -> tuple[float, float]:
     for ys in _strips(inside[2:]):
         next_ = int(np.searchsorted(inside[2], ys[-1], sorter=upwards))
         met = np.concatenate([met[inside[3, met] > ys[0]], upwards[begun:next_]])
-        met.sort(kind="stable")  # by the left ends; most of them are
+        met.sort(kind="stable")  # by left ends; mostly sorted already
         begun = next_
-        covered.append(_covered(inside[:, met], ys))
+        covered.append(_covered_area(inside[:, met], ys))
     return math.fsum(covered) / (width * height), math.fsum(areas.tolist()) / (width * height)
 
 
 def _strips(sides: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    """The ends in y of the rectangles, float64[2, m], in runs that share their first and last one: few
-    rectangles end between those two, however many end at one y.
+    """The distinct ends in y of rectangles, cut into runs; consecutive runs share an end. Few rectangles end
+    strictly
+    inside a run, however many end at one y. `sides`: float64[2, m], lower and upper ends.
     """
     ys, counts = np.unique(sides, return_counts=True)
     most = max(STRIP, math.isqrt(sides.size // 16))
@@ -235,9 +246,11 @@ def _strips(sides: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
             first, ends = i, 0
 
 
-def _covered(rectangles: NDArray[np.float64], ys: NDArray[np.float64]) -> float:
-    """The area that rectangles, float64[4, m] and sorted by their left ends, cover between the first and the
-    last of `ys`, among which are all their ends in y that lie there. All of them reach into it.
+def _covered_area(rectangles: NDArray[np.float64], ys: NDArray[np.float64]) -> float:
+    """The area that rectangles cover in the strip between the first and the last of `ys`.
+
+    `rectangles`: float64[4, m] (left, right, low, high), sorted by left ends; all intersect the strip. `ys`:
+    all of their ends in y within the strip, and the strip's own.
     """
     left, right, low, high = rectangles
     across = (low <= ys[0]) & (high >= ys[-1])
@@ -259,7 +272,7 @@ def _covered(rectangles: NDArray[np.float64], ys: NDArray[np.float64]) -> float:
 
 
 def _union(left: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """The starts and ends of the pieces that intervals, sorted by their left ends, cover together."""
+    """The union of intervals, sorted by left ends: the starts and ends of its pieces."""
     if not len(left):
         return left, right
     reach = np.maximum.accumulate(right)
@@ -270,10 +283,10 @@ def _union(left: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[NDArr
 def _length_left_of(
     xs: NDArray[np.float64], starts: NDArray[np.float64], ends: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How much of the pieces from `starts` to `ends` lies left of each x."""
+    """The total length of the pieces from `starts` to `ends` to the left of each x."""
     if not len(starts):
         return np.zeros(len(xs))
     before = np.concatenate([[0.0], np.cumsum(ends - starts)])
-    piece = np.searchsorted(starts, xs, side="right")  # how many begin left of x or at it
+    piece = np.searchsorted(starts, xs, side="right")  # number of pieces that start at or left of x
     last = np.maximum(piece - 1, 0)
     return np.where(piece > 0, before[last] + np.minimum(xs, ends[last]) - starts[last], 0.0)

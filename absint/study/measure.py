@@ -1,7 +1,6 @@
-"""Measurements for notebooks: what each pass, domain and tile size does to a model, as arrays and dicts.
+"""Measurements for notebooks: the effect of passes, domains and tile sizes on a model, as arrays and dicts.
 
-Everything is deterministic but the times. Arrays over tiles have the rows of a picture: the first is at the
-top.
+All results except times are deterministic. In arrays over tiles the first row is the top one, as in pictures.
 """
 
 from __future__ import annotations
@@ -34,23 +33,22 @@ from absint.study.lowering_facts import term_rows, terms_of
 from absint.study.specialisation import measure_regions
 
 MOST_TILES = 4096
-"""Tiles along an axis: a graph of some hundred nodes on so many squared takes some gigabytes."""
-
+"""Largest number of tiles along an axis: with so many, a graph of some hundred nodes takes gigabytes."""
 
 MOST_LEVELS = 24
-"""Times that a region is quartered: then tiles are as thin as floats of binary32 are apart."""
+"""Largest depth of a quadtree: there, tiles of the unit box are as narrow as the spacing of binary32."""
 
 
 def stages(
     model: Model, *, passes: str | None = None, level: int = 2, domains: Sequence[str] = DEFAULT_DOMAINS,
     region: Box | None = None, precision: Precision | str | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """What each pass of a pipeline did.
+    """The effect of each pass of a pipeline, one row per pass; the first row is the source, without a pass.
 
-    For each: its `pass` as text, `operations` and `nodes` after it, `removed` operations, how often it used
-    which rule (`rewrites`), and its `seconds`, analyses included that it was the first to ask for. The first
-    entry is the source, without a pass. Options, and errors, are those of `absint.optimize`, in all of these
-    functions: `PipelineError`, `UsageError`, `DomainError`, and `VmError` for malformed text.
+    A row has the `pass` as text, the `operations` and `nodes` after it, the number of operations `removed`,
+    the number of uses of each rule (`rewrites`), and its `seconds`, including analyses that it was the first
+    to need. All functions of this module have the options and errors of `absint.optimize`: `PipelineError`,
+    `UsageError`, `DomainError`, and `VmError` for malformed text.
     """
     source = load(model)
     _, steps = run_pipeline(
@@ -85,12 +83,13 @@ def tiles(
     model: Model, count: int = 64, *, passes: str = "", domains: Sequence[str] = DEFAULT_DOMAINS,
     region: Box | None = None, precision: Precision | str | None = None,
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
-    """What is left of a model on `count` by `count` tiles of a region, after some passes.
+    """Operations left of a model on each of `count` by `count` tiles of a region, after passes on the whole
+    region.
 
-    `undecided` bool[count, count]: where the tile is neither all inside nor all outside. `operations` and
-    `for_sign` int32[count, count]: how many are left there with the value demanded, or `f < 0` alone; 0 where
-    that is decided. Passes run on the whole region. Raises `UsageError` for a pipeline that lowers, less than
-    one tile, or more than `MOST_TILES`.
+    `undecided` bool[count, count]: whether the tile is not known to be all inside or all outside.
+    `operations` and `for_sign` int32[count, count]: operations left if the value, or only `f < 0`, is needed;
+    0 on decided tiles. Raises `UsageError` for a pipeline that lowers, fewer than one tile, or more than
+    `MOST_TILES`.
     """
     count = whole(count, "count", least=1)
     if count > MOST_TILES:
@@ -109,13 +108,13 @@ def quadtree(
     model: Model, levels: int = 5, *, passes: str = LEVELS[2], domains: Sequence[str] = DEFAULT_DOMAINS,
     region: Box | None = None, precision: Precision | str | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """What passes leave when a region is quartered again and again, each quarter made from its parent's
-    program, as recursive renderers do.
+    """The effect of passes on a quadtree of tiles, as in a recursive renderer, one row per level.
 
-    For each level, the whole region first: how many `tiles` there were, how many stay `undecided`, the
-    `operations` of those, all together, and how often each rule was used on all tiles (`rewrites`). Only
-    undecided tiles are quartered, along x and y. Raises `UsageError` for a region without bounds of x and y,
-    a pipeline that lowers, or levels that are no whole number from 0 to `MOST_LEVELS`.
+    The first level is the whole region. Undecided tiles are quartered along x and y, and each quarter is
+    optimised from its parent's program. A row has the number of `tiles`, how many stay `undecided`, the sum
+    of their `operations`, and the uses of each rule on all tiles (`rewrites`). Raises `UsageError` for a
+    region without bounds of x and y, a pipeline that lowers, or `levels` that is not a whole number from 0 to
+    `MOST_LEVELS`.
     """
     levels = whole(levels, "levels", least=0)
     if levels > MOST_LEVELS:
@@ -154,7 +153,7 @@ def quadtree(
 
 
 def _quarters(program: Program) -> list[Box]:
-    """The quarters of a program's box, which share their edges."""
+    """The quarters of a program's box in x and y; neighbours share their edge."""
     halves = []
     for name in ("x", "y"):
         lower, upper = program.box.bounds[name]
@@ -166,11 +165,12 @@ def _quarters(program: Program) -> list[Box]:
 def memory(
     model: Model, pixels: int = REPORT_PIXELS, *, passes: str = "", precision: Precision | str | None = None
 ) -> dict[str, Any]:
-    """What it takes to run a model on whole arrays of `pixels` values.
+    """The memory needed to evaluate a model on whole arrays of `pixels` values.
 
-    `values` computed, and `naive_bytes` if all are kept; at most `peak_live` at once, and `live_bytes` if
-    each is freed at its last use; `slots` that an evaluator needs. Raises `PipelineError` for passes that
-    there are none of, `VmError` for malformed text, `UsageError` for less than one pixel.
+    `values`: number of values computed; `naive_bytes`: memory if all are kept. `peak_live`: largest number of
+    values alive at once; `live_bytes`: memory if each is freed at its last use. `slots`: registers that an
+    evaluator needs. Raises `PipelineError` for unknown passes, `VmError` for malformed text, `UsageError` for
+    fewer than one pixel.
     """
     pixels = whole(pixels, "pixels", least=1)
     program, _ = run_pipeline(load(model), passes=passes, precision=precision)
@@ -181,10 +181,10 @@ def executable(
     model: Model, view: View, backend: str = "numba", *, passes: str | None = None,
     precision: Precision | str | None = None, threads: int | None = None,
 ) -> Executable:  # fmt: skip
-    """What draws a model in a view: `executable(model, view).image(view)`.
+    """The executable that draws a model in a view: `executable(model, view).image(view)`.
 
-    `backend`: also `name:method`. `passes`: what runs before, the backend's own choice if not given. Raises
-    `BackendError` for a backend that cannot be used here, `UsageError` for what is no view.
+    `backend`: a name, or `name:method`. `passes`: the pipeline that runs first; default: the backend's.
+    Raises `BackendError` for a backend that is not available, `UsageError` if `view` is not a view.
     """
     if not isinstance(view, View):
         raise UsageError(f"view {shown(view)}: expected a View, as View(640, 480)")
@@ -195,14 +195,15 @@ def executable(
 
 
 TURN = 0.005
-"""Seconds of a turn; a call that takes longer is a turn by itself."""
+"""Seconds for which a contender is called before the next one's turn; at least one call."""
 
 
 def times(contenders: Mapping[str, Callable[[], object]], runs: int = 9) -> dict[str, float]:
-    """The median time of a call of each, in seconds.
+    """The median time of a call of each contender, in seconds.
 
-    They take turns, `runs` each, at least one, so that what disturbs the machine disturbs all of them alike;
-    a first call is not timed. What a call raises goes through. Raises `UsageError` for less than one run.
+    Contenders take `runs` turns each, alternating, so that disturbances of the machine affect all of them
+    alike. Each contender's first call is not timed. Exceptions of calls propagate. Raises `UsageError` for
+    fewer than one run.
     """
     runs = whole(runs, "runs", least=1)
     if not isinstance(contenders, Mapping) or not all(map(callable, contenders.values())):
@@ -222,7 +223,7 @@ def times(contenders: Mapping[str, Callable[[], object]], runs: int = 9) -> dict
 
 
 def heatmap(model: Model, count: int = 64, **options: Any) -> NDArray[np.uint8]:
-    """uint8[count, count]: the operations left on each tile for `f < 0`, 255 where most are.
+    """uint8[count, count]: the operations left on each tile for `f < 0`, scaled so that the largest is 255.
 
     Options are those of `tiles`. Raises `UsageError` for a pipeline that lowers.
     """
@@ -239,12 +240,12 @@ def terms(
     domains: Sequence[str] = DEFAULT_DOMAINS, region: Box | None = None,
     precision: Precision | str | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """The terms of a lowered model: `f < 0` where one of them holds.
+    """The terms of a lowered model, one row per term; `f < 0` holds wherever at least one term holds.
 
-    For each: its `box`, (left, right, bottom, top), outside of which it is false; how many `operations` and
-    `comparisons` it has; the first `line` and all `lines` of the source that it was made from. A box has
-    infinite ends where nothing is known and the region has none. Terms that never hold are left out. Raises
-    `UsageError` for a pipeline that does not lower.
+    A row has the term's `box`, (left, right, bottom, top), outside of which the term is false; its number of
+    `operations` and `comparisons`; and the first `line` and all `lines` of the source that it was made from.
+    A box is infinite where neither the term nor the region has a bound. Terms that never hold are left out.
+    Raises `UsageError` for a pipeline that does not lower.
     """
     program, _ = run_pipeline(load(model), passes=passes, domains=domains, region=region, precision=precision)
     graph = program.graph
@@ -255,7 +256,7 @@ def terms(
     rows = []
     for term, row in zip(terms_of(graph), term_rows(program), strict=True):
         if graph.rows[term][0] != FALSE.code:
-            lines = sorted({graph.line_list[node] for node in _reached(graph, term)} - {0})
+            lines = sorted({graph.line_list[node] for node in _cone(graph, term)} - {0})
             rows.append(row | {"line": lines[0] if lines else None, "lines": lines})
     return rows
 
@@ -264,12 +265,12 @@ def precision_of(
     model: Model, domains: Sequence[Sequence[str]] = (("interval",), ("interval", "affine")), *,
     region: Box | None = None, precision: Precision | str | None = None,
 ) -> dict[str, dict[str, float]]:  # fmt: skip
-    """How precise domains are on a region, by their names joined with commas.
+    """The precision of abstract domains on a region, by the domains' names joined with commas.
 
-    For each: the `width` of the root's bounds, the `mean_width` of all nodes with finite bounds in every one
-    of the domains, the share of nodes that are `bounded` and of those that `may_be_nan`; widths are in model
-    units where the value is. Raises `UsageError` for an unknown domain, `DomainError` for a region on which
-    the model does not hold.
+    `width`: the width of the root's bounds. `mean_width`: the mean width over all nodes that have finite
+    bounds in every one of the domains. `bounded` and `may_be_nan`: the shares of nodes with finite bounds,
+    and of those that may be NaN. Widths are in model units if the values are. Raises `UsageError` for an
+    unknown domain, `DomainError` for a region on which the model is not valid.
     """
     program, _ = run_pipeline(load(model), passes="", region=region, precision=precision)
     if isinstance(domains, str) or not isinstance(domains, Iterable):
@@ -298,12 +299,13 @@ def explain(
     model: Model, x: float, y: float, z: float = 0.0, *, region: Box | None = None,
     domains: Sequence[str] = DEFAULT_DOMAINS, precision: Precision | str | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """The instructions that decide a pixel, in the order of the program; the last one is the root.
+    """The instructions that determine the value at a pixel, in the order of the program; the last one is the
+    root.
 
-    Of a min or max only the arm that it is there counts. Each has its `name`, `line`, `op`, the names of its
-    `operands`, its `value` at the point, and what is known of it on the region: `lower`, `upper`, `may_nan`.
-    `winner`: which operand a min or max is, 0 or 1, else None. Raises `DomainError` for a point outside the
-    region, or a model of other variables than x, y and z.
+    Of a min or max only the arm that it equals at the point is followed. A row has the instruction's `name`,
+    `line` and `op`, the names of its `operands`, its `value` at the point, its bounds on the region (`lower`,
+    `upper`, `may_nan`), and the `winner`: the operand, 0 or 1, that a min or max equals, else None. Raises
+    `DomainError` for a point outside the region, and for a model with variables other than x, y and z.
     """
     source = load(model)
     real = source.precision if precision is None else as_precision(precision)
@@ -319,7 +321,7 @@ def explain(
     }
     facts = bounds_of(program, Analyses(domain_names(domains))).bounds
     rows = []
-    for node in _reached(graph, graph.root, winners):
+    for node in _cone(graph, graph.root, winners):
         operands, bounds = graph.operands(node), facts[node]
         rows.append(
             {
@@ -338,7 +340,7 @@ def explain(
 
 
 def _check_point(program: Program, point: dict[str, float]) -> None:
-    """Raises `DomainError` for a point at which the program has no value."""
+    """Raises `DomainError` if the program has no value at the point."""
     if surplus := sorted(set(program.graph.variables.values()) - set(AXES)):
         raise DomainError(
             f"a pixel has no position for the variable {shown(surplus[0])}, only for x, y and z"
@@ -350,13 +352,16 @@ def _check_point(program: Program, point: dict[str, float]) -> None:
 
 
 def _first_or_second(code: int, first: Any, second: Any) -> int:
-    """Which operand a min or max is, 0 or 1: NaN wins, and a tie gives the second."""
+    """The operand, 0 or 1, that a min or max returns: NaN wins, and a tie gives the second."""
     beyond = first < second if code == MIN.code else first > second
     return 0 if beyond or first != first else 1
 
 
-def _reached(graph: Graph, start: int, winners: Mapping[int, int] | None = None) -> list[int]:
-    """The nodes that a node depends on and itself, in order; of those with a `winner` only that operand."""
+def _cone(graph: Graph, start: int, winners: Mapping[int, int] | None = None) -> list[int]:
+    """The nodes on which a node depends, and itself, in order. `winners`: for some nodes, the only operand
+    that
+    counts.
+    """
     needed, stack, chosen = set[int](), [start], winners or {}
     while stack:
         node = stack.pop()

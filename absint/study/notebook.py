@@ -1,8 +1,8 @@
-"""What the notebooks share: their size, third-party models, tables, and how figures look.
+"""Helpers for the notebooks: problem sizes, third-party models, tables and figures.
 
-`ABSINT_NOTEBOOK_SCALE=small` makes them quick, for tests; it is read in `scale` and nowhere else. Figures are
-drawn on white, so that they read the same in light and dark viewers, and carry a text that says what they
-show. Needs matplotlib and IPython, of the extra `notebooks`.
+`ABSINT_NOTEBOOK_SCALE=small` makes the notebooks quick, for tests; only `scale` reads it. Figures have a
+white background, so that they look the same in light and dark viewers, and an alternative text. Needs
+matplotlib and IPython, of the extra `notebooks`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ SCALE = "ABSINT_NOTEBOOK_SCALE"
 MODELS = "ABSINT_MODELS"
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Told apart by colour-blind readers too; after Okabe and Ito (2002)."""
+"""Colours that colour-blind readers can distinguish, after Okabe and Ito (2002)."""
 
 
 def scale() -> str:
-    """`full`, or `small` for tests. Raises `UsageError` for anything else in the environment."""
+    """The notebook's scale: `full`, or `small` for tests. Raises `UsageError` if the environment says
+    otherwise.
+    """
     value = os.environ.get(SCALE, "full")
     if value not in ("full", "small"):
         raise UsageError(f"{SCALE}={value}: expected full or small")
@@ -38,12 +40,12 @@ def scale() -> str:
 
 
 def sized(full: T, small: T) -> T:
-    """One of two values, by the scale that the notebook runs at."""
+    """The value for the scale at which the notebook runs."""
     return full if scale() == "full" else small
 
 
 def begin() -> None:
-    """Set up the figures, and say what the notebook runs on."""
+    """Set up figures, and print the version and scale."""
     from cycler import cycler
     from matplotlib import rcParams
 
@@ -61,8 +63,10 @@ def begin() -> None:
 
 
 def third_party(name: str) -> Path | None:
-    """The file of a third-party model in the folder that `ABSINT_MODELS` names; None, which is said, where
-    the variable is not set. Raises `UsageError` where the folder lacks it.
+    """The file of a third-party model, from the folder that `ABSINT_MODELS` names.
+
+    Returns None, with a printed note, if the variable is not set. Raises `UsageError` if the folder lacks the
+    model.
     """
     folder = os.environ.get(MODELS)
     if not folder:
@@ -77,13 +81,13 @@ def third_party(name: str) -> Path | None:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Show a table; numbers of type float with four significant digits, columns of numbers to the right."""
+    """Show a table. Floats have four significant digits; columns of numbers are right-aligned."""
     from IPython.display import Markdown, display
 
-    held = [list(row) for row in rows]
-    numbers = [all(isinstance(row[i], int | float | np.number) for row in held) for i in range(len(header))]
-    lines = [[_escaped(cell) for cell in header], ["--:" if right else ":--" for right in numbers]]
-    lines += [[_escaped(_text(cell)) for cell in row] for row in held]
+    cells = [list(row) for row in rows]
+    numbers = [all(isinstance(row[i], int | float | np.number) for row in cells) for i in range(len(header))]
+    lines = [[_escape(cell) for cell in header], ["--:" if right else ":--" for right in numbers]]
+    lines += [[_escape(_text(cell)) for cell in row] for row in cells]
     display(Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines)))
 
 
@@ -94,24 +98,26 @@ def _text(cell: object) -> str:
     return f"{cell:,}" if isinstance(cell, int | np.integer) and not isinstance(cell, bool) else str(cell)
 
 
-def _escaped(cell: str) -> str:
+def _escape(cell: str) -> str:
     return cell.replace("|", "\\|").replace("\n", " ")
 
 
 def show(figure: Any, alt: str, dpi: int = 80) -> None:
-    """Show a figure as a picture with a text for those who cannot see it, and close it."""
+    """Show a figure as an image with the alternative text `alt`, and close the figure."""
     import matplotlib.pyplot as plt
     from IPython.display import Image, display
 
     data = io.BytesIO()
-    # no metadata: the same figure is the same bytes wherever it is drawn
+    # no metadata: a figure has the same bytes on every machine
     figure.savefig(data, format="png", dpi=dpi, metadata={"Software": None})
     plt.close(figure)
     display(Image(data.getvalue(), alt=alt))
 
 
 def picture(axes: Any, image: Any, title: str = "", **options: Any) -> Any:
-    """Draw the square from -1 to 1: a picture of absint, or an array over its tiles. Returns the artist."""
+    """Draw an absint picture of the square from -1 to 1, or an array over its tiles. Returns matplotlib's
+    artist.
+    """
     defaults = {
         "extent": (-1, 1, -1, 1),
         "cmap": "gray_r" if getattr(image, "dtype", None) == np.uint8 else None,
@@ -124,7 +130,7 @@ def picture(axes: Any, image: Any, title: str = "", **options: Any) -> Any:
 
 
 def draw_graph(axes: Any, graph: Graph, title: str = "") -> None:
-    """Draw a small graph, leaves at the bottom and the root at the top, predicates in another colour."""
+    """Draw a small graph with leaves at the bottom, the root at the top, and predicates in another colour."""
     labels = [_label(graph, node) for node in range(len(graph))]
     place, height = _layout(graph, labels)
     for node in range(len(graph)):
@@ -165,17 +171,20 @@ def _at_most(end: float) -> str:
 
 
 _TINY = 1e-44
-"""The smallest float above zero stands for zero itself, which a closed band cannot leave out."""
+"""Ends nearer to zero than this are shown as strict comparisons with zero: a closed band expresses `v < 0` by
+the
+largest float below zero.
+"""
 
 _WIDEST = 70
-"""Letters of labels that fit beside each other."""
+"""Number of letters of labels that fit into a row."""
 
 
 def _layout(graph: Graph, labels: Sequence[str]) -> tuple[list[float], list[float]]:
-    """Where each node is, 0 to 1 from left to right, and its height above the leaves.
+    """Positions of all nodes: from 0 to 1 from left to right, and the height above the leaves.
 
-    Nodes of a layer are ordered by the mean place of their users and operands, a few times: the barycentres
-    of Sugiyama, Tagawa and Toda (1981). A layer whose labels are too wide takes several rows.
+    Nodes of a layer are ordered repeatedly by the mean position of their users and operands: the barycentre
+    method of Sugiyama, Tagawa and Toda (1981). A layer whose labels are too wide takes several rows.
     """
     count = len(graph)
     depth = [0] * count

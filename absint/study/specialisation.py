@@ -1,10 +1,12 @@
-"""How far a program specialises: what is left of it on each tile of its box.
+"""Specialisation: the operations left of a program on each tile of its box.
 
-In the interval domain alone, tiles are bounded by native kernels, sixteen at a time. In others all are
-interpreted at once, batched; x-only work is done per column of tiles, y-only work per row. A tile is
-undecided when the root may be negative there and may be something else. What is left is what the root still
-depends on when every min and max with a known outcome is its winning arm: with the value demanded, or only
-`f < 0` (the rules of `minmax` and `signdemand`, and the demand of `absint.ops.demand`).
+A program and numbers of tiles enter, arrays over tiles leave. A tile is undecided if the root may be negative
+there and may be nonnegative or NaN. The operations left are those on which the root still depends after every
+min and max with a known outcome is replaced by its winning arm: once if the value is needed, once if only `f
+< 0` is (by the rules of `minmax` and `signdemand`, and the demand of `absint.ops.demand`).
+
+In the interval domain alone, native kernels process sixteen tiles at a time. In other domains all tiles are
+interpreted at once; values of x alone are computed once per column of tiles, values of y alone once per row.
 """
 
 from __future__ import annotations
@@ -36,10 +38,10 @@ Masks = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """What is left on each tile; axes run with the coordinate.
+    """Operations left on each tile. Indices grow with the coordinates.
 
-    `undecided`: bool[z, y, x]. `operations`, `operations_for_sign`: int[z, y, x], 0 where decided, with the
-    root's value and with only its sign demanded.
+    `undecided`: bool[z, y, x]. `operations` and `operations_for_sign`: int32[z, y, x], if the root's value,
+    or only its sign, is needed; 0 on decided tiles.
     """
 
     undecided: Masks
@@ -48,7 +50,7 @@ class Regions:
 
     @property
     def undecided_share(self) -> float:
-        """Between 0 and 1."""
+        """The share of undecided tiles, from 0 to 1."""
         return float(self.undecided.mean())
 
     def mean_left(self, counts: NDArray[np.int32]) -> float:
@@ -57,10 +59,11 @@ class Regions:
 
 
 def tile_intervals(box: Box, tiles: tuple[int, int, int], precision: Precision) -> dict[str, Interval]:
-    """The closed tiles of a box, which share their edges, as batched intervals of shape (nz, ny, nx).
+    """The tiles of a box as batched intervals that broadcast to the shape (nz, ny, nx); neighbours share an
+    edge.
 
-    `tiles`: how many along x, y and z. Axes that the box does not bound are not in the result; one whose
-    extent is infinite, or overflows, is not divided: all its tiles are the whole of it.
+    `tiles`: numbers of tiles along x, y and z. Axes that the box does not bound are left out. An axis whose
+    extent is infinite, or overflows, is not divided: each of its tiles covers all of it.
     """
     intervals = {}
     for axis, (name, count) in enumerate(zip(AXES, tiles, strict=True)):
@@ -82,7 +85,7 @@ def tile_intervals(box: Box, tiles: tuple[int, int, int], precision: Precision) 
 def measure_regions(
     program: Program, tiles: tuple[int, int, int], domains: Sequence[str] = DEFAULT_DOMAINS
 ) -> Regions:
-    """Interpret a program on the tiles of its box, `tiles` along x, y and z, and count what is left.
+    """Count the operations left on each tile of a program's box. `tiles`: numbers of tiles along x, y and z.
 
     Raises `UsageError` for a lowered program.
     """
@@ -108,16 +111,19 @@ def measure_regions(
 
 
 SCRATCH, MASKS_OF_A_CHOICE = 2, 7
-"""Records before those of the slots, and masks of a min or max, see `absint.lowering.kernels.remaining`."""
+"""Scratch records before the slots' records, and masks of each min or max; see
+`absint.lowering.kernels.remaining`.
+"""
 
 MASK_BYTES = 2 * 10**8
-"""Memory for the masks of min and max, a byte a tile each; with more, rows of tiles are done one after the
-other.
+"""Limit on the memory for masks of min and max, at a byte per tile and mask; to stay below it, tiles are
+processed in
+groups of rows.
 """
 
 
 def _sweep_tiles(program: Program, intervals: Mapping[str, Interval], found: Regions) -> None:
-    """Fill in what is found on the tiles by a native kernel, in the interval domain, sixteen at a time."""
+    """Fill `found` by a native kernel in the interval domain, sixteen tiles at a time."""
     graph, precision = program.graph, program.precision
     kernel = lowering_kernels(precision)["remaining"]
     kernels = interval_kernels(graph, precision) * graph.live
@@ -130,7 +136,7 @@ def _sweep_tiles(program: Program, intervals: Mapping[str, Interval], found: Reg
     a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
     choices = int(np.isin(graph.op, (MIN.code, MAX.code)).sum())
     known, masks = np.empty((choices, MASKS_OF_A_CHOICE), np.uint16), np.zeros((len(graph), 3), np.uint16)
-    # `records[SCRATCH:]` may be empty, and an empty slice begins where its base does
+    # not `address_of(records[SCRATCH:])`: the slice may be empty, and its address would be that of `records`
     behind_scratch = address_of(records) + SCRATCH * records.itemsize
     given = len(graph), graph.op, a, b, kernels, slots, values, behind_scratch
     shape, total = found.undecided.shape, found.undecided.size
@@ -150,8 +156,9 @@ def _sweep_tiles(program: Program, intervals: Mapping[str, Interval], found: Reg
 
 
 def _slots(graph: Graph) -> tuple[NDArray[np.int32], dict[str, int], int]:
-    """Where the bounds of each node are kept as long as they are read, -1 for constants and dead nodes; the
-    slots of the variables; and how many slots there are.
+    """The slot of each node's bounds (-1 for constants and dead nodes), the variables' slots by name, and the
+    number of
+    slots. A slot is reused after its value's last use.
     """
     variables = {name: place for place, name in enumerate(sorted(set(graph.variables.values())))}
     last, free, count = last_uses(graph).tolist(), list[int](), len(variables)
@@ -172,15 +179,13 @@ def _slots(graph: Graph) -> tuple[NDArray[np.int32], dict[str, int], int]:
 
 
 def _undecided(lower: Any, upper: Any, may_nan: Any) -> Any:
-    """Whether the root may be negative, and may be something else. NaN is outside: a tile without numbers
-    below 0 is outside, one that is < 0 or NaN is not inside.
-    """
+    """Whether the root may be negative and may be nonnegative or NaN. NaN counts as outside."""
     inside = (upper < 0) & ~np.asarray(may_nan)
     return ~(inside | (lower >= 0))
 
 
 def _rows_of(intervals: Mapping[str, Interval], rows: slice) -> dict[str, Interval]:
-    """The intervals of some rows of tiles, which lie along y."""
+    """The intervals of some rows of tiles (y)."""
     return {
         name: Interval(*(part[:, rows] for part in ends)) if name == "y" else ends
         for name, ends in intervals.items()
@@ -190,7 +195,7 @@ def _rows_of(intervals: Mapping[str, Interval], rows: slice) -> dict[str, Interv
 def _interpret_tiles(
     program: Program, domains: Sequence[str], intervals: Mapping[str, Interval], found: Regions
 ) -> None:
-    """Fill in what is found on the tiles in any domains, on all of them at once."""
+    """Fill `found` by abstract interpretation in any domains, on all tiles at once."""
     graph = program.graph
     domain = make_domain(domains, program.precision, batched=True)
     unread = last_reads(graph)
@@ -200,7 +205,7 @@ def _interpret_tiles(
             code, a, b = graph.rows[node]
             if code in (MIN.code, MAX.code):
                 outcomes[node] = _outcome(domain, OPS[code], elements[a], elements[b])
-            for operand in unread[node]:  # memory: thousands of nodes on thousands of tiles
+            for operand in unread[node]:  # saves memory: thousands of nodes on thousands of tiles
                 elements[operand] = None
         found.undecided[:] = _undecided(*domain.to_interval(elements[graph.root]))
     found.operations[:] = _count(graph, outcomes, found.undecided, for_sign=False)
@@ -209,10 +214,11 @@ def _interpret_tiles(
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Outcome:
-    """Where a min or max is known to be its first or second arm, and where an arm cannot change its sign.
+    """Masks over tiles of what is known of a min or max.
 
-    `left_idle` and `right_idle` are of the conjunction's test (`max < 0`, `min > 0`) and of the disjunction's
-    (`min < 0`, `max > 0`). `numbers`: neither arm may be NaN; None where that is so everywhere.
+    `left` and `right`: it equals its first or second arm. `left_idle` and `right_idle`: the arm cannot change
+    the answer to a sign test; first of the conjunction (`max < 0`, `min > 0`), then of the disjunction (`min
+    < 0`, `max > 0`). `numbers`: neither arm may be NaN; None if that holds on all tiles.
     """
 
     left: Any
@@ -223,7 +229,7 @@ class _Outcome:
 
 
 def _outcome(domain: Domain[Any], op: Op, first: Any, second: Any) -> _Outcome:
-    """What is known of a min or max of two elements."""
+    """The outcome of a min or max of two batched elements."""
     p, q = domain.to_interval(first), domain.to_interval(second)
     left_number, right_number = ~np.asarray(p.may_nan), ~np.asarray(q.may_nan)
     if op is MIN:
@@ -249,9 +255,11 @@ def _outcome(domain: Domain[Any], op: Op, first: Any, second: Any) -> _Outcome:
 def _count(
     graph: Graph, outcomes: Mapping[int, _Outcome], undecided: Masks, for_sign: bool
 ) -> NDArray[np.int32]:
-    """Operations left on each tile, from the root to the leaves with masks of where each node is demanded."""
+    """Operations left on each tile: demands, as masks over tiles, are passed from the root down to the
+    leaves.
+    """
     counts = np.zeros(undecided.shape, np.int32)
-    # for the value, for `< 0`, for `> 0`; None is nowhere
+    # each node's masks: value, `< 0` and `> 0` demanded; None: on no tile
     demands: list[list[Any]] = [[None, None, None] for _ in range(len(graph))]
     demands[graph.root][NEGATIVE if for_sign else VALUE] = undecided
     for node in range(graph.root, -1, -1):
@@ -277,11 +285,14 @@ def _count(
 
 
 VALUE, NEGATIVE, POSITIVE = range(3)
-"""Kinds of demand, as places in a node's list of masks."""
+"""Kinds of demand: indices into a node's list of masks."""
 
 
 def _choose(op: Op, known: _Outcome, first: list[Any], second: list[Any], wanted: list[Any]) -> Any:
-    """Pass a min's or max's demands on to its arms, and return where both are needed: there it is left."""
+    """Pass a min's or max's demands on to its arms. Returns the mask of the tiles where both arms are
+    demanded, so that
+    the operation is left.
+    """
     kept: Any = np.False_
     if wanted[VALUE] is not None:
         kept = _split(wanted[VALUE], known.left, known.right, VALUE, first, second)
@@ -307,7 +318,7 @@ def _choose(op: Op, known: _Outcome, first: list[Any], second: list[Any], wanted
 def _split(
     wanted: Any, only_left: Any, only_right: Any, kind: int, first: list[Any], second: list[Any]
 ) -> Any:
-    """Demand each arm where it is needed, and return where both are."""
+    """Demand each arm where it is needed. Returns the mask of the tiles where both are."""
     not_left = wanted & ~only_left
     right_alone = not_left & only_right
     _demand(first, kind, wanted ^ right_alone)
@@ -316,7 +327,7 @@ def _split(
 
 
 def _either(a: Any, b: Any) -> Any:
-    """The union of two masks, of which None is the empty one."""
+    """The union of two masks; None is the empty mask."""
     return b if a is None else a if b is None else a | b
 
 
