@@ -1,1 +1,1 @@
-"""What everything may import: errors, plain arguments, the registry, results kept in memory."""
+"""The foundation that every room may import: errors, argument checks, the registry, caches in memory."""

@@ -1,7 +1,9 @@
-"""What functions are given, made plain: sizes, numbers and words of any type become Python's, or are refused.
+"""Argument checks at the library's border: values of any type become plain Python numbers and strings, or
+raise.
 
-The border of the library: behind it a size is an `int`, a number a `float` and a name a `str`, exactly, so
-that nothing that kernels are given depends on a caller's types. `error` is what a bad value raises.
+Inside the library an integer is exactly an `int`, a number a `float` and a name a `str`, so that kernels
+never depend on a caller's types. In every function `what` names the argument in the message, and `error` is
+the class raised.
 """
 
 from __future__ import annotations
@@ -17,12 +19,10 @@ Error = type[AbsintError]
 
 
 def whole(value: object, what: str, error: Error = UsageError, least: int | None = None) -> int:
-    """An integer of any type. Raises `error`, which begins with `what`, for others and those below
-    `least`.
-    """
+    """An integer, from any integer type. Raises `error` for other values and for integers below `least`."""
     if type(value) is not int:
         try:
-            value = int.__index__(operator.index(value))  # type: ignore[arg-type]  # what is none is caught
+            value = int.__index__(operator.index(value))  # type: ignore[arg-type]  # TypeError is caught
         except TypeError:
             raise error(f"{what} {shown(value)}: expected a whole number") from None
     if least is not None and value < least:
@@ -31,13 +31,13 @@ def whole(value: object, what: str, error: Error = UsageError, least: int | None
 
 
 def number(value: object, what: str, error: Error = UsageError) -> float:
-    """A real number of any type, infinities and NaN too, rounded to binary64; text is none.
+    """A real number, from any real type but not from text, rounded to binary64; it may be infinite or NaN.
 
-    Raises `error`, which begins with `what`, for other values and integers too large for binary64.
+    Raises `error` for other values and for integers too large for binary64.
     """
     if type(value) is float:
         return value
-    if not isinstance(value, float | int | Real):  # the former two for speed: `Real` is an abstract class
+    if not isinstance(value, float | int | Real):  # float and int for speed: checks against an ABC are slow
         raise error(f"{what} {shown(value)}: expected a real number")
     try:
         return float(value)
@@ -46,10 +46,7 @@ def number(value: object, what: str, error: Error = UsageError) -> float:
 
 
 def pair(value: object, what: str, error: Error = UsageError) -> tuple[float, float]:
-    """Two real numbers, from a tuple, a list or whatever else has an order.
-
-    Raises `error`, which begins with `what`, for what is not exactly two numbers.
-    """
+    """Two real numbers, from an ordered iterable. Raises `error` for other values."""
     parts = elements(value, 2)
     if parts is None or len(parts) != 2:
         raise error(f"{what} {shown(value)}: expected two numbers")
@@ -57,8 +54,9 @@ def pair(value: object, what: str, error: Error = UsageError) -> tuple[float, fl
 
 
 def elements(value: object, most: int) -> tuple[object, ...] | None:
-    """What an iterable holds, of one with more than `most` that many and one; None for text, for what is no
-    iterable, or has no order.
+    """The elements of an ordered iterable, at most `most` + 1 of them. None for text, and for values that are
+    not
+    iterable or have no order.
     """
     if type(value) is tuple:
         return value
@@ -71,7 +69,7 @@ def elements(value: object, most: int) -> tuple[object, ...] | None:
 
 
 def word(value: object, what: str, error: Error = UsageError) -> str:
-    """Text. Raises `error`, which begins with `what`, for other values."""
+    """A string. Raises `error` for other values."""
     if type(value) is str:
         return value
     if not isinstance(value, str):
@@ -80,7 +78,7 @@ def word(value: object, what: str, error: Error = UsageError) -> str:
 
 
 def words(value: object, what: str, error: Error = UsageError) -> tuple[str, ...]:
-    """Some texts, from a list or the like; a text alone is none. Raises `error`, which begins with `what`."""
+    """The strings in an iterable. Raises `error` for other values, and for a single string."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise error(f"{what} {shown(value)}: expected a sequence of names")
     return tuple(word(one, what, error) for one in value)

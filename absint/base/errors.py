@@ -1,9 +1,9 @@
-"""One exception tree: everything a user can cause derives from `AbsintError`.
+"""The exception tree: every error that a user can cause derives from `AbsintError`.
 
 The command line prints such an error as one line and exits with status 2; any other exception is a bug.
 
-What a user gave is quoted by `shown`, a file's name that begins a message by `shown_path`: then neither an
-escape sequence reaches the terminal nor a line break the line, and a name of megabytes stays a few words.
+Messages quote users' values with `shown`, and file names with `shown_path`. So no escape sequence reaches the
+terminal, a message stays on one line, and a name of megabytes becomes a few words.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from pathlib import PurePath
 _NO_MEMORY = ("failed to map segment", "annot allocate memory", "bad_alloc", "can't start new thread")
 
 _SHOWN = 60
-"""Characters of a quoted value."""
+"""Largest length of a quoted value."""
 
 _PATH_SHOWN = 240
-"""Characters of a file's name; of a longer one the end, which says more."""
+"""Largest length of a file's name; of a longer name the end is shown, which is more informative."""
 
 _LINE = 1000
-"""Characters of a line."""
+"""Largest length of a line."""
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it: its `repr` in printable characters, cut to some sixty with `…`."""
+    """A value for a message: its `repr` in printable characters, cut to about sixty with `…`."""
     if isinstance(value, str):
         quoted = repr(_cut(value))
         return quoted if len(quoted) <= 2 * _SHOWN else f"{quoted[:_SHOWN]}…{quoted[-1]}"
     try:
         text = repr(value)
-    except Exception:  # a value that cannot say what it is must not hide what is wrong with it
+    except Exception:  # a failing __repr__ must not hide the actual error
         text = f"<{type(value).__name__}>"
     return _cut(printable(text))
 
 
 def shown_path(path: object) -> str:
-    """A file's name as it begins a message: not quoted unless empty, in at most 240 printable characters."""
+    """A file's name for a message: at most 240 printable characters, without quotes unless empty."""
     text = str(path) if isinstance(path, str | PurePath) else shown(path)
     text = printable(text[-2 * _PATH_SHOWN :]) or "''"
     return text if len(text) <= _PATH_SHOWN else f"…{text[1 - _PATH_SHOWN :]}"
 
 
 def printable(text: str, keep: str = "") -> str:
-    """The text with escapes, as `repr` has them, for what is not printable and none of `keep`."""
+    """The text with unprintable characters, except those in `keep`, escaped as in `repr`."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
@@ -60,8 +60,8 @@ def _cut(text: str, most: int = _SHOWN) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` with the nearest of the known names, nothing if none is near."""
-    import difflib  # only where something is wrong
+    """The hint ` (did you mean 'x'?)` with the most similar known name; empty if none is similar."""
+    import difflib  # here, since only error messages need it
 
     near = difflib.get_close_matches(name[:_SHOWN].lower(), known, 1)
     return f" (did you mean {near[0]!r}?)" if near else ""
@@ -98,31 +98,35 @@ class ViewError(AbsintError):
 
 
 class DomainError(AbsintError):
-    """A point or view lies outside the box on which a program holds, or has not the program's variables."""
+    """A point or view lies outside the box on which a program is valid, or lacks a variable of
+    the program.
+    """
 
 
 class PromiseError(AbsintError):
-    """A program promises less than was asked of it, as the values of a sign program."""
+    """A program's promise is too weak for a request, such as values of a program that keeps only the sign."""
 
 
 class PipelineError(AbsintError):
-    """A pipeline's text names no such pass, option or value."""
+    """A pipeline's text names an unknown pass, option or value."""
 
 
 class VerificationError(AbsintError):
-    """A pass broke the graph's invariants or its own promise (`--verify-each`)."""
+    """A pass broke the graph's invariants or its promise (`--verify-each`)."""
 
 
 class BackendError(AbsintError):
-    """A backend is unknown or not available here; the message says how to get it."""
+    """A backend is unknown or not available on this machine; the message says how to get it."""
 
 
 class UsageError(AbsintError):
-    """A command or function was asked for something that there is not: an option, a file, a name, a type."""
+    """A command or function got an argument that it cannot use: an option, file, name or type."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that there is too little memory, in one of the ways that this is said."""
+    """Whether an exception reports a lack of memory, in any of the forms that Python and its
+    libraries use.
+    """
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     return isinstance(error, ImportError | OSError | RuntimeError) and any(

@@ -1,13 +1,13 @@
-"""Results kept in memory, for any number of threads, after a fork, and in signal handlers.
+"""Caches in memory that work in threads, after a fork, and in signal handlers.
 
-One discipline holds for every cache of the project but that of compiled kernels, which has a lock. Nothing is
-locked while a result is computed or looked up: entries live in dictionaries, whose single operations are
-atomic. Two threads may compute the same result at the same time, and one of the two is dropped.
-So a forked child never waits for a thread that it does not have, and a signal handler never waits for the
-code that it interrupted, as with the lock of `functools.cached_property` in Python 3.11.
+Every cache of the project follows one rule, except the cache of compiled kernels, which has a lock: nothing
+is locked while a result is computed or looked up. Entries live in dictionaries, whose single operations are
+atomic. Two threads may compute the same result at once; one of the results is dropped. So a forked child
+never waits for a thread that does not exist in it, and a signal handler never waits for the code that it
+interrupted, which may happen with the lock of `functools.cached_property` in Python 3.11.
 
-What only one caller may use at a time, such as the memory of a picture, is checked out of a list of idle ones
-(`Pool`) or used in a `Turn`.
+A resource that only one caller may use at a time, such as the memory of a picture, is taken from a `Pool`, or
+used under the lock of a `Turn`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ V = TypeVar("V")
 
 
 class cached_property(Generic[T]):  # noqa: N801  # named as the one in functools
-    """A property that is kept in an object's `__dict__`: the first result that is stored is everybody's."""
+    """A property cached in the object's `__dict__`. Of several results computed at once, the first one stored
+    is kept.
+    """
 
     def __init__(self, function: Callable[[Any], T]) -> None:
         self._function = function
@@ -47,7 +49,7 @@ class cached_property(Generic[T]):  # noqa: N801  # named as the one in functool
 
 
 class _Entry(Generic[V]):
-    """A value, and when it was last used, as a count of uses."""
+    """A value, and the time of its last use, as a count of uses."""
 
     __slots__ = ("used", "value")
 
@@ -57,7 +59,7 @@ class _Entry(Generic[V]):
 
 
 class Recent(Generic[K, V]):
-    """The values that were used last, by key: at most `most` of them."""
+    """A cache of at most `most` values by key, which drops the least recently used."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -68,7 +70,7 @@ class Recent(Generic[K, V]):
         return len(self._entries)
 
     def get(self, key: K) -> V | None:
-        """The value under a key, which is now the last used; None if there is none."""
+        """The value of a key, or None. Counts as a use."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -76,10 +78,10 @@ class Recent(Generic[K, V]):
         return entry.value
 
     def put(self, key: K, value: V) -> None:
-        """Keep a value under a key in place of any other, and drop those that were not used for longest."""
+        """Set the value of a key, and drop the least recently used values beyond the limit."""
         self._entries[key] = _Entry(value, next(self._uses))
         while len(self._entries) > self._most:
-            entries = self._entries.copy()  # other threads may drop some, or all
+            entries = self._entries.copy()  # a copy, since other threads may drop entries
             oldest = min(entries, key=lambda key: entries[key].used, default=None)
             if oldest is not None:
                 self._entries.pop(oldest, None)
@@ -90,9 +92,9 @@ class Recent(Generic[K, V]):
 
 
 class Pool(Generic[T]):
-    """Things that one caller at a time may use: an idle one is lent, or a new one is made.
+    """A pool of objects that one caller at a time may use: it lends an idle object or makes a new one.
 
-    At most `most` idle ones are kept.
+    At most `most` idle objects are kept.
     """
 
     def __init__(self, make: Callable[[], T], most: int) -> None:
@@ -101,23 +103,26 @@ class Pool(Generic[T]):
         self._idle: list[T] = []
 
     def take(self) -> T:
-        """One of the things, the caller's own until it gives it back; the last given back, if one is idle."""
+        """An object for the caller's exclusive use until it is given back: the last one given back, or a new
+        one.
+        """
         try:
             return self._idle.pop()
         except IndexError:
             return self._make()
 
     def give_back(self, thing: T) -> None:
-        """Let others have a thing that was taken."""
+        """Return an object to the pool."""
         if len(self._idle) < self._most:
             self._idle.append(thing)
 
 
 class Turn:
-    """A lock around what only one caller at a time can do. Other threads wait; a signal handler that
-    interrupted the holder cannot, and gets a `BackendError`.
+    """A lock that other threads wait for, but that raises `BackendError` in a signal handler that interrupted
+    its
+    holder, since waiting would be a deadlock.
 
-    `what`: what is being done, for the message. A forked child gets a fresh lock.
+    `what`: the locked activity, for the message. A forked child gets a new lock.
     """
 
     def __init__(self, what: str) -> None:
@@ -127,13 +132,13 @@ class Turn:
     def _renew(self) -> None:
         self._lock = threading.RLock()
         self._busy = False
-        self._process = os.getpid()  # last: who sees it uses the lock
+        self._process = os.getpid()  # set last: a thread that sees it may use the lock
 
     def __enter__(self) -> None:
         if self._process != os.getpid():
             self._renew()
         self._lock.acquire()
-        if self._busy:  # by this very thread, for it holds the lock
+        if self._busy:  # held by this thread itself, since it got the lock
             self._lock.release()
             raise BackendError(
                 f"a signal handler interrupted this thread while it was {self._what}: let it finish first"

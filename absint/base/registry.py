@@ -1,8 +1,8 @@
-"""Finds passes, analyses, domains and backends by their files.
+"""The registry: finds passes, analyses, domains and backends by name.
 
-The file, the class and the name agree: `passes/minmax.py` holds the one class whose `name` is `minmax`. A new
-file is found by being there. Modules are imported when they are asked for, so that listing names is cheap.
-A class without a file, such as one of a notebook, is found after `register`, in that process only.
+The names of file and class agree: `passes/minmax.py` holds the one class whose `name` is `minmax`. Adding a
+file is enough for it to be found. Modules are imported on demand, so that listing names is cheap. A class
+without a file of its own, such as one defined in a notebook, is added by `register`, for the current process.
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ _ERRORS: dict[str, type[AbsintError]] = {
 }
 _SINGULARS = {"passes": "pass", "analyses": "analysis", "domains": "domain", "backends": "backend"}
 _PACKAGES = {"analyses": "absint.passes.analyses"}
-"""Where a kind's files lie, if not in the package of its name."""
+"""The package of a kind's files, if it is not `absint.KIND`."""
 
 _registered: dict[str, dict[str, Any]] = {kind: {} for kind in _ERRORS}
 """Classes without a file, by kind and name."""
 
-_forgetful: list[Callable[[], None]] = []
+_clear_caches: list[Callable[[], None]] = []
+"""Functions that clear the caches of `cached` functions."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 
 
-def kept(function: F) -> F:
-    """`functools.cache` for what depends on what there is: forgotten when that changes."""
+def cached(function: F) -> F:
+    """`functools.cache` for results that depend on the registry: a change of the registry clears them."""
     made = cache(function)
-    _forgetful.append(made.cache_clear)
-    return made  # type: ignore[return-value]  # it is called as the function is
+    _clear_caches.append(made.cache_clear)
+    return made  # type: ignore[return-value]  # has the function's signature
 
 
 def register(kind: str, made: C) -> C:
-    """Add a class of passes, domains or backends that has no file, in this process only; returns the class.
+    """Add a class that has no file of its own to the registry, in this process only. Returns the class.
 
-    One that was registered under the same name before is replaced. Raises `UsageError` for another kind, and
-    the kind's error for a class without a name, and for the name of a file.
+    `kind`: "passes", "analyses", "domains" or "backends". A class registered before under the same name is
+    replaced. Raises `UsageError` for another kind, and the kind's error for a class without a name or with
+    the name of a file.
     """
     _check_kind(kind)
     if not isinstance(made, type):
@@ -56,33 +58,35 @@ def register(kind: str, made: C) -> C:
     if name in _modules(kind):
         raise _ERRORS[kind](f"{made.__name__} cannot be called {name!r}: there is a file {kind}/{name}.py")
     _registered[kind][name] = made
-    _forget()
+    _clear()
     return made
 
 
 def unregister(kind: str, name: str) -> None:
-    """Take back a `register`. Raises `UsageError` for another kind, and the kind's error if there was none of
-    this name.
+    """Remove a registered class. Raises `UsageError` for an unknown kind, and the kind's error if no class of
+    this name
+    was registered.
     """
     _check_kind(kind)
     if not isinstance(name, str) or name not in _registered[kind]:
         raise _ERRORS[kind](f"{shown(name)} was not registered")
     del _registered[kind][name]
-    _forget()
+    _clear()
 
 
 def _check_kind(kind: object) -> None:
-    """Raises `UsageError` unless there are things of that kind."""
+    """Raises `UsageError` unless `kind` is a kind of the registry."""
     if not isinstance(kind, str) or kind not in _ERRORS:
         raise UsageError(f"{shown(kind)}: expected one of {', '.join(_ERRORS)}")
 
 
-def _forget() -> None:
-    for clear in _forgetful:
+def _clear() -> None:
+    """Clear the results of all `cached` functions."""
+    for clear in _clear_caches:
         clear()
 
 
-@kept
+@cached
 def names(kind: str) -> tuple[str, ...]:
     """Names of all `passes`, `analyses`, `domains` or `backends`, sorted."""
     files = {name for name in _modules(kind) if _class_in(kind, name) is not None}
@@ -90,15 +94,15 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def find(kind: str, name: str) -> Any:
-    """The class of that name. Raises the kind's error, with the nearest name, if there is none."""
+    """The class with this name. Raises the kind's error, with the most similar name, if there is none."""
     if not isinstance(name, str):
         raise _ERRORS[kind](f"{shown(name)} is no name")
     return _find(kind, name)
 
 
-@kept
+@cached
 def _find(kind: str, name: str) -> Any:
-    """See `find`."""
+    """The class with this name; see `find`."""
     found = _registered[kind].get(name)
     if found is None and name in _modules(kind):
         found = _class_in(kind, name)
@@ -117,7 +121,7 @@ def _modules(kind: str) -> frozenset[str]:
 
 @cache
 def _class_in(kind: str, name: str) -> Any:
-    """The class in module `name` that is called so; None when the module holds only helpers."""
+    """The class called `name` in the module of that name; None if the module only holds helpers."""
     module = importlib.import_module(f"{_PACKAGES.get(kind, f'absint.{kind}')}.{name}")
     found = [
         value

@@ -1,9 +1,9 @@
-"""Python expressions: `sqrt(X**2 + Y**2) - 0.5` in, a `Graph` out, and back.
+"""Python expressions: `sqrt(X**2 + Y**2) - 0.5` enters, a `Graph` leaves, and back.
 
-An `Expr` is an immutable operation on other expressions. Building one computes and simplifies nothing: what
-is written is what the passes see, except that equal sub-expressions become one node in `to_graph`. There is
-one function or operator for each record of the op table (`FUNCTIONS`). All walks are iterative: an
-expression may be a million operations deep.
+An `Expr` is an immutable operation on other expressions. Building one computes and simplifies nothing: passes
+see what is written, except that `to_graph` makes one node of equal sub-expressions. Each record of the op
+table has one function or operator (`FUNCTIONS`). All traversals are iterative, since an expression may be a
+million operations deep.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from absint.ops.table import CONST, OPS, VAR, Op
 class Expr:
     """An operation on expressions, or a leaf: `X`, `Y`, `Z`, `var(name)`, `const(value)`.
 
-    Operators: `+ - * / %`, unary `-`, `abs()`, `**` with a positive integer or 0.5; the other operand may be
-    a Python or NumPy number. `==` is identity, and `<` raises: `minimum`, `maximum` and `compare` are the
-    operations that compare values.
+    Operators: `+ - * / %`, unary `-`, `abs()`, and `**` with a positive integer or 0.5. The other operand may
+    be a Python or NumPy number. `==` compares identity and `<` raises; `minimum`, `maximum` and `compare` are
+    the operations that compare values.
     """
 
     op: Op
     operands: tuple[Expr, ...] = ()
     value: float = 0.0
-    """Of a constant."""
+    """A constant's value."""
     name: str = ""
-    """Of a variable."""
+    """A variable's name."""
 
-    # NumPy scalars leave `np.float32(2) * X` to `Expr.__rmul__`, and arrays refuse.
+    # makes NumPy scalars leave `np.float32(2) * X` to `Expr.__rmul__`, and NumPy arrays refuse
     __array_ufunc__: ClassVar[None] = None
 
     def graph(self) -> Graph:
-        """See `to_graph`."""
+        """The graph of the expression; see `to_graph`."""
         return to_graph(self)
 
     def __add__(self, other: Operand) -> Expr:
@@ -116,32 +116,32 @@ class Expr:
         return self  # immutable
 
     def __reduce__(self) -> tuple[Callable[[Graph], Expr], tuple[Graph]]:
-        return from_graph, (to_graph(self),)  # pickle would recurse
+        return from_graph, (to_graph(self),)  # pickling operands would recurse too deeply
 
     def __repr__(self) -> str:
         return _text(self)
 
 
 Operand = Expr | float
-"""What operators and functions take: an expression, or a number that becomes a constant."""
-_OPERANDS = (Expr, float, int, Real)  # the middle two for speed: `Real` is an abstract class
+"""An operand of operators and functions: an expression, or a number, which becomes a constant."""
+_OPERANDS = (Expr, float, int, Real)  # float and int for speed: checks against `Real`, an ABC, are slow
 
 
 def var(name: str) -> Expr:
-    """A variable. Images have x, y and z; others are given by name when values are computed.
+    """A variable. Images define x, y and z; values of other variables are passed by name.
 
     Raises `ExpressionError` unless `name` is a word without blanks.
     """
-    plain = str.__str__(name) if isinstance(name, str) else name  # of a subclass the text alone
+    plain = str.__str__(name) if isinstance(name, str) else name  # a plain str, also from a subclass
     if not is_token(plain):
         raise ExpressionError(f"var: a name is a word without blanks, not {shown(name)}")
     return Expr(VAR, name=plain)
 
 
 def const(value: float) -> Expr:
-    """A constant: any Python or NumPy real number, infinities and NaN too. It is rounded to binary64 here.
+    """A constant: any Python or NumPy real number, including infinities and NaN, rounded to binary64.
 
-    Raises `ExpressionError` for anything else, and for an integer too large for binary64.
+    Raises `ExpressionError` for other values and for integers too large for binary64.
     """
     number = as_number(value)
     if number is None:
@@ -150,7 +150,10 @@ def const(value: float) -> Expr:
 
 
 def as_expr(value: Operand, what: str) -> Expr:
-    """`value` itself, or the constant. Raises `ExpressionError` that begins with `what` for anything else."""
+    """An expression as it is, a number as a constant. Raises `ExpressionError`, which begins with `what`, for
+    other
+    values.
+    """
     if isinstance(value, Expr):
         return value
     number = as_number(value)
@@ -164,7 +167,7 @@ def _kind(value: object) -> str:
 
 
 def as_number(value: object) -> float | None:
-    """The binary64 value of a Python or NumPy real number; None for anything else.
+    """The binary64 value of a Python or NumPy real number; None for other values.
 
     Raises `ExpressionError` for an integer that is too large.
     """
@@ -177,15 +180,15 @@ def as_number(value: object) -> float | None:
 
 
 class OperandError(ExpressionError, TypeError):
-    """An operator was given a text or sequence; a `TypeError` too, as Python's own operators raise."""
+    """An operator got text or a sequence. Also a `TypeError`, which Python's own operators raise."""
 
 
 _NO_OPERANDS = {str, bytes, bytearray, list, tuple, range, memoryview}
-"""Types, exactly, whose own operators complain of something else."""
+"""Exact types that are refused here, because their own operators would raise a misleading error."""
 
 
 def _infix(op: Op, a: Operand, b: Operand) -> Expr:
-    """An operator's result; `NotImplemented` leaves operands of other types to their own operators."""
+    """The result of an infix operator; `NotImplemented` for types that may have an operator of their own."""
     if not (isinstance(a, _OPERANDS) and isinstance(b, _OPERANDS)):
         other = b if isinstance(a, Expr) else a
         if type(other) in _NO_OPERANDS or isinstance(other, np.ndarray):
@@ -195,7 +198,10 @@ def _infix(op: Op, a: Operand, b: Operand) -> Expr:
 
 
 def _power(base: Expr, exponent: object) -> Expr:
-    """Powers that are a few multiplications or a root; the general one is not an operation."""
+    """A power as multiplications or a square root. Raises `ExpressionError` for other exponents: the op table
+    has no
+    general power.
+    """
     power = as_number(exponent)
     if power is None:
         raise ExpressionError("**: for an exponent that is no constant write exp(ln(a) * p)")
@@ -219,7 +225,7 @@ Y = var("y")
 Z = var("z")
 
 
-# The functions, one per operation. Their names and documentation are those of the record and its body.
+# Functions, one per operation, with the name of its record and the documentation of its body.
 
 FUNCTIONS: dict[str, Callable[..., Expr]] = {
     "neg": operator.neg,
@@ -237,9 +243,10 @@ _OPERANDS_ARE = "Operands are expressions or real numbers. Raises `ExpressionErr
 
 
 def _register(op: Op, function: Callable[..., Expr]) -> None:
+    """Name and document the function of an operation, and enter it into `FUNCTIONS`."""
     body = op.body(Precision.F64)
     parameters = ", ".join(inspect.signature(body).parameters)
-    summary = (inspect.getdoc(body) or "").split("\n\n")[0]  # further paragraphs are about its algorithm
+    summary = (inspect.getdoc(body) or "").split("\n\n")[0]  # further paragraphs describe the algorithm
     function.__name__ = function.__qualname__ = op.function
     units = _ANGLES_ARE if op.name in _OF_ANGLES else ""
     function.__doc__ = f"{op.function}({parameters}) -> Expr\n\n{summary}\n\n{units}{_OPERANDS_ARE}"
@@ -286,18 +293,19 @@ logical_or = _binary(table.OR)
 
 
 def minimum(a: Operand, b: Operand, *more: Operand) -> Expr:
-    """The least operand; NaN if one is NaN; of equal ones (as +0 and -0) the last.
+    """The least operand; NaN if one is NaN; the last of equal ones (such as +0 and -0).
 
-    Three or more make a balanced tree in their order. The grouping shows in no bit: whichever it is, a NaN
-    wins, else the last of those that are least. Raises `ExpressionError` for what is no expression or number.
+    Three or more operands form a balanced tree in their order. The grouping does not affect the result's
+    bits: NaN wins, else the last of the least operands. Raises `ExpressionError` for operands that are
+    neither expressions nor numbers.
     """
     return _balanced(table.MIN, (a, b, *more))
 
 
 def maximum(a: Operand, b: Operand, *more: Operand) -> Expr:
-    """The greatest operand; NaN if one is NaN; of equal ones the last. Grouped as `minimum`.
+    """The greatest operand; NaN if one is NaN; the last of equal ones. Grouped like `minimum`.
 
-    Raises `ExpressionError` for what is no expression or number.
+    Raises `ExpressionError` for operands that are neither expressions nor numbers.
     """
     return _balanced(table.MAX, (a, b, *more))
 
@@ -314,20 +322,20 @@ def _balanced(op: Op, operands: tuple[Operand, ...]) -> Expr:
     return row[0]
 
 
-# The lines above are for type checkers. An operation that has none gets its function here.
+# The assignments above are for type checkers. Any other operation gets its function here.
 for _op in OPS:
     if not _op.is_leaf and _op.name not in FUNCTIONS:
         assert _op.function not in globals(), f"{_op.name}: {_op.function} is another thing here"
         globals()[_op.function] = _unary(_op) if _op.arity == 1 else _binary(_op)
 
 
-# Walks.
+# Traversals.
 
 
 def _operands_first(root: Expr) -> Iterator[Expr]:
-    """Each distinct sub-expression once, after its operands, those of a left operand first.
+    """Each distinct sub-expression once, after its operands, left operands first.
 
-    Raises `ExpressionError` for an operand that is no expression.
+    Raises `ExpressionError` for an operand that is not an expression.
     """
     done: set[Expr] = set()
     stack = [root]
@@ -346,9 +354,9 @@ def _operands_first(root: Expr) -> Iterator[Expr]:
 
 
 def to_graph(expr: Operand) -> Graph:
-    """The graph of an expression, equal sub-expressions shared, operands in the order of evaluation.
+    """The graph of an expression, with one node for equal sub-expressions, and operands before users.
 
-    Raises `ExpressionError` for what is no expression or number.
+    Raises `ExpressionError` if `expr` is neither an expression nor a number.
     """
     root = as_expr(expr, "to_graph")
     builder = GraphBuilder()
@@ -364,9 +372,9 @@ def to_graph(expr: Operand) -> Graph:
 
 
 def from_graph(graph: Graph) -> Expr:
-    """The expression of a graph's value, so that a loaded model can be used as a shape. Names are dropped.
+    """The expression of a graph's root, so that a loaded model can be used as a shape. Names are dropped.
 
-    Raises `GraphError` for what is no graph of real nodes, or not sound.
+    Raises `GraphError` unless `graph` is a valid graph without predicates.
     """
     check_graph(graph)
     if (graph.op >= FIRST_PREDICATE).any():
@@ -384,10 +392,10 @@ def from_graph(graph: Graph) -> Expr:
 
 
 def substitute(expr: Expr, /, **replacements: Operand) -> Expr:
-    """Replace variables, all at once: `substitute(shape, x=X - 1)` is the shape moved by 1.
+    """Replace variables simultaneously: `substitute(shape, x=X - 1)` is the shape moved by 1.
 
-    What does not depend on them stays the same object, and what was shared stays shared. Raises
-    `ExpressionError` for what is no expression or number.
+    Sub-expressions that do not depend on the variables stay the same objects, and shared ones stay shared.
+    Raises `ExpressionError` for arguments that are neither expressions nor numbers.
     """
     by_name = {name: as_expr(value, f"substitute: {name}") for name, value in replacements.items()}
     new: dict[Expr, Expr] = {}
@@ -410,7 +418,7 @@ _NEG, _ATOM = 3, 4
 
 
 def _text(expr: Expr) -> str:
-    """The expression to as many levels as fit on a line; `…` stands for what is below."""
+    """The text of as many upper levels of an expression as fit on a line; `…` stands for the levels below."""
     best, depth = "", 0
     while True:
         text = _levels(expr, depth)[0]
@@ -420,9 +428,9 @@ def _text(expr: Expr) -> str:
 
 
 def _levels(expr: Expr, depth: int) -> tuple[str, int]:
-    """The upper levels of an expression as text, and how tightly its outermost operator binds.
+    """The text of an expression's upper levels, and the precedence of its outermost operator.
 
-    The recursion is as deep as the text is long, for each level adds a sign or a name.
+    The recursion is bounded by the text's length, since each level adds characters.
     """
     if expr.op is CONST:
         return repr(expr.value), _ATOM
@@ -437,6 +445,6 @@ def _levels(expr: Expr, depth: int) -> tuple[str, int]:
     if expr.op.name in _INFIX:
         sign, binding = _INFIX[expr.op.name]
         (a, left), (b, right) = parts
-        # The right operand of an equal binding needs its parentheses: (a + b) + c is not a + (b + c).
+        # a right operand of equal precedence needs parentheses: (a + b) + c is not a + (b + c)
         return f"{a if left >= binding else f'({a})'}{sign}{b if right > binding else f'({b})'}", binding
     return f"{FUNCTIONS[expr.op.name].__name__}({', '.join(text for text, _ in parts)})", _ATOM

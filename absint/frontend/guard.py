@@ -1,20 +1,22 @@
-"""The guard of a written program: the comment that says what the program holds for.
+"""The guard of a written program: the comment that states the precision, box and promise for which it is
+valid.
 
     # precision f32, box x=-1.0:0.0,y=-1.0:1.0, promise sign
 
-It stands above the first instruction, among other comments and blank lines, and is a comment by itself: `f32`
-or `f64`, a box as `Box.parse` reads it, `bits` or `sign`. A program without one is a source, which holds
-everywhere. So a guard that is overlooked would let a program be drawn where it is another one, and what only
-resembles a guard is refused. A comment does if, outside double quotes and whatever the case, the blanks and
-the punctuation, it
+A guard stands above the first instruction, among other comments and blank lines, in a comment of its own:
+`f32` or `f64`, a box that `Box.parse` reads, and `bits` or `sign`. A program without a guard is a source,
+which is valid everywhere. A guard that is overlooked would therefore let a program be drawn where it is
+wrong, so a comment that only resembles a guard is refused. A comment resembles a guard if, outside double
+quotes and regardless of case, blanks and punctuation, it
 
 - begins with one of the three parts: `precision` and a width such as f32, 64 or float16; `box` and `all` or
-  numbers with a colon in between; `promise` and `bits` or `sign`;
-- or has one of them and the word of another;
-- or has two of a width such as f32, a range with its name such as `x=-1:0`, and a promise;
-- or has all three words, whatever follows them.
+numbers
+  separated by a colon; `promise` and `bits` or `sign`;
+- or contains one of the parts and the keyword of another;
+- or contains two of: a width such as f32, a named range such as `x=-1:0`, a promise;
+- or contains all three keywords, whatever follows them.
 
-So "precision matters here" and "a box, 3 by 4" are comments like others.
+So "precision matters here" and "a box, 3 by 4" are ordinary comments.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from absint.ir.program import Promise
 from absint.ops.precision import Precision
 
 FORM = "precision f32|f64, box all|x=-1:1,…, promise bits|sign"
-"""How a guard is written, for messages."""
+"""The form of a guard, for messages."""
 
 _GUARD = re.compile(r"precision (f32|f64), box (.+), promise (bits|sign)")
 _QUOTED = re.compile(r'"[^"]*"')
@@ -55,7 +57,7 @@ _WORDS = tuple(re.compile(rf"\b{word}\b") for word in ("precision", "box", "prom
 
 
 class Guard(NamedTuple):
-    """What a written program holds for."""
+    """The precision, box and promise for which a written program is valid."""
 
     precision: Precision
     box: Box
@@ -63,10 +65,10 @@ class Guard(NamedTuple):
 
 
 def read_guard(text: str, path: str = "<text>") -> Guard | None:
-    """The guard of a program's text, None for a source.
+    """The guard of a program's text; None for a source.
 
-    Raises `VmError` at a comment that resembles a guard and is none, whose box cannot be read, that stands
-    below an instruction, or that says something else than the guard above it. `path` is only shown.
+    Raises `VmError` for a comment that resembles a guard but is none, and for a guard with a malformed box,
+    below an instruction, or different from the guard above it. `path`: the file's name in messages.
     """
     guard: Guard | None = None
     for comment in comments(text):
@@ -87,7 +89,7 @@ def read_guard(text: str, path: str = "<text>") -> Guard | None:
 
 
 def resembles_guard(comment: str) -> bool:
-    """Whether a comment, without its `#`, seems to say what a program holds for; see the module's text."""
+    """Whether a comment, given without its `#`, resembles a guard, as the module's docstring defines it."""
     said = unicodedata.normalize("NFKC", _QUOTED.sub(" ", comment)).casefold()
     words = sum(word.search(said) is not None for word in _WORDS)
     return (

@@ -1,7 +1,6 @@
-"""A source: the text of a program, and what is read of the text, each thing once.
+"""A source: the text of a program, with its guard, precision, digest and graph, each computed at most once.
 
-`known_source` gives one `Source` for one text, so that a file that is loaded again is not read again: its
-guard, precision, digest and program are those of the first time.
+`known_source` returns the same `Source` for the same text, so that a file loaded again is not parsed again.
 """
 
 from __future__ import annotations
@@ -38,8 +37,8 @@ class Source:
 
     @cached_property
     def guard(self) -> Guard | None:
-        """What the text says that it holds for, None for a program that holds everywhere. Raises `VmError`
-        for a guard that cannot be read.
+        """The text's guard; None for a program that is valid everywhere. Raises `VmError` for a malformed
+        guard.
         """
         return read_guard(self.text, self.path)
 
@@ -78,7 +77,7 @@ _sources: Recent[tuple[str, str], Source] = Recent(8)
 
 
 def known_source(text: str, path: str) -> Source:
-    """The source of a text; the one that was made before, if the text is short and among the last few."""
+    """The source of a text; the same object as before, if the text is short and among the last few."""
     known = _sources.get((text, path))
     if known is None:
         known = Source(text, path)

@@ -1,12 +1,13 @@
 """The `.vm` text format: text to Graph and back.
 
-One instruction a line, `name opcode operands…`; a word that begins with `#` begins a comment, which ends
-with the line; lines without an instruction are skipped. Operands are defined above, the value of the program
-is its last line. The parser makes one node per line, duplicates included, and keeps names and line numbers;
-what the writer prints parses back to the same graph. Errors carry file, line and column. A lowered program
-has no such text, only a dump in its manner.
+Each line holds one instruction, `name opcode operands…`. A word that begins with `#` starts a comment, which
+extends to the end of the line. Lines without an instruction are skipped. Operands must be defined above; the
+last line is the program's value. The parser makes one node per instruction, duplicates included, and keeps
+names and line numbers. Written text parses back to the same graph. Errors carry file, line and column. A
+lowered program cannot be written in the format, only dumped in a similar one.
 
-Other readers know comments in the first column and, as they ignore surplus words, behind an instruction.
+Other programs that read the format accept comments in the first column, and after an instruction because they
+ignore surplus words.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from absint.ops.table import BAND, BY_NAME, CONST, OPS, REFUSED, VAR
 
 VARIABLE_PREFIX = "var-"
 
-# Each character can be read in one way only, so a line of a million digits is read once: no possessive
-# quantifiers, which forget to step back in Python before 3.11.5. No underscores; ASCII only, for without that
-# flag a dotless i passes as an i whose case is ignored.
+# The pattern is unambiguous, so matching takes linear time even for a million digits. It has no possessive
+# quantifiers, which are broken in Python before 3.11.5. No underscores. ASCII, because otherwise IGNORECASE
+# lets a dotless i match i.
 _NUMBER = re.compile(
     r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?|nan)",
     re.IGNORECASE | re.ASCII,
@@ -43,15 +44,18 @@ _COMMENT = re.compile(r"(?<!\S)#.*", re.DOTALL)
 
 
 def read_vm(path: str | Path) -> Graph:
-    """Parse a file, or standard input for `-`, as `parse_vm` does; `absint.load` heeds the guard, too.
+    """Parse a file, or standard input for `-`, like `parse_vm`. Ignores the guard, which `absint.load`
+    respects.
 
-    Raises `VmError` when the text is malformed, `UsageError` when the file cannot be read.
+    Raises `VmError` if the text is malformed, `UsageError` if the file cannot be read.
     """
     return parse_vm(*read_text(path))
 
 
 def read_text(path: str | Path) -> tuple[str, str]:
-    """The text of a file, or of standard input for `-`, and how messages call it; errors as of `read_vm`."""
+    """The text of a file, or of standard input for `-`, and the file's name in messages. Errors are those of
+    `read_vm`.
+    """
     if not isinstance(path, str | Path):
         raise UsageError(f"{shown(path)}: expected the path of a file")
     name = "<stdin>" if str(path) == "-" else str(path)
@@ -66,9 +70,9 @@ def read_text(path: str | Path) -> tuple[str, str]:
 
 
 class Comment(NamedTuple):
-    """A comment's text, without its `#` and blanks around it, and where that `#` is, from 1.
+    """A comment's text, without its `#` and surrounding blanks, and the line and column of the `#`, from 1.
 
-    `heads`: no instruction stands before it.
+    `heads`: whether no instruction stands above or before it.
     """
 
     text: str
@@ -78,9 +82,9 @@ class Comment(NamedTuple):
 
 
 def comments(text: str) -> Iterator[Comment]:
-    """All comments of a program's text, from top to bottom; in no time where there are none."""
+    """All comments of a program's text, from top to bottom. A text without `#` costs one search."""
     text = text.removeprefix(BYTE_ORDER_MARK)
-    line, start, done, heads = 1, 0, 0, True  # `start`: of that line; `done`: all before it is looked at
+    line, start, done, heads = 1, 0, 0, True  # `start`: of the line; `done`: the text before it is searched
     while (position := text.find("#", done)) >= 0:
         line += text.count("\n", done, position)
         start = max(start, text.rfind("\n", done, position) + 1)
@@ -95,7 +99,7 @@ def comments(text: str) -> Iterator[Comment]:
 
 
 def decode(data: bytes, path: str) -> str:
-    """UTF-8 text. Raises `VmError` at the first byte that is none."""
+    """Decode UTF-8 text. Raises `VmError` at the first invalid byte."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -104,18 +108,18 @@ def decode(data: bytes, path: str) -> str:
 
 
 def _not_text(path: str, before: str, message: str) -> VmError:
-    """The error behind the text `before`."""
+    """An error at the place after the text `before`."""
     last = before.removeprefix(BYTE_ORDER_MARK).rpartition("\n")[2]
     return VmError(path, before.count("\n") + 1, len(last) + 1, message)
 
 
 def parse_vm(text: str, path: str = "<text>") -> Graph:
-    """Parse a program's text, with or without a byte order mark; `path` is only shown in messages.
+    """Parse a program's text, with or without a byte order mark. `path`: the file's name in messages.
 
-    Returns one node per instruction, in order. What a written program holds for is no part of a graph, so
-    its guard is not looked at: `absint.load` does that. Raises `VmError` at the first malformed instruction,
-    among them what lenient readers let pass: a name defined twice, too few or too many operands;
-    `UsageError` for what is no text.
+    Returns a graph with one node per instruction, in order. The guard is ignored, since a graph has no
+    precision, box and promise; `absint.load` reads it. Raises `VmError` at the first malformed instruction,
+    including some that lenient readers accept: a name defined twice, too few or too many operands. Raises
+    `UsageError` if `text` is not text.
     """
     path = shown_path(path)
     text = word(text, "parse_vm: text").removeprefix(BYTE_ORDER_MARK)
@@ -152,7 +156,7 @@ def parse_vm(text: str, path: str = "<text>") -> Graph:
 
 
 def _check_encodable(text: str, path: str) -> None:
-    """Refuse lone surrogates, which no file can hold."""
+    """Raises `VmError` for a lone surrogate, which no file can hold."""
     if text.isascii():
         return
     try:
@@ -163,7 +167,9 @@ def _check_encodable(text: str, path: str) -> None:
 
 
 def _fail(path: str, lines: list[str], number: int, position: int, message: str) -> NoReturn:
-    """Raise at a token: `position` counts tokens, the number of tokens means the end of the line."""
+    """Raise a `VmError` at a token. `position`: the token's index; the number of tokens stands for the line's
+    end.
+    """
     line = _COMMENT.sub("", lines[number - 1])
     starts = [match.start() for match in re.finditer(r"\S+", line)]
     column = starts[position] if position < len(starts) else len(line.rstrip())
@@ -171,7 +177,9 @@ def _fail(path: str, lines: list[str], number: int, position: int, message: str)
 
 
 def _check_shape(path: str, lines: list[str], number: int, tokens: list[str], nodes: dict[str, int]) -> int:
-    """Raise what is wrong with the name, the opcode or the count of operands; else return that count."""
+    """Raise a `VmError` if the name, the opcode or the number of operands is wrong; else return
+    that number.
+    """
     name = tokens[0]
     if name[0] == BYTE_ORDER_MARK:
         _fail(path, lines, number, 0, "a byte order mark can only begin the file, not a name")
@@ -191,7 +199,7 @@ def _check_shape(path: str, lines: list[str], number: int, tokens: list[str], no
 
 
 def _expected_operands(path: str, lines: list[str], number: int, opcode: str) -> int:
-    """How many tokens follow an opcode. Raises for one that is unknown or refused."""
+    """The number of tokens after an opcode. Raises `VmError` for an unknown or refused opcode."""
     if opcode == CONST.name:
         return 1
     if opcode in (VAR.name, VARIABLE_PREFIX):
@@ -207,7 +215,7 @@ def _expected_operands(path: str, lines: list[str], number: int, opcode: str) ->
 
 
 def _defining_line(lines: list[str], name: str) -> int:
-    """The first line that defines a name, 0 if there is none."""
+    """The first line that defines a name; 0 if there is none."""
     for number, line in enumerate(lines, 1):
         if line.split(None, 1)[:1] == [name]:
             return number
@@ -238,7 +246,7 @@ def _number(path: str, lines: list[str], number: int, token: str) -> float:
 def _append_variable(
     builder: GraphBuilder, path: str, lines: list[str], number: int, tokens: list[str]
 ) -> int:
-    """A variable, or whatever has slipped through with one token too many."""
+    """Append a variable. Raises `VmError` if the line is not a variable's."""
     if len(tokens) != 2:
         _check_shape(path, lines, number, tokens, {})
     expected = _expected_operands(path, lines, number, tokens[1])
@@ -247,11 +255,11 @@ def _append_variable(
 
 
 def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
-    """The text of a graph, which parses back to it; nodes without a name get one that is free.
+    """The text of a graph, which parses back to the same graph. Nodes without a name get a new one.
 
-    `comments`: lines to put first, without their `#`. Raises `GraphError` for what is no graph (that of an
-    expression is `expression.graph()`), and for one that `verify` refuses: text made of a name with a blank
-    in it, say, would be another program. Raises `UsageError` for a lowered program, which has no such text.
+    `comments`: lines to put first, without `#`. Raises `GraphError` unless `graph` is a valid graph (an
+    expression's is `expression.graph()`): with a blank in a name, for example, the text would be another
+    program. Raises `UsageError` for a lowered program, which the format cannot express.
     """
     check_graph(graph)
     if graph.lowered:
@@ -260,10 +268,11 @@ def write_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
 
 
 def dump_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
-    """What `write_vm` gives, of a lowered program too: for people to read, and not to be parsed.
+    """The text of a graph, which may be lowered, for people to read. Text of a lowered graph cannot be
+    parsed.
 
-    Predicates are lines such as `_5 band _4 -inf -0.25`, lower and upper end, and `_9 all _5 _7 _8`. Raises
-    as `write_vm` does.
+    Predicates are lines such as `_5 band _4 -inf -0.25`, with lower and upper end, and `_9 all _5 _7 _8`.
+    `comments` and `GraphError` as in `write_vm`.
     """
     check_graph(graph)
     names = complete_names(graph)
@@ -274,7 +283,7 @@ def dump_vm(graph: Graph, comments: Iterable[str] = ()) -> str:
 
 
 def instruction_text(graph: Graph, names: Sequence[str], node: int) -> str:
-    """The line of one node, of a graph whose nodes have these names."""
+    """The line of one node. `names`: the names of all nodes."""
     code, a, b = graph.rows[node]
     words = [names[node], graph.record(node).name]
     if code >= FIRST_PREDICATE:
@@ -292,7 +301,7 @@ def instruction_text(graph: Graph, names: Sequence[str], node: int) -> str:
 
 
 def complete_names(graph: Graph) -> list[str]:
-    """The graph's names, with `_0`, `_1`, … in hexadecimal for nodes that have none."""
+    """The names of all nodes; nodes without one get `_0`, `_1`, … in hexadecimal."""
     taken = set(graph.names)
     names: list[str] = []
     number = 0

@@ -1,8 +1,7 @@
-"""The fast reader of `.vm` text, native: for programs that are drawn natively, where kernels are loaded
-anyway.
+"""The fast reader of `.vm` text, for programs that are drawn natively, where kernels are loaded anyway.
 
-What is plainly well formed is read by one kernel; all else, malformed text among it, is left to `parse_vm`,
-so that graphs and errors are the same.
+A kernel reads plain, well-formed text. All other text, including malformed text, is left to `parse_vm`, so
+that graphs and errors are the same.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from absint.native.arrays import call
 from absint.ops.table import CONST, OPS
 
 SCANNER = units.Named("absint.frontend.vm_scan_kernel", (), ("absint.native.memory", "absint.ops"))
-"""The unit of the kernel."""
+"""The kernel's unit."""
 
 WORD = 8
-"""Bytes of an opcode that the kernel compares."""
+"""Longest opcode, in bytes, that the kernel reads."""
 
 
 def scan_vm(text: str, path: str = "<text>") -> Graph:
-    """The same as `parse_vm`, several times as fast."""
-    graph = _scanned(text)
+    """The same graph or error as `parse_vm`, several times as fast."""
+    graph = _scan(text)
     return parse_vm(text, path) if graph is None else graph
 
 
-def _scanned(text: str) -> Graph | None:
-    """The graph, or None for text that the kernel does not take."""
+def _scan(text: str) -> Graph | None:
+    """The graph of a text; None for text that the kernel refuses."""
     try:
         data = np.frombuffer(text.removeprefix(BYTE_ORDER_MARK).encode() or b"\n", np.uint8)
     except UnicodeEncodeError:
@@ -79,7 +78,7 @@ def _scanned(text: str) -> Graph | None:
 
 @functools.cache
 def _opcodes() -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.uint8]]:
-    """The operations that the kernel knows: the bytes of each one's name, its code and its arity."""
+    """The operations that the kernel reads, as three arrays: name (its bytes), code and arity."""
     known = [op for op in OPS if not op.is_leaf and len(op.name) <= WORD]
     words = [int.from_bytes(op.name.encode(), "little") for op in known]
     codes, arities = [op.code for op in known], [op.arity for op in known]

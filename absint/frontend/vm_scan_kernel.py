@@ -1,6 +1,6 @@
-"""The text of a program made into the arrays of its graph: the inner loop of `absint.frontend.vm_scan`.
+"""The scanner kernel: a program's text enters, the arrays of its graph leave; see `absint.frontend.vm_scan`.
 
-Takes what is plainly well formed, and refuses everything else.
+It reads plain, well-formed text and refuses all other text.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _LAST = 0x7F
 _CONSTANT, _VARIABLE = (np.uint64(int.from_bytes(word, "little")) for word in (b"const", b"var-"))
 
 REFUSED = -1
-"""What `scan` returns for text that it does not take."""
+"""The result of `scan` for text that it refuses."""
 
 MOST_TOKENS = 4
 
 MOST_DIGITS = 18
-"""More may not fit an int64."""
+"""Largest number of digits whose value is certain to fit an int64."""
 
 EXACT_POWER = 22
-"""The largest power of ten that is a binary64 number."""
+"""The largest exponent of a power of ten that is exact in binary64."""
 
 POWERS = tuple(10.0**i for i in range(EXACT_POWER + 1))
 
 
 class Line(NamedTuple):
-    """The tokens of a line: where each begins and ends."""
+    """The start and end of each token of a line."""
 
     first: Any
     last: Any
@@ -42,7 +42,9 @@ class Line(NamedTuple):
 
 @njit(error_model="numpy")
 def tokenize(text, position, length, line):
-    """Find a line's tokens; returns how many they are, -1 for odd or too many ones, and where it ends."""
+    """Find a line's tokens. Returns their number, -1 for unusual characters or too many tokens, and the
+    line's end.
+    """
     count = 0
     inside = False
     while position < length and text[position] != _NEWLINE:
@@ -56,7 +58,7 @@ def tokenize(text, position, length, line):
                 position += 1
             break
         elif byte < _BLANK or byte > _LAST:
-            return -1, position  # it may be a blank to Python
+            return -1, position  # Python may take the character for a blank
         elif not inside:
             if count == MOST_TOKENS:
                 return -1, position
@@ -71,7 +73,7 @@ def tokenize(text, position, length, line):
 
 @njit(error_model="numpy")
 def word_of(text, first, last):
-    """Up to eight bytes as a number, 0 for a longer token."""
+    """The bytes of a token as a number; 0 if it is longer than eight bytes."""
     word = np.uint64(0)
     if last - first > 8:
         return word
@@ -82,7 +84,7 @@ def word_of(text, first, last):
 
 @njit(error_model="numpy")
 def place_of(text, first, last, slots, mask, names_first, names_last):
-    """The slot of a name: where it is, or the free one that it would take."""
+    """The hash table's slot of a name: the slot that holds it, or the free slot for it."""
     place = np.int64(0x1B873593)
     for i in range(first, last):
         place = (place ^ text[i]) * 0x100000001B3
@@ -103,10 +105,9 @@ def place_of(text, first, last, slots, mask, names_first, names_last):
 
 @njit(error_model="numpy")
 def number(text, first, last):
-    """A decimal number, and whether it is one for which binary64 arithmetic gives the nearest binary64
-    number.
+    """A decimal number, and whether the result is certain to be the nearest binary64 number.
 
-    It is if its digits make a whole number below 2**53 and the power of ten is one too (Clinger 1990).
+    It is if the digits form an integer below 2**53 and the power of ten is exact in binary64 (Clinger 1990).
     """
     position = first
     negative = text[position] == _MINUS
@@ -155,14 +156,14 @@ def scan(
     text_, length, opcodes, word_, code_, arity_, slots_, mask, tokens_,
     op_, args_, constants_, lines_, names_first_, names_last_, names_, rest_, size_,
 ):  # fmt: skip
-    """The nodes of a text, one a line; returns how many, or REFUSED.
+    """Read the nodes of a text, one per instruction. Returns their number, or REFUSED.
 
-    `text` u8[length]. Of `opcodes` operations: `word` u64, the name's bytes, `code` and `arity` u8. `slots`
-    i32[mask + 1], all -1: a hash table. `tokens` i32[2, MOST_TOKENS]: scratch. Of as many nodes as there are
-    lines: the arrays of the graph, where each name begins and ends, i32, and `rest` i32[·, 3]: the nodes
-    whose text is left to the caller, and where that begins and ends: the name of a variable, a constant that
-    is not plain. `names` u8[length + 1]: all names, a newline behind each. `size` i64: how long `names` and
-    `rest` are.
+    Inputs: `text` u8[length]; for each of `opcodes` operations `word` u64 (the name's bytes), `code` and
+    `arity` u8. Scratch: `slots` i32[mask + 1], all -1, a hash table; `tokens` i32[2, MOST_TOKENS];
+    `names_first` and `names_last` i32, the start and end of each name. Outputs, with room for a node per
+    line: the arrays of the graph; `names` u8[length + lines], all names, each followed by a newline; `rest`
+    i32[·, 3], nodes whose text the caller must read (a variable's name, a constant that is not plain), with
+    its start and end; `size` i64[2], the lengths of `names` and `rest`.
     """
     text, word, code, arity = u8s(text_), u64s(word_), u8s(code_), u8s(arity_)
     slots, op, args, constants, lines = i32s(slots_), u8s(op_), i32s(args_), f64s(constants_), i32s(lines_)
@@ -229,5 +230,5 @@ def scan(
 
 
 def kernels() -> dict[str, tuple[Any, Any]]:
-    """The kernel; it serves both precisions."""
+    """The kernel by name, with its signature."""
     return {"scan": (scan, types.int64(*[types.int64] * 18))}

@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from absint.base.registry import kept
+from absint.base.registry import cached
 from absint.ir.box import Box
 from absint.ir.graph import GraphBuilder
 from absint.ops.precision import Precision
@@ -305,14 +305,14 @@ def _letters(pattern: Pattern) -> set[str]:
     return below | {pattern.letter} if pattern.op is None and pattern.number is None else below
 
 
-@kept
+@cached
 def _rule_sets() -> tuple[tuple[Rule, ...], ...]:
     """For each pass with rules, those rules whose left side is an operation."""
     sets = (tuple(rule for rule in rules.rules if rule.left.op is not None) for _, rules in rule_sets())
     return tuple(filter(None, sets))
 
 
-@kept
+@cached
 def _rules(conditional: bool, home: int) -> tuple[Rule, ...]:
     """The rules of set `home`, or of all sets for -1; with `conditional`, those with a precondition if there
     are
