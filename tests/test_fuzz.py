@@ -356,7 +356,7 @@ def work_with_a_trap(options: campaign.Options, pipe: Any, beacon: Any) -> None:
                     left_behind.joinpath("large").write_bytes(bytes(1000))
                     os.kill(os.getpid(), signal.SIGKILL)
             if what == "compiles":
-                self._compiles("a unit")
+                self._note_compiling("a unit")
             time.sleep(600 if what == "hangs" else 1.5 * PATIENCE)
         usual(self, seed)
 

@@ -13,7 +13,7 @@ import pytest
 from absint.base.errors import did_you_mean, one_line, printable, shown, shown_path
 from absint.cli import arguments
 from absint.cli.main import main
-from absint.native.terminal import PIPED_WIDTH, drawn, note, plain_table, table_text
+from absint.native.terminal import PIPED_WIDTH, note, plain_table, render_text, table_text
 from tests.command import DISC
 
 NASTY = {
@@ -191,6 +191,6 @@ def test_tables_and_notes_are_printable(capfd: pytest.CaptureFixture[str]) -> No
     table = plain_table("Title", "name")
     table.add_row("a\x1b[31m\u202eb[bold]c[/] :smile:")
     assert table_text(table, None) == "Title\nname\na\\x1b[31m\\u202eb[bold]c[/] :smile:\n"
-    assert drawn(lambda console: console.print("a\x1bb"), None) == "a\\x1bb\n"
+    assert render_text(lambda console: console.print("a\x1bb"), None) == "a\\x1bb\n"
     note("a\x1b[31mb\r\n\tc")
     assert capfd.readouterr().err == "a\\x1b[31mb\\r\n\tc\n"

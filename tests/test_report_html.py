@@ -12,7 +12,7 @@ import pytest
 
 from absint import api
 from absint.base.errors import BackendError
-from absint.native.terminal import drawn
+from absint.native.terminal import render_text
 from absint.report.data import growth, json_bytes
 from absint.report.html import report_page
 from absint.report.markup import Markup, element, escape
@@ -200,7 +200,7 @@ def test_what_a_pass_made_worse_is_marked_in_words() -> None:
     assert (row["before"], row["after"], row["peak_live_before"], row["peak_live_after"]) == (7, 6, 3, 4)
     assert growth(row).startswith("▲ more values alive: 3 to 4") and "operations" not in growth(row)
     assert growth(row) in merged.section("passes")
-    assert f"{growth(row)}; same-operation 1 (bits)" in drawn(
+    assert f"{growth(row)}; same-operation 1 (bits)" in render_text(
         lambda at: print_report(merged.report, at), None
     )
 

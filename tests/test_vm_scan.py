@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from absint import models
 from absint.base.errors import VmError
 from absint.frontend.vm import parse_vm, write_vm
-from absint.frontend.vm_scan import _scanned, scan_vm
+from absint.frontend.vm_scan import _scan, scan_vm
 from absint.ir.graph import Graph
 from tests.graphs import graphs
 from tests.operands import scaled
@@ -51,14 +51,14 @@ def assert_equal(graph: Graph, expected: Graph) -> None:
 @pytest.mark.parametrize("name", models.names())
 def test_models_are_read_by_the_kernel(name: str) -> None:
     text = models.text(name)
-    graph = _scanned(text)
+    graph = _scan(text)
     assert graph is not None
     assert_equal(graph, parse_vm(text))
 
 
 def test_comments_are_read_by_the_kernel() -> None:
     text = "# é\n  x var-x # why é\n\t# note\ny neg x #\n\nz const 2\t# a b c d e f\n"
-    graph = _scanned(text)
+    graph = _scan(text)
     assert graph is not None
     assert_equal(graph, parse_vm(text))
     assert graph.lines.tolist() == [2, 4, 6]
@@ -67,7 +67,7 @@ def test_comments_are_read_by_the_kernel() -> None:
 def test_third_party_models_too(models_dir: Path) -> None:
     for path in sorted(models_dir.glob("*.vm")):
         text = path.read_text(encoding="utf-8")
-        graph = _scanned(text)
+        graph = _scan(text)
         assert graph is not None
         assert_equal(graph, parse_vm(text))
 
@@ -135,6 +135,6 @@ def test_plain_numbers_need_no_help() -> None:
     texts = [f"{value:.{digits}f}" for digits in range(8) for value in rng.uniform(-99, 99, 200)]
     texts += [f"{value:.5e}" for value in rng.uniform(-1e6, 1e6, 200)]
     lines = [f"c{i} const {text}" for i, text in enumerate(texts)]
-    graph = _scanned("\n".join(lines))
+    graph = _scan("\n".join(lines))
     assert graph is not None
     assert graph.constants.tolist() == [float(text) for text in texts]

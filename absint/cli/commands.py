@@ -28,10 +28,10 @@ from absint.native.terminal import (
     FOUND,
     NoteStream,
     Progress,
-    drawn,
     note,
-    note_drawn,
+    note_as_is,
     plain_table,
+    render_text,
     table_text,
     write_out,
 )
@@ -87,9 +87,9 @@ def optimize(arguments: argparse.Namespace) -> int:
     if budget is not None:
         note(f"{budget.made} rewrites" + (f", the last: {budget.last}" if budget.made else ""))
     if arguments.stats:
-        note_drawn(table_text(_statistics(steps), sys.stderr) + "\n")
+        note_as_is(table_text(_statistics(steps), sys.stderr) + "\n")
     if arguments.time_passes:
-        note_drawn(table_text(_times(steps), sys.stderr) + "\n")
+        note_as_is(table_text(_times(steps), sys.stderr) + "\n")
     return DONE
 
 
@@ -136,7 +136,7 @@ def _report_text(
 
         return report_page(report, make_pictures(source, result, arguments.domains))
     stream = None if arguments.report_file not in (None, STDOUT) else sys.stdout
-    return drawn(lambda console: print_report(report, console), stream)
+    return render_text(lambda console: print_report(report, console), stream)
 
 
 def _report_format(arguments: argparse.Namespace) -> str:

@@ -1,7 +1,6 @@
-"""Named arrays as bytes, in a format of a few lines: a line of JSON, then the arrays as they lie in memory.
+"""A file format for named arrays: a line of JSON, then the arrays' memory. Reading copies nothing.
 
-The first line is a list of `[name, dtype, shape]`; each array begins at a multiple of 64 bytes. What is read
-is not copied.
+The first line is a list of `[name, dtype, shape]`; each array begins at a multiple of 64 bytes.
 """
 
 from __future__ import annotations
@@ -15,24 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ALIGNMENT = 64
-_KINDS = "iuf"  # no objects, no text: only numbers
+_KINDS = "iuf"  # only numbers: no objects, no text
 
 
 def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The bytes of some arrays of numbers."""
+    """The bytes of named arrays of numbers."""
     header = [[name, array.dtype.str, array.shape] for name, array in arrays.items()]
     assert all(array.dtype.kind in _KINDS for array in arrays.values()), (
         "an array of something else than numbers"
     )
-    parts = [_padded(json.dumps(header).encode() + b"\n")]
-    parts += [_padded(np.ascontiguousarray(array).tobytes()) for array in arrays.values()]
+    parts = [_pad(json.dumps(header).encode() + b"\n")]
+    parts += [_pad(np.ascontiguousarray(array).tobytes()) for array in arrays.values()]
     return b"".join(parts)
 
 
 def unpack(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays, read-only. Raises `ValueError` for bytes that `pack` did not make."""
+    """The arrays in bytes that `pack` made, read-only. Raises `ValueError` for other bytes."""
     line, newline, _ = data.partition(b"\n")
-    place = len(_padded(line + newline))
+    place = len(_pad(line + newline))
     arrays = {}
     try:
         for name, kind, shape in json.loads(line):
@@ -46,5 +45,5 @@ def unpack(data: bytes) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _padded(part: bytes) -> bytes:
+def _pad(part: bytes) -> bytes:
     return part + bytes(-len(part) % _ALIGNMENT)

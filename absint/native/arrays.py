@@ -1,4 +1,4 @@
-"""How native kernels are given arrays."""
+"""Calls of native kernels with arrays, which kernels take as addresses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 
 def address_of(array: NDArray[Any]) -> int:
-    """Where an array's first element lies: `array.ctypes.data` in a fifth of its time."""
+    """The address of an array's first element: `array.ctypes.data`, in a fifth of the time."""
     if array.flags.writeable and array.flags.c_contiguous and array.size:
         return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # an array has a buffer
     return int(array.ctypes.data)
 
 
 def call(kernel: Any, *arguments: Any) -> Any:
-    """Call a kernel with whole numbers and contiguous arrays, which it is given as addresses."""
+    """Call a kernel with integers and contiguous arrays; arrays are passed as addresses."""
     given = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
@@ -29,6 +29,8 @@ def call(kernel: Any, *arguments: Any) -> Any:
 
 
 def addresses(*arrays: NDArray[Any]) -> NDArray[np.int64]:
-    """The addresses of contiguous arrays, for kernels that take many; whoever holds it must hold them too."""
+    """int64[n]: the addresses of contiguous arrays, for kernels that take many. The caller keeps the arrays
+    alive.
+    """
     assert all(array.flags.c_contiguous for array in arrays), "a kernel takes contiguous arrays"
     return np.array([address_of(array) for array in arrays], np.int64)

@@ -1,8 +1,9 @@
-"""Results worth keeping between runs: bytes under text keys, in files of the user's cache folder.
+"""The cache on disk: payloads (bytes) under keys (text), in files of the user's cache folder.
 
-`write(key, payload)`, then `read(key)` in any later process. A cache may forget and never lies: an entry that
-is damaged, of another format or not safe counts as absent, and what cannot be written is not kept; neither is
-an error, and `obstacle()` says why. The key names everything that the payload depends on, versions included.
+After `write(key, payload)`, `read(key)` returns the payload in any later process. The cache may lose entries
+but never returns a wrong one: an entry that is damaged, of another format or unsafe counts as absent. Failure
+to read or write is no error; `obstacle()` gives the reason. A key names everything on which its payload
+depends, versions included.
 
 An entry is a file `<sha256 of the key>.absint`:
 
@@ -10,10 +11,10 @@ An entry is a file `<sha256 of the key>.absint`:
     bytes 16..47  sha256 of the key's own sha256 and the payload
     bytes 48..    the payload
 
-The digest guards against damage, not against an attacker, who can compute it; and payloads are run as code.
-So an entry is safe only if it is a regular file of the current user's that nobody else may write, in a folder
-that nobody else may write either. That the folder is sticky does not help: it keeps others from removing
-files, not from linking some file of the user's in.
+The digest protects against damage, not against an attacker, who can compute it; and payloads are run as code.
+So an entry is safe only if it is a regular file of the current user that nobody else may write, in a folder
+that nobody else may write. A sticky bit on the folder is not enough: it prevents others from removing files,
+but not from creating hard links to files of the user.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from pathlib import Path
 
 _FORMAT = b"absint cache 1".ljust(16, b"\n")
 _SUFFIX = ".absint"
-_LIMIT = 256 << 20  # bytes in the folder, above which the entries unused for longest go
-_SWEEP = 4 << 20  # the folder is measured once for so many bytes written, on average
+_LIMIT = 256 << 20  # bytes in the folder above which the least recently used entries are removed
+_SWEEP = 4 << 20  # average number of bytes written between two measurements of the folder
 
 
 def folder() -> Path:
-    """Where entries lie: `ABSINT_CACHE_DIR`, else the platform's cache folder of the user.
+    """The folder of the entries: `ABSINT_CACHE_DIR`, else the user's cache folder on this platform.
 
-    The folder need not exist. Raises `RuntimeError` when the user has no home.
+    The folder need not exist. Raises `RuntimeError` if the user has no home folder.
     """
     if chosen := os.environ.get("ABSINT_CACHE_DIR"):
         return Path(chosen)
@@ -51,7 +52,7 @@ def folder() -> Path:
 
 
 def read(key: str) -> bytes | None:
-    """The payload last written under the key, or None."""
+    """The payload last written under the key; None if there is none, or none that is safe."""
     name = _name(key)
     try:
         path = _path(name)
@@ -64,12 +65,12 @@ def read(key: str) -> bytes | None:
     if data[:16] != _FORMAT or data[16:48] != hashlib.sha256(name + payload).digest():
         return None
     with contextlib.suppress(OSError):
-        os.utime(path)  # used just now
+        os.utime(path)  # marks the entry as used now
     return payload
 
 
 def holds(key: str) -> bool:
-    """Whether there is an entry under the key; `read` may still find that it is damaged."""
+    """Whether there is an entry under the key. Its contents are not checked: `read` may still return None."""
     try:
         _open_entry(_path(_name(key))).close()
     except (OSError, RuntimeError):
@@ -78,7 +79,7 @@ def holds(key: str) -> bool:
 
 
 def obstacle() -> str | None:
-    """Why no entries can be kept, None if they can."""
+    """The reason why no entries can be written; None if they can."""
     try:
         home = folder()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,11 +96,11 @@ def obstacle() -> str | None:
 
 
 def open_regular(path: str | Path, flags: int = 0) -> io.BufferedReader:
-    """A file to read. Raises OSError for what is no regular file; a FIFO is not waited for.
+    """Open a file to read. Raises OSError unless it is a regular file, without waiting for a FIFO's writer.
 
-    `flags`: more flags of `os.open`.
+    `flags`: further flags of `os.open`.
     """
-    for flag in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NONBLOCK"):  # of some systems
+    for flag in ("O_BINARY", "O_CLOEXEC", "O_NOCTTY", "O_NONBLOCK"):  # not all systems have all of them
         flags |= getattr(os, flag, 0)
     handle = os.open(path, os.O_RDONLY | flags)
     try:
@@ -120,7 +121,7 @@ def _path(name: bytes) -> Path:
 
 
 def _open_entry(path: Path) -> io.BufferedReader:
-    """An entry, to read. Raises OSError if there is none, or none that is safe."""
+    """Open an entry to read. Raises OSError if there is none, or it is not safe."""
     _check_safe(path.parent, os.stat(path.parent))
     stream = open_regular(path, getattr(os, "O_NOFOLLOW", 0))
     try:
@@ -135,7 +136,9 @@ def _open_entry(path: Path) -> io.BufferedReader:
 
 
 def _check_safe(path: Path, status: os.stat_result) -> None:
-    """Raises OSError for a file or folder that another user than root owns or may write."""
+    """Raises OSError if a user other than this one and root owns the file or folder, or others
+    may write it.
+    """
     if sys.platform != "win32" and status.st_uid not in (0, os.geteuid()):
         raise OSError(f"{path} is another user's")
     if sys.platform != "win32" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -143,10 +146,7 @@ def _check_safe(path: Path, status: os.stat_result) -> None:
 
 
 def write(key: str, payload: bytes) -> bool:
-    """Keep the payload under the key, whole or not at all; whoever writes last wins.
-
-    Returns whether it is kept.
-    """
+    """Write a payload under a key, atomically; the last writer wins. Returns whether it was written."""
     if obstacle() is not None:
         return False
     name = _name(key)
@@ -163,16 +163,16 @@ def write(key: str, payload: bytes) -> bool:
             raise
     except OSError:
         return False
-    if random.SystemRandom().random() * _SWEEP < len(payload):  # the user's own numbers are left alone
+    if random.SystemRandom().random() * _SWEEP < len(payload):  # does not disturb the user's random numbers
         _sweep(path.parent)
     return True
 
 
 def _sweep(home: Path) -> None:
-    """Drop the entries unused for longest until the folder is within three quarters of its limit."""
+    """Remove the least recently used entries until the folder is within three quarters of its limit."""
     entries = []
-    for path in home.glob(f"*{_SUFFIX}"):  # abandoned drafts among them
-        with contextlib.suppress(OSError):  # another process may have dropped it
+    for path in home.glob(f"*{_SUFFIX}"):  # includes abandoned drafts
+        with contextlib.suppress(OSError):  # another process may have removed it
             status = path.stat()
             entries.append((status.st_mtime_ns, status.st_size, path))
     total = sum(size for _, size, _ in entries)

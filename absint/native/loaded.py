@@ -1,4 +1,4 @@
-"""When and where absint was imported: newer sources may not be those that run."""
+"""The time and working directory of absint's import: sources changed after that are not those that run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import time
 
 LOADED_AT = time.time_ns()
-"""Nanoseconds since 1970, before any other module of absint was read."""
+"""Time of import, in nanoseconds since 1970, before any other module of absint was read."""
 
 try:
     FOLDER = os.getcwd()
-    """The working directory then, empty if it is gone: Python may have spelled it out in `sys.path`."""
+    """The working directory at import, which `sys.path` may contain; empty if it did not exist."""
 except OSError:
     FOLDER = ""

@@ -1,7 +1,7 @@
-"""Temporary folders that are gone when they are no longer needed, also those of a process that was killed.
+"""Temporary folders that are removed after use, even those of a process that was killed.
 
-Each folder is locked by the process that uses it. A folder without a lock is a dead process's: whoever next
-needs a folder removes it, and so does whoever has ended a process by force.
+Each folder is locked by the process that uses it. An unlocked folder belonged to a dead process; it is
+removed when the next folder is made, or after a process was killed (`remove_abandoned`).
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ if sys.platform != "win32":
     import fcntl
 
 _PREFIX = "absint-temporary-"
-"""Nobody else calls a folder so."""
+"""Prefix of the folders' names, which no other program uses."""
 
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A new empty folder that nobody else may look into, removed in the end. Raises OSError."""
+    """A new empty folder that only this user can access, removed at the end of the context.
+    Raises OSError.
+    """
     remove_abandoned()
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         lock = _lock(path)
-        if path.exists():  # it may have been taken for a dead process's before it was locked
+        if path.exists():  # another process may have removed it before it was locked
             break
         _unlock(lock)
     try:
@@ -39,11 +41,11 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def remove_abandoned() -> None:
-    """Remove the folders of processes of this user that are gone. Nothing where there are no such locks."""
+    """Remove the folders of this user's dead processes. No effect on Windows, which has no such locks."""
     if sys.platform == "win32":
         return
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):  # in use, or gone
+        with contextlib.suppress(OSError):  # in use, or removed meanwhile
             if path.is_symlink() or not path.is_dir() or path.stat().st_uid != os.geteuid():
                 continue
             lock = _lock(path)
@@ -53,7 +55,7 @@ def remove_abandoned() -> None:
 
 
 def _lock(path: Path) -> int | None:
-    """A lock on a folder, which ends with the process; None if another process has it."""
+    """A lock on a folder, which ends with the process; None if another process holds it."""
     if sys.platform == "win32":
         return None
     lock = None

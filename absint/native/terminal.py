@@ -1,7 +1,7 @@
-"""What the command line writes: data to standard output, all else to standard error.
+"""Output of the command line: data to standard output, everything else to standard error.
 
-Data is bytes, text as UTF-8 whatever the locale. Tables are drawn by rich, plainly and without wrapping where
-nobody looks at them. rich is imported when it is needed: it takes longer than many a command.
+Data is bytes; text is UTF-8 in every locale. Tables are drawn by rich, without styles and wrapping unless
+they go to a terminal. rich is imported on demand, since that takes longer than many commands.
 """
 
 from __future__ import annotations
@@ -24,19 +24,22 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 DONE, FOUND, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses: all is well, something wrong was found, bad usage or input, Ctrl-C."""
+"""Exit statuses: success; something wrong was found; wrong usage or input; Ctrl-C."""
 
 PROGRESS_AFTER = 0.8
-"""Seconds after which work that still goes on shows itself."""
+"""Seconds of work after which progress is shown."""
 
 PIPED_WIDTH = 120
 """Columns of a report that does not go to a terminal."""
 
-_UNLIMITED = 10_000  # columns: one line a row, so that lists can be searched line by line
+_UNLIMITED = 10_000  # columns: one line per row, so that lists can be searched line by line
 
 
 def write_out(data: bytes | str) -> None:
-    """Write to standard output, now. Raises `UsageError` if that fails, `BrokenPipeError` if nobody reads."""
+    """Write to standard output and flush. Raises `BrokenPipeError` if the reader is gone, `UsageError` for
+    other
+    failures.
+    """
     if sys.stdout is None:
         raise UsageError("standard output is closed")
     try:
@@ -51,12 +54,12 @@ def write_out(data: bytes | str) -> None:
 
 
 def note(text: str) -> None:
-    """Write lines to standard error, if there is somebody to read them; what is not printable is escaped."""
-    note_drawn(printable(text, keep="\n\t") + "\n")
+    """Write lines to standard error, if it is open, with unprintable characters escaped."""
+    note_as_is(printable(text, keep="\n\t") + "\n")
 
 
-def note_drawn(text: str) -> None:
-    """Write to standard error what `drawn` gave for it, if there is somebody to read it."""
+def note_as_is(text: str) -> None:
+    """Write the result of `render_text` to standard error, if it is open."""
     if sys.stderr is None:
         return
     try:
@@ -67,7 +70,7 @@ def note_drawn(text: str) -> None:
 
 
 class NoteStream(io.StringIO):
-    """`note` for what wants a stream: whole lines, to standard error if there is somebody to read them."""
+    """A stream that writes whole lines by `note`."""
 
     def write(self, text: str) -> int:
         """Write lines."""
@@ -76,26 +79,33 @@ class NoteStream(io.StringIO):
 
 
 def discard_output(stream: TextIO | None) -> None:
-    """Let what a stream still holds go nowhere, else Python complains about it at exit."""
+    """Redirect a stream to the null device, so that Python does not complain at exit about output it still
+    holds.
+    """
     if stream is None:
         return
-    with contextlib.suppress(OSError, ValueError):  # ValueError: no file behind it
+    with contextlib.suppress(OSError, ValueError):  # ValueError: the stream has no file descriptor
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether somebody looks at a stream."""
+    """Whether a stream is an open terminal."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def drawn(draw: Callable[[Console], None], stream: TextIO | None, piped_width: int = PIPED_WIDTH) -> str:
-    """What `draw` prints to a console, as text fit for a stream (None: for a file)."""
+def render_text(
+    draw: Callable[[Console], None], stream: TextIO | None, piped_width: int = PIPED_WIDTH
+) -> str:
+    """The text that `draw` prints to a console, in a form for a stream: with styles for a terminal, plain for
+    other
+    streams and None.
+    """
     from rich.console import Console
 
     class Escaping(Console):
-        """Names and messages come from models: no markup, no emoji, no escape sequences."""
+        """A console that escapes unprintable characters, and so escape sequences, in names from models."""
 
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(printable(text, keep="\n"), **options)
@@ -113,12 +123,12 @@ def drawn(draw: Callable[[Console], None], stream: TextIO | None, piped_width: i
 
 
 def table_text(table: Table, stream: TextIO | None) -> str:
-    """A table as text fit for a stream: one line a row unless somebody looks at it."""
-    return drawn(lambda console: console.print(table), stream, _UNLIMITED)
+    """A table as text for a stream; one line per row unless the stream is a terminal."""
+    return render_text(lambda console: console.print(table), stream, _UNLIMITED)
 
 
 def plain_table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
-    """An empty table without lines; `right` names the columns that are numbers."""
+    """An empty table without rules. `right`: the columns that are right-aligned."""
     from rich.table import Table
     from rich.text import Text
 
@@ -131,10 +141,10 @@ def plain_table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table
 
 
 class Progress:
-    """Says on standard error what is being done, once it has taken a moment; only on a terminal. That kernels
-    are being compiled, which happens once on a machine, it says instead.
+    """A status line on standard error, shown once work has taken a moment, and only on a terminal.
 
-    `hidden`: never, for work that writes there itself.
+    While kernels are compiled, which happens once per machine, the line says so instead. `hidden`: never show
+    the line, for work that writes to standard error itself.
     """
 
     def __init__(self, text: str, hidden: bool = False) -> None:
@@ -164,7 +174,7 @@ class Progress:
                 self._status.stop()
 
     def update(self, text: str) -> None:
-        """Say something else from now on."""
+        """Change the line's text."""
         with self._lock:
             self._text = text
             if self._status is not None:
@@ -184,4 +194,4 @@ class Progress:
     def _styled(self) -> Any:
         from rich.text import Text
 
-        return Text(self._text)  # a str would be read as markup
+        return Text(self._text)  # rich would interpret a str as markup

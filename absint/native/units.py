@@ -1,19 +1,20 @@
-"""Kernels compiled once per machine: native object files in the cache, loaded without importing Numba.
+"""Units: kernels compiled once per machine into native object files, cached, and loaded without importing
+Numba.
 
-A *unit* is a module and text arguments. The module's function `kernels(*arguments)` returns a dictionary
-from names to pairs (function or Numba dispatcher, Numba signature); types are int64, float32, float64, and
-`none` for a result; addresses travel as int64. Kernels raise nothing and allocate nothing.
+A *unit* is a module and text arguments. The module's function `kernels(*arguments)` returns a dictionary from
+names to pairs (function or Numba dispatcher, Numba signature). Types are int64, float32, float64, and `none`
+for a result; addresses are passed as int64. Kernels raise nothing and allocate nothing.
 
     unit = units.load("absint.backends.numba.block_ops", "sin", "f32", depends=("absint.ops",))
     unit["sin"](address, count)     # a ctypes function; runs without the interpreter lock
 
-The first process to load a unit imports the module, and so Numba, and compiles; later ones map the object
-file, which takes about a millisecond. The cache key covers all that the code depends on: the CPU, the
-versions of Numba and LLVM, Numba's settings, and the source text of the module and of `depends`.
+The first process that loads a unit imports the module, and so Numba, and compiles it; later ones map the
+object file, which takes about a millisecond. The cache key covers everything on which the code depends: the
+CPU, the versions of Numba and LLVM, Numba's settings, and the source text of the module and of `depends`.
 
-A process runs the sources as they were when it imported them, while the key is of those on disk. So where one
-of them was changed after absint was imported, the cache is neither read nor written. Where kernels cannot be
-kept, for this or another reason, a `CacheWarning` says so, once.
+A process runs the sources that it imported, but the key is computed from the sources on disk. So if one of
+them was changed after absint was imported, the cache is neither read nor written. If kernels cannot be
+cached, for this or another reason, one `CacheWarning` says so.
 """
 
 from __future__ import annotations
@@ -37,19 +38,25 @@ from absint.base.memo import Turn
 from absint.native import cache, children, loaded
 
 observers: list[Callable[[str], None]] = []
-"""Called with a unit's label, such as "operations sin f32", before it is compiled. Nothing else is said."""
+"""Functions that are called with a unit's label, such as "operations sin f32", before the unit is compiled.
+Nothing is
+printed.
+"""
 
 _FORMAT = "native 1"
 _UNRELATED = ("NUMBA_CACHE_", "NUMBA_DISABLE_JIT", "NUMBA_NUM_THREADS", "NUMBA_THREADING_")
-"""Settings that change no code."""
+"""Prefixes of settings that do not affect code."""
 _SETTINGS_FILE = ".numba_config.yaml"  # Numba reads it from the working directory
 _TOOLS = ("absint.native.build", "llvmlite._version", "numba._version")
 _MARGIN = 50_000_000
-"""Nanoseconds before the import of absint in which a change counts as one after it: file systems' clocks lag
-by up to 16 ms.
+"""Margin in nanoseconds: a change so shortly before absint's import counts as one after it, since file
+systems' clocks
+lag by up to 16 ms.
 """
 _COARSE = 2_000_000_000
-"""Nanoseconds that a time of whole seconds may lag: some file systems count seconds, or every other."""
+"""Margin in nanoseconds for times in whole seconds: some file systems have a resolution of one or two
+seconds.
+"""
 _CTYPES: dict[str, Any] = {
     "none": None,
     "int64": ctypes.c_int64,
@@ -58,7 +65,7 @@ _CTYPES: dict[str, Any] = {
 }
 _CHILD = "import json, sys; from absint.native import units; [m, a, d] = json.loads(sys.argv[1]); "
 _CHILD += "units.load(m, *a, depends=d)"
-"""What a process does that compiles a unit for another one."""
+"""Code of a child process that compiles a unit for its parent."""
 _ANOTHER_FOLDER = "ABSINT_CACHE_DIR names another folder"
 _lock = threading.RLock()
 _compiling = Turn("compiling kernels")
@@ -67,7 +74,7 @@ _has_warned = False
 
 
 class CacheWarning(RuntimeWarning):
-    """Kernels cannot be kept: each process compiles them anew."""
+    """Kernels cannot be cached: each process compiles them anew."""
 
 
 def _hold_lock() -> None:
@@ -84,8 +91,9 @@ def _renew_lock() -> None:
 
 
 def _delay_forks() -> None:
-    """Let no process fork while kernels are compiled or mapped: in the child, locks of Numba and LLVM would
-    be held for ever by a thread that it does not have.
+    """Delay forks while kernels are compiled or mapped: in the child, locks of Numba and LLVM would stay held
+    forever
+    by a thread that does not exist there.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_hold_lock, after_in_parent=_release_lock, after_in_child=_renew_lock)
@@ -96,20 +104,20 @@ _delay_forks()
 
 @functools.cache
 def _builder() -> Any:
-    """The module that compiles; it imports Numba."""
+    """The module that compiles units; importing it imports Numba."""
     from absint.native import build as native_build
 
-    # Numba has imported `logging`, whose hook takes a lock that a compilation may need. What is registered
-    # last is called first: so ours is to be called before that one.
+    # Numba has imported `logging`, whose fork hook takes a lock that a compilation may need. Hooks are called
+    # in reverse order of registration, so registering again runs ours before that one.
     _delay_forks()
     return native_build
 
 
 class Unit:
-    """The kernels of a unit, in memory until the process ends.
+    """The kernels of a unit, which stay in memory until the process ends.
 
-    `unit[name]` is a ctypes function that releases the interpreter lock; it takes Python's ints and floats.
-    `unit.address(name)` is its address, for kernels that are told which function to call.
+    `unit[name]` is a ctypes function that takes Python ints and floats and releases the interpreter lock.
+    `unit.address(name)` is its address, for kernels that call other kernels through pointers.
     """
 
     __slots__ = ("_addresses", "_functions", "label")
@@ -125,7 +133,7 @@ class Unit:
         return self._functions[name]
 
     def address(self, name: str) -> int:
-        """Where the kernel's code starts."""
+        """The address of a kernel's code."""
         return self._addresses[name]
 
     @property
@@ -135,12 +143,11 @@ class Unit:
 
 
 def load(module: str, *arguments: str, depends: Sequence[str] = ()) -> Unit:
-    """The unit's kernels, from this process, from the cache, or compiled now.
+    """The unit's kernels: from this process, from the cache, or compiled now.
 
-    `depends`: dotted names of the modules whose source the kernels are made of, and of packages, which stand
-    for the modules that lie in them; the unit's own module is always among them. Raises
-    `absint.native.build.KernelError` when a kernel breaks the rules, and `BackendError` in a signal handler
-    that interrupted a compilation.
+    `depends`: dotted names of the modules from whose sources the kernels are made; a package stands for the
+    modules directly in it. The unit's own module is always included. Raises `absint.native.build.KernelError`
+    if a kernel breaks the rules, and `BackendError` in a signal handler that interrupted a compilation.
     """
     unit = _units.get((module, *arguments))
     if unit is not None:
@@ -153,7 +160,7 @@ def load(module: str, *arguments: str, depends: Sequence[str] = ()) -> Unit:
 
 
 class Named(NamedTuple):
-    """A unit by what `load` is given."""
+    """A unit's name: the arguments of `load`."""
 
     module: str
     arguments: tuple[str, ...]
@@ -161,11 +168,11 @@ class Named(NamedTuple):
 
 
 def compile_missing(units: Sequence[Named]) -> None:
-    """Compile those of some units that are not in the cache, at once, each in a process of its own.
+    """Compile the units that are not in the cache in parallel, each in a process of its own.
 
     Numba compiles on one core, and a new machine needs several large units. Raises `BackendError` if a signal
-    ends such a process, as it does where memory runs out. What fails otherwise is left to `load`, which then
-    says why.
+    ends such a process, as happens when memory runs out. Other failures are ignored here; `load` will raise
+    them.
     """
     missing = [unit for unit in units if (unit.module, *unit.arguments) not in _units and _is_absent(unit)]
     if len(missing) < 2 or cache.obstacle() or not children.can_start():
@@ -199,7 +206,7 @@ def compile_missing(units: Sequence[Named]) -> None:
 
 
 def _is_absent(unit: Named) -> bool:
-    """Whether the cache may have a unit and does not."""
+    """Whether a unit can be cached but is not in the cache."""
     key = _key(unit.module, unit.arguments, _sources(unit.module, unit.depends))
     return key is not None and not cache.holds(key)
 
@@ -209,7 +216,7 @@ def _sources(module: str, depends: Sequence[str]) -> tuple[str, ...]:
 
 
 def _label(module: str, arguments: tuple[str, ...]) -> str:
-    """What observers are told: the module's last word and the arguments."""
+    """A unit's label for observers: the last part of the module's name, and the arguments."""
     return " ".join((module.rpartition(".")[2], *arguments))
 
 
@@ -233,7 +240,7 @@ def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Un
         for observer in observers:
             observer(label)
         payload = _build(label, module, arguments)
-        # building has imported some sources just now
+        # building imported sources, which may have changed meanwhile
         if key is not None and are_unchanged(sources) and not cache.write(key, payload):
             _warn(f"{cache.folder()}: it does not take them; {_ANOTHER_FOLDER}")
     header, _, code = payload.partition(b"\n")
@@ -241,7 +248,7 @@ def _load(module: str, arguments: tuple[str, ...], depends: Sequence[str]) -> Un
 
 
 def _warn(reason: str) -> None:
-    """Say once why kernels cannot be kept."""
+    """Warn, once per process, that kernels cannot be cached."""
     global _has_warned
     if not _has_warned:
         _has_warned = True
@@ -250,10 +257,9 @@ def _warn(reason: str) -> None:
 
 
 def _build(label: str, module: str, arguments: tuple[str, ...]) -> bytes:
-    """Compile a unit: its signatures as a line of JSON, and its object file.
+    """Compile a unit. Returns the cache's payload: the signatures as a line of JSON, then the object file.
 
-    Raises `BackendError` where Numba has been told not to compile, or to compile in a way that kernels cannot
-    take, and `MemoryError`.
+    Raises `BackendError` if Numba's settings prevent compilation, and `MemoryError`.
     """
     try:
         with _compiling:
@@ -274,7 +280,7 @@ def _build(label: str, module: str, arguments: tuple[str, ...]) -> bytes:
 
 
 def _map(signatures: dict[str, list[str]], code: bytes) -> dict[str, Any]:
-    """The functions of an object file, placed in memory by an engine of LLVM's."""
+    """The functions of an object file, which LLVM's MCJIT engine places in memory."""
     llvm = _llvm()
     target = llvm.Target.from_triple(llvm.get_process_triple())
     machine = target.create_target_machine(jit=True)
@@ -285,24 +291,24 @@ def _map(signatures: dict[str, list[str]], code: bytes) -> dict[str, Any]:
     for name, (*taken, given) in signatures.items():
         prototype = ctypes.CFUNCTYPE(_CTYPES[given], *(_CTYPES[one] for one in taken))
         functions[name] = prototype(engine.get_function_address(f"absint_{name}"))
-    engine.detach()  # never disposed: a daemon thread may be inside a kernel when the process ends
+    engine.detach()  # the engine is never freed: a daemon thread may be inside a kernel when the process ends
     return functions
 
 
 @functools.cache
 def _llvm() -> Any:
-    """LLVM, ready to place code of this machine's kind; imported late, for it takes 50 ms."""
+    """LLVM's binding, initialised for this machine; imported on demand, since that takes 50 ms."""
     try:
         import llvmlite.binding as llvm
     except OSError as error:
-        cause = error.__context__ or error  # llvmlite itself speaks of permissions
+        cause = error.__context__ or error  # llvmlite's own message is misleading: it mentions permissions
         remedy = (
             "there is too little address space for it" if is_out_of_memory(cause) else "reinstall llvmlite"
         )
         raise BackendError(f"LLVM cannot be loaded: {cause}; {remedy}") from error
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    if not llvm.address_of_symbol("fmodf"):  # an interpreter linked without libm
+    if not llvm.address_of_symbol("fmodf"):  # the interpreter is not linked with libm
         from ctypes.util import find_library
 
         if library := find_library("m"):
@@ -311,14 +317,18 @@ def _llvm() -> Any:
 
 
 def _key(module: str, arguments: tuple[str, ...], sources: Sequence[str]) -> str | None:
-    """Everything that a unit's code depends on, as text; None where the sources were changed."""
+    """The cache key of a unit, with everything on which its code depends; None if its sources
+    were changed.
+    """
     digest = source_digest(sources)
     return None if digest is None else json.dumps([_FORMAT, module, arguments, digest, _environment()])
 
 
 @functools.cache
 def _environment() -> list[object]:
-    """What the code depends on besides sources: CPU and settings, those of the working directory included."""
+    """Everything besides sources on which code depends: the CPU, and Numba's settings, also in the working
+    directory.
+    """
     llvm = _llvm()
     return [
         llvm.get_process_triple(),
@@ -335,7 +345,7 @@ def _settings() -> dict[str, str]:
 
 
 def _settings_file() -> str | None:
-    """Digest of Numba's settings in the working directory, if there are any."""
+    """The digest of Numba's settings file in the working directory; None if there is none."""
     try:
         with cache.open_regular(_SETTINGS_FILE) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -344,17 +354,17 @@ def _settings_file() -> str | None:
 
 
 def _settings_in_words() -> str:
-    """Numba's settings as a user knows them, empty if there are none."""
+    """Numba's settings as text for a message; empty if there are none."""
     words = [f"{name}={value}" for name, value in sorted(_settings().items())]
     return ", ".join(words + [f"those of ./{_SETTINGS_FILE}"] * (_settings_file() is not None))
 
 
 def source_digest(names: Sequence[str]) -> str | None:
-    """One sha256 of the sources of modules and packages, found without running them.
+    """The SHA-256 of the sources of modules and packages, which are found without importing them.
 
-    None if one of them was changed since absint was imported: then the process may run others. Sources
-    are read when a name is first asked for. Whoever imports some of them after that asks `are_unchanged`
-    before keeping what they made.
+    None if one of them was changed after absint was imported, since the process may run an older version. A
+    name's sources are read at the first call. A caller that imports sources afterwards checks `are_unchanged`
+    before it caches results made by them.
     """
     digests = [_digest(name) for name in names]
     known = [digest for digest in digests if digest is not None]
@@ -362,12 +372,12 @@ def source_digest(names: Sequence[str]) -> str | None:
 
 
 def are_unchanged(names: Sequence[str]) -> bool:
-    """Whether sources that were read once are, until now, as they were when absint was imported."""
+    """Whether no source has been changed after absint was imported."""
     return _changed_source(names) is None
 
 
 def _changed_source(names: Sequence[str]) -> str | None:
-    """What is wrong with the first source that was changed since absint was imported, None if none was."""
+    """A message about the first source that was changed after absint was imported; None if none was."""
     for name in names:
         for _, path in _files(name):
             try:
@@ -381,13 +391,13 @@ def _changed_source(names: Sequence[str]) -> str | None:
 
 @functools.cache
 def _digest(name: str) -> str | None:
-    """sha256 of a module's source, or of those that lie in a package; None if one was changed."""
+    """The SHA-256 of the source of a module, or of the modules in a package; None if one was changed."""
     digest = hashlib.sha256()
     for label, path in _files(name):
         try:
             with open(path, "rb") as stream:
                 text = stream.read()
-                if _is_changed(os.fstat(stream.fileno())):  # asked last: it may change while it is read
+                if _is_changed(os.fstat(stream.fileno())):  # after reading, during which it may change
                     return None
         except OSError:
             return None
@@ -398,7 +408,7 @@ def _digest(name: str) -> str | None:
 
 @functools.cache
 def _files(name: str) -> list[tuple[str, str]]:
-    """The source files of a module or a package: their names inside it, and where they lie."""
+    """The source files of a module or a package: (name within the package, path)."""
     spec = _find(name)
     if spec.submodule_search_locations is None:
         assert spec.origin is not None
@@ -406,21 +416,21 @@ def _files(name: str) -> list[tuple[str, str]]:
     return [
         (path.relative_to(folder).as_posix(), str(path))
         for folder in spec.submodule_search_locations
-        for path in sorted(Path(folder).glob("[!.]*.py"))  # an editor's lock is no source
+        for path in sorted(Path(folder).glob("[!.]*.py"))  # without hidden files, such as an editor's locks
     ]
 
 
 def _is_changed(status: os.stat_result) -> bool:
     """Whether a file may have been changed after absint was imported."""
-    # On POSIX ctime is of the last change; mtime can be set, even to the future. On Windows ctime is of the
-    # file's creation: a newer file may have taken an older one's place.
+    # On POSIX ctime is the time of the last change; mtime can be set, even to the future. On Windows ctime is
+    # the time of creation: a new file may have replaced an old one and have an older mtime.
     time_ns = status.st_ctime_ns if os.name == "posix" else max(status.st_mtime_ns, status.st_ctime_ns)
     lag = _COARSE if time_ns % 1_000_000_000 == 0 else _MARGIN
     return time_ns + lag > loaded.LOADED_AT
 
 
 def _find(name: str) -> ModuleSpec:
-    """Like `importlib.util.find_spec`, which would run the packages that hold the module."""
+    """The spec of a module. Unlike `importlib.util.find_spec`, this imports no parent package."""
     parts = name.split(".")
     spec, folders = None, None
     for i in range(len(parts)):
