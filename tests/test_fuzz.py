@@ -350,7 +350,7 @@ def work_with_a_trap(options: campaign.Options, pipe: Any, beacon: Any) -> None:
         left = sorted(Path(folder).iterdir())
         if seed == TRAP and left:
             left[0].unlink()
-            self._at(seed, 1)
+            self._set_beacon(seed, 1)
             if what == "dies":
                 with temporary_folder() as left_behind:
                     left_behind.joinpath("large").write_bytes(bytes(1000))
