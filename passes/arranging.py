@@ -1,5 +1,6 @@
-"""Arranging nodes: leaving them out, moving and repeating them, which is all that `cse`, `dce`,
-`rematerialise` and `schedule` do.
+"""Rearrangement of a program's nodes, by which `cse`, `dce`, `rematerialise` and `schedule` drop, move and
+repeat
+nodes.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from absint.ops.table import VAR
 from absint.rewriting.analysis import Analyses
 
 
-def arranged(
+def arrange(
     program: Program, nodes: NDArray[np.integer], args: NDArray[np.integer], analyses: Analyses
 ) -> Program:
-    """The program of copies of its nodes.
+    """A program made of copies of nodes.
 
-    `nodes`: int[m], the node that each is a copy of, the root last. `args`: int[m, 2], their operands by
-    their places in `nodes`, each before its user; -1 for none. The first copy of a node keeps its name.
+    `nodes`: int[m], the node that each new node copies, the root last. `args`: int[m, 2], the new nodes'
+    operands, as indices into `nodes` below their own; -1 for none. The first copy of a node keeps its name.
     """
     graph = program.graph
     op = graph.op[nodes]
@@ -43,14 +44,17 @@ def arranged(
     return result
 
 
-def moved(program: Program, nodes: NDArray[np.integer], analyses: Analyses) -> Program:
-    """The program of these nodes in this order, operands before users and the root last."""
-    return arranged(program, nodes, places(program.graph, nodes)[program.graph.args[nodes]], analyses)
+def reorder(program: Program, nodes: NDArray[np.integer], analyses: Analyses) -> Program:
+    """The program with these nodes in this order: operands before users, the root last; other nodes are
+    dropped.
+    """
+    return arrange(program, nodes, places(program.graph, nodes)[program.graph.args[nodes]], analyses)
 
 
 def places(graph: Graph, nodes: NDArray[np.integer]) -> NDArray[np.int32]:
-    """int32[n + 1]: where each node of the graph is in `nodes`, -1 if nowhere; the last entry, which the
-    operand -1 reads, is -1.
+    """int32[n + 1]: the index of each node of the graph in `nodes`, -1 if it is not there. The last entry is
+    -1, so that
+    the operand -1 maps to itself.
     """
     place = np.full(len(graph) + 1, -1, np.int32)
     place[nodes] = np.arange(len(nodes), dtype=np.int32)

@@ -1,8 +1,9 @@
-"""Bands: comparisons of one value become one, and what an enclosing `all` implies is left out.
+"""Band merging: bands of one value become one, and conditions that an enclosing `all` implies are dropped.
 
-In an `all` the bands of a value are intersected; in an `any` those that overlap or touch, no float between
-them, are united. Below an `all` that holds `lo <= v <= hi`, a band of v needs to say only what goes beyond:
-it is true, false, or loses an end. That holds for predicates with one user, whose circumstances are known.
+In an `all`, the bands of a value are intersected; in an `any`, bands that overlap or touch (with no float
+between them) are united. Below an `all` with the band `lo <= v <= hi`, another band of v becomes true or
+false, or loses an end that is implied. This is valid for predicates with one user, since their context is
+known.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from .lowered import with_predicates
 RULES = tuple(
     Rewrite(name, Mode.BITS) for name in ("intersect-bands", "unite-bands", "implied-band", "implied-end")
 )
-"""In the order in which the kernel counts them."""
+"""Rewrites, in the order of the kernel's counts."""
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Joins bands, in sweeps until nothing changes."""
+    """Merges bands, in sweeps until nothing changes."""
 
     name: ClassVar[str] = "bands"
     promise: ClassVar[Promise] = Promise.BITS
@@ -39,24 +40,24 @@ class Bands:
     makes: ClassVar[Form] = Form.LOWERED
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
-        """Join the bands of a lowered program; a real one stays as it is."""
+        """Merge the bands of a lowered program; a real program is returned unchanged."""
         rewrites: Counter[Rewrite] = Counter()
         if not program.graph.lowered:
             return PassResult(program, rewrites)
         predicates = Predicates.of(program.graph)
         while True:
-            joined, found = _joined(predicates, program)
+            merged, found = _sweep(predicates, program)
             if not found:
                 break
-            predicates = joined
+            predicates = merged
             rewrites += found
         if not rewrites:
             return PassResult(program, rewrites)
         return PassResult(with_predicates(program, predicates, analyses), rewrites)
 
 
-def _joined(predicates: Predicates, program: Program) -> tuple[Predicates, Counter[Rewrite]]:
-    """One sweep."""
+def _sweep(predicates: Predicates, program: Program) -> tuple[Predicates, Counter[Rewrite]]:
+    """Merge bands in one sweep. Returns the new predicates and the rewrites made."""
     n, p, m = len(program.graph), len(predicates), len(predicates.items)
     draft, counts = Draft(p + 2 * m, m), np.zeros(len(RULES), np.int64)
     made = call(
@@ -69,5 +70,5 @@ def _joined(predicates: Predicates, program: Program) -> tuple[Predicates, Count
         # the groups
         np.full(n, -1, np.int32), np.empty(m, np.int32), *np.empty((2, m)), counts,
     )  # fmt: skip
-    assert made > 0, "an operand gives one operand, and no more than two bands"
+    assert made > 0, "an operand becomes one operand, of at most two bands"
     return draft.result(made), +Counter(dict(zip(RULES, counts.tolist(), strict=True)))

@@ -1,14 +1,14 @@
-"""Contract: each operand of an `any` gets a box outside of which it is false, written as bands of variables.
+"""Box contraction: each operand of an `any` gets a box outside of which it is false, as bands of variables.
 
-The box of an operand is found by forward-backward propagation (see `absint.lowering.kernels.contraction`),
-beginning with the box around it: the program's, or that of the operand that it is a part of. An operand
-that is false on all of its box is dropped. The root is treated like an operand. Bands of variables that
-were there before are replaced by those of the box, which is inside of them.
+An operand's box is found by forward-backward propagation (see `absint.lowering.kernels.contraction`),
+starting from the enclosing box: the program's, or that of the operand of which this one is a part. An operand
+that is false on all of its box is dropped. The root is treated like an operand. Existing bands of variables
+are replaced by those of the box, which lies within them.
 
-A whole run makes at most so many visits (see the kernel) as `budget` says, in proportion to the program;
-outer operands come first. Operands that are left then keep the boxes that they have and that their bands of
-variables give. Beside the visits a sweep looks once at the list of each operand. A box has sides along
-`MOST_SIDES` variables at most, x, y and z first: what an operand costs must not grow with the program.
+The number of visits in a run (see the kernel) is limited by `budget`, in proportion to the program. Outer
+operands come first; operands that the budget does not reach keep their enclosing box, cut by their bands of
+variables. A sweep also reads each operand's list once. A box has sides along at most `MOST_SIDES` variables,
+x, y and z first, so that an operand's cost does not grow with the program.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from .analyses.ranges import Ranges, ranges_of
 from .lowered import with_predicates
 
 RULES = (Rewrite("boxed", Mode.BITS), Rewrite("proved-empty", Mode.BITS))
-"""In the order in which the kernel counts them."""
+"""Rewrites, in the order of the kernel's counts."""
 
 VISITS = 256
-"""Visits of a whole run for each node of the program and each operand of a list; pictures need at most 90."""
+"""Visits that a run may make per node of the program and operand of a list; pictures need at most 90."""
 
 MOST_SIDES = 8
-"""Variables that boxes have sides along; the others may be anything in the program's box."""
+"""Largest number of a box's sides; other variables range over the program's box."""
 
 SMALL = 1000
-"""Nodes that every program is taken to have beside its own, for small ones cost little anyway."""
+"""Nodes added to every program's size in the budget, since small programs cost little anyway."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """Boxes around the operands of every `any`; at most `rounds` sweeps."""
+    """Contracts boxes around the operands of every `any`, in at most `rounds` sweeps."""
 
     name: ClassVar[str] = "contract"
     promise: ClassVar[Promise] = Promise.BITS
@@ -59,7 +59,7 @@ class Contract:
     rounds: int = 4
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
-        """Contract a lowered program; a real one stays as it is."""
+        """Contract the boxes of a lowered program; a real program is returned unchanged."""
         rewrites: Counter[Rewrite] = Counter()
         if not program.graph.lowered:
             return PassResult(program, rewrites)
@@ -76,15 +76,17 @@ class Contract:
 
 
 def budget(program: Program) -> int:
-    """The visits of a whole run over a lowered program."""
+    """The number of visits that a run over a lowered program may make."""
     graph = program.graph
     assert graph.logic is not None
     return VISITS * (len(graph) + len(graph.logic.items) + SMALL)
 
 
 class _Jobs(NamedTuple):
-    """Operands that get a box: `item`, the predicate, and `outer`, the number of the box around it, 0 for the
-    program's, else that of a job plus one. `first`: of each `any`, the job of its first operand.
+    """Operands for which a box is computed.
+
+    `item`: the operand, a predicate. `outer`: the number of the enclosing box: 0 for the program's, else a
+    job plus one. `first`: for each `any`, the job of its first operand.
     """
 
     item: NDArray[np.int32]
@@ -96,7 +98,7 @@ class _Jobs(NamedTuple):
 
 
 class _Sweep:
-    """One sweep over all operands. `left` int64[1]: the visits that may be made, less those made."""
+    """One sweep over all operands. `left` int64[1]: the visits that may still be made."""
 
     def __init__(self, program: Program, left: NDArray[np.int64]) -> None:
         graph = program.graph
@@ -108,11 +110,11 @@ class _Sweep:
         nodes = {name: node for node, name in reversed(list(graph.variables.items()))}
         sides = sorted(nodes, key=lambda name: name not in AXES)[:MOST_SIDES]
         self._names = [name for name in nodes if name in sides]
-        """The dimensions of boxes."""
+        """The variables along which boxes have sides."""
         place = {name: i for i, name in enumerate(self._names)}
         self._variable = np.full(len(graph), -1, np.int32)
         self._op = graph.op.copy()
-        """As the kernel is told it: a variable without a side is a number of which the range is known."""
+        """Opcodes for the kernel, in which a variable without a side is a constant of known range."""
         for node, name in graph.variables.items():
             if name in place:
                 self._variable[node] = place[name]
@@ -121,7 +123,7 @@ class _Sweep:
         self._node = np.array([nodes[name] for name in self._names], np.int32)
 
     def result(self, ranges: Ranges) -> tuple[Predicates, Counter[Rewrite]]:
-        """The predicates with boxes, and what was done; none if they are as before."""
+        """The predicates with boxes, and the rewrites made; without rewrites the predicates are unchanged."""
         jobs = self._jobs()
         ends, held = self._boxes(jobs, ranges)
         old, dimensions = self._predicates, len(self._names)
@@ -135,7 +137,7 @@ class _Sweep:
             np.empty(m, np.int32), int(old.code[-1] != ANY.code and len(jobs) > 0), ends, held, jobs.outer,
             dimensions, self._node, bounded, np.full(dimensions, -1, np.int32), self._variable, counts,
         )  # fmt: skip
-        assert made > 0, "room for every operand and every end of a box"
+        assert made > 0, "the draft has room for every operand and every side of a box"
         return draft.result(made), +Counter(dict(zip(RULES, counts.tolist(), strict=True)))
 
     def _jobs(self) -> _Jobs:
@@ -154,8 +156,9 @@ class _Sweep:
         return _Jobs(item[:count], outer[:count], first)
 
     def _boxes(self, jobs: _Jobs, ranges: Ranges) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-        """real[jobs + 1, variables, 2], the boxes of the jobs behind the program's own; and which hold a
-        point.
+        """The boxes, real[jobs + 1, sides, 2], first the program's and then the jobs'; and uint8[jobs + 1],
+        which of them
+        are not empty.
         """
         graph, predicates, dtype = self._program.graph, self._predicates, self._dtype
         n, dimensions = len(graph), len(self._names)
@@ -170,7 +173,7 @@ class _Sweep:
         scratch = np.empty((DEEPEST_BOX + 1, 2, dimensions, 2), dtype)
         lower, upper = np.empty((2, n), dtype)
         first = 0
-        while first < len(jobs):  # in slices, between which Ctrl-C is heard
+        while first < len(jobs):  # in slices, so that Ctrl-C can interrupt
             first = call(
                 self._kernels["contract"], first, len(jobs), jobs.item, jobs.outer, held, boxes, dimensions,
                 self._op, a, b, self._variable, known_low, known_high, lower, upper,
@@ -182,7 +185,7 @@ class _Sweep:
     def _cones(
         self, a: NDArray[np.int32], b: NDArray[np.int32]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """The operations below each value of a band, see the kernel."""
+        """The operations below each value of a band: starts and concatenated lists; see the kernel."""
         op, n = self._program.graph.op, len(self._program.graph)
         wanted = np.zeros(n, np.uint8)
         wanted[self._predicates.value[self._predicates.code == BAND.code]] = 1

@@ -1,7 +1,7 @@
-"""Common subexpression elimination: nodes that compute the same from the same are one node.
+"""Common subexpression elimination: nodes with equal operation and operands become one node.
 
-Constants are the same when they round to the same bits in the program's precision; the operands of
-commutative operations are taken in either order, which is exact in bits.
+Constants are equal if they round to the same bits in the program's precision. Operands of commutative
+operations are compared in either order, which preserves bits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
 from absint.rewriting.rules import Mode, Rewrite
 
-from .arranging import arranged, places
+from .arranging import arrange, places
 
 CONSTANT = Rewrite("same-constant", Mode.BITS)
 VARIABLE = Rewrite("same-variable", Mode.BITS)
@@ -38,9 +38,9 @@ class Cse:
     makes: ClassVar[Form] = Form.REAL
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
-        """Merge equal nodes; the first of them, with its name, stays."""
+        """Merge equal nodes; the first of them stays, with its name."""
         graph = program.graph
-        first = np.array(_numbered(graph, program.precision), np.int32)
+        first = np.array(_number_values(graph, program.precision), np.int32)
         merged = graph.op[first != np.arange(len(graph))]
         if not len(merged):
             return PassResult(program, Counter())
@@ -50,12 +50,12 @@ class Cse:
         )
         keep = np.flatnonzero((first == np.arange(len(graph))) & (first <= first[-1]))
         place = places(graph, keep)
-        made = arranged(program, keep, place[np.append(first, -1)[graph.args[keep]]], analyses)
+        made = arrange(program, keep, place[np.append(first, -1)[graph.args[keep]]], analyses)
         return PassResult(made, +rewrites)
 
 
-def _numbered(graph: Graph, precision: Precision) -> list[int]:
-    """For each node, the first that is equal to it."""
+def _number_values(graph: Graph, precision: Precision) -> list[int]:
+    """For each node, the first node that is equal to it."""
     leaves: dict[int, object] = dict(graph.variables)
     constants = np.flatnonzero(graph.op == CONST.code)
     leaves.update(zip(constants.tolist(), _bits(graph.constants[constants], precision), strict=True))
@@ -77,7 +77,7 @@ def _numbered(graph: Graph, precision: Precision) -> list[int]:
 
 
 def _bits(values: NDArray[np.float64], precision: Precision) -> list[int]:
-    """The bits of numbers when they are rounded, in binary64; there is one NaN."""
+    """The bits, in binary64, of numbers rounded to a precision; all NaNs have the same bits."""
     with np.errstate(over="ignore"):
         rounded = values.astype(precision.dtype).astype(np.float64)
     rounded[np.isnan(rounded)] = np.nan

@@ -1,4 +1,4 @@
-"""Dead code elimination: what the root does not depend on is left out."""
+"""Dead code elimination: nodes on which the root does not depend are dropped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
 from absint.rewriting.rules import Mode, Rewrite
 
-from .arranging import moved
+from .arranging import reorder
 
 DEAD = Rewrite("dead", Mode.BITS)
 
@@ -35,4 +35,4 @@ class Dce:
         dead = len(graph) - int(np.count_nonzero(live))
         if not dead:
             return PassResult(program, Counter())
-        return PassResult(moved(program, np.flatnonzero(live), analyses), Counter({DEAD: dead}))
+        return PassResult(reorder(program, np.flatnonzero(live), analyses), Counter({DEAD: dead}))

@@ -1,7 +1,7 @@
-"""Flatten: an `all` below an `all`, and an `any` below an `any`, give their operands to the upper one.
+"""Flattening: an `all` below an `all`, or an `any` below an `any`, is inlined into the upper one.
 
-A list in another of its kind is dissolved where it is in no other; one that is in several stays shared,
-unless it is short, for then the copies cost less than a node of its own.
+A list with one user is inlined if the user is of the same kind. A list with several users stays shared,
+unless it is short: then copies cost less than a node.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ INLINED = {ALL: Rewrite("all-of-all", Mode.BITS), ANY: Rewrite("any-of-any", Mod
 
 @dataclass(frozen=True)
 class Flatten:
-    """Makes lists of trees. `copies`: the longest operand list that is copied into several users."""
+    """Turns trees of `all` or `any` into lists. `copies`: the longest operand list that is copied into
+    several users.
+    """
 
     name: ClassVar[str] = "flatten"
     promise: ClassVar[Promise] = Promise.BITS
@@ -37,13 +39,13 @@ class Flatten:
     copies: int = 4
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
-        """Flatten a lowered program; a real one stays as it is."""
+        """Flatten a lowered program; a real program is returned unchanged."""
         rewrites: Counter[Rewrite] = Counter()
         if not program.graph.lowered:
             return PassResult(program, rewrites)
         predicates = Predicates.of(program.graph)
-        while True:  # a list that has lost users may be ready for another sweep
-            flat, found = self._flat(predicates)
+        while True:  # a list that has lost users may be inlined in the next sweep
+            flat, found = self._sweep(predicates)
             if not found:
                 break
             predicates = flat
@@ -52,8 +54,8 @@ class Flatten:
             return PassResult(program, rewrites)
         return PassResult(with_predicates(program, predicates, analyses), rewrites)
 
-    def _flat(self, predicates: Predicates) -> tuple[Predicates, Counter[Rewrite]]:
-        """One sweep."""
+    def _sweep(self, predicates: Predicates) -> tuple[Predicates, Counter[Rewrite]]:
+        """Inline lists in one sweep. Returns the new predicates and the rewrites made."""
         count, items = len(predicates), 2 * len(predicates.items) + 64
         while True:
             draft, inlined = Draft(count, items), np.zeros(max(RECORDS) + 1, np.int64)

@@ -1,6 +1,4 @@
-"""What the lowering passes share: a program with other predicates, which keeps what is known of its real
-nodes.
-"""
+"""Replacement of a program's predicates, for the lowering passes; facts about real nodes are kept."""
 
 from __future__ import annotations
 
@@ -15,10 +13,10 @@ from .analyses.ranges import RangesAnalysis, ranges_of
 
 
 def with_predicates(program: Program, predicates: Predicates, analyses: Analyses) -> Program:
-    """The program with these predicates in place of its root, or of its own predicates."""
+    """The program with these predicates in place of its root or of its own predicates."""
     graph, origins = assembled_with_origins(program.graph, predicates)
-    made = program.with_graph(graph).with_promise(Promise.SIGN)  # what a predicate can keep
-    analyses.inherit(made, program, cast(Sequence[int], origins))  # an array is read like one
+    made = program.with_graph(graph).with_promise(Promise.SIGN)  # a predicate only keeps the sign
+    analyses.inherit(made, program, cast(Sequence[int], origins))  # an array can be indexed like a sequence
     if RangesAnalysis(analyses.domains) in analyses.cached(program):
-        ranges_of(made, analyses)  # taken over while they are at hand, for a later pass
+        ranges_of(made, analyses)  # inherited now, while `program` is alive, for later passes
     return made

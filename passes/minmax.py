@@ -1,8 +1,8 @@
-"""Min and max whose outcome is known: one arm always wins, or an inner min or max repeats an arm.
+"""Known outcomes: a min or max is removed if one arm always wins, or an inner min or max repeats an arm.
 
-NaN wins, so an arm may be dropped only if it is never NaN; a tie gives the second operand, so the first
-may stand for a tie only where the sign of a zero does not show. Both conditions come from
-counterexamples: min(1, NaN) is NaN though upper(a) < lower(b), and min(-0, +0) is +0.
+NaN wins, so an arm may be dropped only if it is never NaN. A tie gives the second operand, so the first may
+replace a tie only where the sign of a zero is not observable. Counterexamples to rules without these
+conditions: min(1, NaN) is NaN though 1 is below every number in b, and min(-0, +0) is +0.
 """
 
 from __future__ import annotations
@@ -39,29 +39,32 @@ _MIN_RULES = (
 )  # fmt: skip
 
 
-def _mirrored(rule: Rule) -> Rule:
-    """The same rule for max: the order of the floats turned around. Numbers would have to be negated."""
+def _mirror(rule: Rule) -> Rule:
+    """The corresponding rule for max, by reversing the order of the floats. The rule must not contain
+    numbers, which
+    would have to be negated.
+    """
     assert not re.search("[0-9]", rule.pattern + rule.replacement + rule.when), f"{rule.name} holds a number"
 
-    def swapped(text: str) -> str:
+    def swap(text: str) -> str:
         return text.replace("min", "?").replace("max", "min").replace("?", "max")
 
     return replace(
         rule,
-        name=swapped(rule.name),
-        pattern=swapped(rule.pattern),
-        replacement=swapped(rule.replacement),
+        name=swap(rule.name),
+        pattern=swap(rule.pattern),
+        replacement=swap(rule.replacement),
         when=rule.when.translate(str.maketrans("<>", "><")),
         sees=Demand(swap_signs(rule.sees)),
     )
 
 
-RULES = RuleSet((*_MIN_RULES, *map(_mirrored, _MIN_RULES)))
+RULES = RuleSet((*_MIN_RULES, *map(_mirror, _MIN_RULES)))
 
 
 @dataclass(frozen=True)
 class MinMax:
-    """Sweeps until no rule applies, at most `rounds` times."""
+    """Applies the rules of min and max, in sweeps until none applies, at most `rounds`."""
 
     name: ClassVar[str] = "minmax"
     promise: ClassVar[Promise] = Promise.BITS

@@ -1,13 +1,13 @@
-"""Comparisons in place of arithmetic: the question `f < 0` is pushed down the graph as far as it stays exact.
+"""Lowering to comparisons: the demand `f < 0` is pushed down the graph as far as that is exact.
 
-Through min, max and neg the demand on the root becomes demands on the arms; through a step with one varying
-operand (a sum with a constant, a square root, …) the demand `lo <= fl(g(v)) <= hi` becomes `lo' <= v <=
-hi'` with ends found by search among the ordered floats, because rounding is monotone. Where that stops an
-atom, a band of a real value, remains. `absint.lowering.kernels.thresholds` has the conditions. Where many
-bands of one value would stand for a demand on another, as behind a chain of folds, that one is an atom: see
+Through min, max and neg, the demand on the root becomes demands on the arms. Through a step with one varying
+operand (a sum with a constant, a square root, …) the demand `lo <= fl(g(v)) <= hi` becomes `lo' <= v <= hi'`;
+the new ends are found by search among the floats, which works because rounding is monotone. Where no step is
+possible, an atom remains: a band of a real value. `absint.lowering.kernels.thresholds` states the conditions.
+A demand that would become many bands of one value below, such as after a chain of folds, stays an atom: see
 `absint.lowering.kernels.folds`.
 
-The thresholds hold on the program's box only. After Bolz-Tereick (2025), who pushes the sign alone.
+The thresholds are valid on the program's box only. After Bolz-Tereick (2025), who pushes only the sign.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from .analyses.ranges import Ranges, ranges_of
 from .lowered import with_predicates
 
 ATOM_KIND, _, _, _, ANY_KIND, ALL_KIND = range(6)
-"""How the kernel calls what a demand has become."""
+"""The kernel's codes for the predicate that a demand has become."""
 
 DEMANDS_PER_NODE, FEWEST_DEMANDS = 4, 1024
-"""How many demands are pushed at most; what is asked beyond stays an atom."""
+"""Limit on the number of demands: so many per node, and so many more; beyond it, demands stay atoms."""
 
 ALWAYS = Rewrite("always-true", Mode.SIGN)
 NEVER = Rewrite("never-true", Mode.SIGN)
@@ -44,7 +44,7 @@ ATOM = Rewrite("atom", Mode.SIGN)
 
 @dataclass(frozen=True)
 class PredicatesPass:
-    """Makes a lowered program of a real one; leaves a lowered one as it is."""
+    """Turns a real program into a lowered one; a lowered program is returned unchanged."""
 
     name: ClassVar[str] = "predicates"
     promise: ClassVar[Promise] = Promise.SIGN
@@ -55,12 +55,14 @@ class PredicatesPass:
         """Lower the program."""
         if program.graph.lowered:
             return PassResult(program, Counter())
-        predicates, rewrites = _pushed(program, ranges_of(program, analyses))
+        predicates, rewrites = _push_demands(program, ranges_of(program, analyses))
         return PassResult(with_predicates(program, predicates, analyses), rewrites)
 
 
-def _pushed(program: Program, ranges: Ranges) -> tuple[Predicates, Counter[Rewrite]]:
-    """The predicates that stand for `f < 0`, and how many steps were taken through each operation."""
+def _push_demands(program: Program, ranges: Ranges) -> tuple[Predicates, Counter[Rewrite]]:
+    """The predicates that are equivalent to `f < 0`, and the number of demands pushed through
+    each operation.
+    """
     graph = program.graph
     push, settle = lowering_kernels(program.precision)["push"], lowering_kernels()["settle"]
     n = len(graph)
@@ -109,7 +111,7 @@ def _pushed(program: Program, ranges: Ranges) -> tuple[Predicates, Counter[Rewri
 
 
 class _Demands:
-    """Room for demands, see the kernel."""
+    """Memory for the kernel's demands."""
 
     def __init__(self, capacity: int) -> None:
         self.nodes = np.empty(capacity, np.int32)
@@ -123,7 +125,7 @@ class _Demands:
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        """In the order of the kernel's arguments."""
+        """All arrays, in the order of the kernel's arguments."""
         return (
             self.nodes, self.lows, self.highs, self.kinds, self.first, self.second, self.after, self.slots
         )  # fmt: skip

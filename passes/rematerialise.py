@@ -1,12 +1,13 @@
-"""Rematerialisation: what is cheap is computed again where keeping it would hold too many values alive.
+"""Rematerialisation: cheap values are recomputed where keeping them would hold too many values alive.
 
-`cse` merges equal nodes however far apart they are, and their value is alive in between: the polygon of a
-gear has most of its `x + c` twice, on both sides. Where that makes the program hold more values at once than
-its source, by more than a tenth, values are given up and computed again before they are next read, those
-first that are read last (Belady, 1966).
+`cse` merges equal nodes however far apart they are, and the value stays alive in between: the polygon of a
+gear has most of its `x + c` twice, on opposite sides. If the program then holds over a tenth more values at
+once than its source, cheap values are dropped and recomputed before their next use; the value whose next use
+is farthest is dropped first (Belady, 1966).
 
-Cheap is one simple operation of constants and variables: to store and load a value costs as much. Where that
-is not enough, or takes a fifth more operations, the program stays as it is.
+A value is cheap if it is one simple operation on constants and variables: storing and loading it costs as
+much. If dropping cheap values is not enough, or adds more than a fifth of the operations, the program is
+returned unchanged.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ from absint.rewriting.manager import PassResult
 from absint.rewriting.rules import Mode, Rewrite
 
 from .analyses.liveness import liveness_of
-from .arranging import arranged
+from .arranging import arrange
 from .dce import Dce
 
 COMPUTED_AGAIN = Rewrite("computed-again", Mode.BITS)
 
 CHEAP = 40
-"""The most that an operation may cost that is computed again, as its record counts: two additions."""
+"""Largest cost, by the op table, of an operation that may be recomputed: that of two additions."""
 
 LONGER = 5
-"""For so many operations one may be computed again."""
+"""One operation may be recomputed per this many operations of the program."""
 
 
 @dataclass(frozen=True)
 class Rematerialise:
-    """Brings the peak of live values down to that of the source and a tenth, or does nothing."""
+    """Reduces the peak of live values to at most a tenth above the source's, or does nothing."""
 
     name: ClassVar[str] = "rematerialise"
     promise: ClassVar[Promise] = Promise.BITS
@@ -49,40 +50,46 @@ class Rematerialise:
     makes: ClassVar[Form] = Form.REAL
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
-        """Compute cheap values again where too many would be alive."""
+        """Recompute cheap values where too many would be alive."""
         source = liveness_of(program.origin, analyses)
-        # where a result takes its operand's slot, both are alive for a moment
+        # a result that takes its operand's slot and the operand count as alive together: one more than slots
         most = min(source.peak + source.peak // 10, source.slots + source.slots // 10 + 1)
         if liveness_of(program, analyses).peak <= most:
             return PassResult(program, Counter())
         walk = _Walk(program.graph, most)
         if not walk.run():
             return PassResult(program, Counter())
-        made = arranged(program, np.array(walk.nodes), np.array(walk.args), analyses)
-        # what was given up before anything read it is dead
+        made = arrange(program, np.array(walk.nodes), np.array(walk.args), analyses)
+        # a value that was dropped before its first use is dead
         made = Dce().run(made, analyses).program
         return PassResult(made, Counter({COMPUTED_AGAIN: walk.again}))
 
 
 class _Walk:
-    """Computes a graph's nodes in their order with at most `most` values alive; leaves are always at hand."""
+    """Schedules a graph's nodes in their order with at most `most` values alive. Leaves are not counted."""
 
     def __init__(self, graph: Graph, most: int) -> None:
         self.graph, self.most = graph, most
         self.is_cheap = _is_cheap(graph).tolist()
         self.next_reader, self.reader_after = _readers(graph)
-        """The next node that reads each node, -1 if none does; for each node's operands, the one after it."""
+        """The next reader of each node, -1 if there is none; and each node's operands' next readers after the
+        node.
+        """
         self.nodes: list[int] = []
         self.args: list[tuple[int, int]] = []
-        """What has been computed, as `arranged` takes it."""
+        """The nodes computed so far and their operands, as `arrange` takes them."""
         self.place = [-1] * (len(graph) + 1)
-        """Where in that each node's value is, -1 if it is not held; the last entry is for no operand."""
+        """The index in `nodes` of each node's value, -1 if it is not alive; the last entry is for
+        no operand.
+        """
         self.held = self.again = 0
         self.candidates: list[tuple[int, int]] = []
-        """Heap of what may be given up: negated next reader, node. Entries may be out of date."""
+        """Heap of values that may be dropped: (negated next reader, node). Entries may be out of date."""
 
     def run(self) -> bool:
-        """Whether so many values at once, and few enough operations, are enough."""
+        """Schedule all nodes. Returns whether that succeeded within the limits on live values and
+        operations.
+        """
         most_again = self.graph.operation_count // LONGER
         for node, (_, a, b) in enumerate(self.graph.rows):
             if self.next_reader[node] < 0:
@@ -104,8 +111,8 @@ class _Walk:
         return True
 
     def _compute(self, node: int, busy: list[int]) -> bool:
-        """Compute a node while the operands `busy` are alive; whether there is room."""
-        if self.held == self.most and not self._give_up(busy):
+        """Compute a node without dropping the operands `busy`. Returns False if there is no room."""
+        if self.held == self.most and not self._drop_one(busy):
             return False
         self.held += 1
         self._append(node)
@@ -119,7 +126,9 @@ class _Walk:
         self.nodes.append(node)
 
     def _keep(self, node: int) -> None:
-        """Hold a value while anything is to read it."""
+        """Update a value after a use: free it if nothing reads it any more, else make it a candidate if
+        cheap.
+        """
         if self.graph.rows[node][1] < 0:
             return  # a leaf
         if self.next_reader[node] < 0:
@@ -128,8 +137,8 @@ class _Walk:
         elif self.is_cheap[node]:
             heapq.heappush(self.candidates, (-self.next_reader[node], node))
 
-    def _give_up(self, busy: list[int]) -> bool:
-        """Make room by giving up the best candidate that is not busy; whether there is one."""
+    def _drop_one(self, busy: list[int]) -> bool:
+        """Drop the candidate with the farthest next use that is not `busy`. Returns whether there was one."""
         set_aside = []
         found = False
         while self.candidates and not found:
@@ -148,15 +157,16 @@ class _Walk:
 
 
 def _is_cheap(graph: Graph) -> NDArray[np.bool_]:
-    """bool[n]: what one cheap operation makes of constants and variables."""
+    """bool[n]: whether a node is one cheap operation on constants and variables."""
     computed = np.append(graph.args[:, 0] >= 0, False)  # the last entry is for no operand
     costs = np.array([op.cost for op in OPS])
     return computed[:-1] & ~computed[graph.args].any(axis=1) & (costs[graph.op] <= CHEAP)
 
 
 def _readers(graph: Graph) -> tuple[list[int], list[tuple[int, int]]]:
-    """The first node that reads each node, -1 where none that is needed does, the graph's length for the
-    root; and for each operand of each node, the first that reads it after this node.
+    """The first live reader of each node: -1 if there is none, the graph's length for the root. And for each
+    operand of
+    each node, the operand's first reader after this node.
     """
     reader = [-1] * (len(graph) + 1)  # the last entry is for no operand
     reader[graph.root] = len(graph)

@@ -1,4 +1,4 @@
-"""Applying a rule set until nothing changes: the loop that `simplify`, `minmax` and `signdemand` share."""
+"""Application of a rule set until nothing changes, for `simplify`, `minmax` and `signdemand`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from .analyses.demand import demand_of
 
 
 def rewrite_until_stable(program: Program, analyses: Analyses, rules: RuleSet, rounds: int) -> PassResult:
-    """Sweep at most `rounds` times, each with facts about the program as it then is; count all rewrites."""
+    """Apply rules in at most `rounds` sweeps, each with facts about the current program, and count all
+    rewrites.
+    """
     total: Counter[Rewrite] = Counter()
     for _ in range(rounds):
         facts, demand = bounds_of(program, analyses), demand_of(program, analyses)

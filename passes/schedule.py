@@ -1,9 +1,9 @@
-"""Scheduling: an order of the nodes that keeps fewer values alive at once.
+"""Scheduling: nodes are ordered so that fewer values are alive at once.
 
-Operands are computed right before they are needed, the one that needs more registers first (Sethi and
-Ullman, 1970). That is the best order of a tree; where values are shared no quick way is always the best, so a
-few are tried that differ in what a shared operand counts and in which of two equal operands comes first. The
-best order is taken, and only if it needs fewer slots than the program's own.
+Operands are computed right before their user, the one that needs more registers first (Sethi and Ullman,
+1970). For a tree that is optimal. With shared values no fast method is always optimal, so a few orders are
+tried, which differ in how a shared operand counts and in which of two equal operands comes first. The best
+one replaces the program's own order if it needs fewer slots.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
 from absint.rewriting.rules import Mode, Rewrite
 
-from .arranging import moved
+from .arranging import reorder
 
 REORDERED = Rewrite("slots-saved", Mode.BITS)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Depth first from the root, operands with the larger need first."""
+    """Orders nodes depth first from the root, operands with the larger need first."""
 
     name: ClassVar[str] = "schedule"
     promise: ClassVar[Promise] = Promise.BITS
@@ -37,7 +37,7 @@ class Schedule:
     makes: ClassVar[Form] = Form.REAL
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
-        """Reorder the program if that saves slots; drops nothing but what the root does not depend on."""
+        """Reorder the program if that saves slots. A new order also drops dead nodes."""
         graph = program.graph
         before = fewest = slots_needed(graph)
         best = None
@@ -47,13 +47,11 @@ class Schedule:
                 fewest, best = slots, order
         if best is None:
             return PassResult(program, Counter())
-        return PassResult(moved(program, np.array(best), analyses), Counter({REORDERED: before - fewest}))
+        return PassResult(reorder(program, np.array(best), analyses), Counter({REORDERED: before - fewest}))
 
 
 def _orders(graph: Graph) -> Iterator[list[int]]:
-    """Orders worth trying. They depend on what reads what and not on the order in which the graph stands, so
-    that the best of them is the best of them again.
-    """
+    """The orders to try. They depend on the graph's edges and not on its order, so the pass is idempotent."""
     as_tree = _needs(graph, [False] * len(graph))
     yield _depth_first(graph, as_tree, second_first=False)
     yield _depth_first(graph, as_tree, second_first=True)
@@ -63,8 +61,9 @@ def _orders(graph: Graph) -> Iterator[list[int]]:
 
 
 def _needs(graph: Graph, at_hand: list[bool]) -> list[int]:
-    """Registers that each node needs if the graph below it were a tree; leaves need none. An operand that is
-    `at_hand`, computed for another reader, needs one.
+    """The number of registers that each node would need if the graph below it were a tree; leaves need none.
+
+    `at_hand`: operands that count as one register, since they were computed for another reader.
     """
     needs: list[int] = []
     for _, a, b in graph.rows:
@@ -81,9 +80,10 @@ def _needs(graph: Graph, at_hand: list[bool]) -> list[int]:
 
 
 def _depth_first(graph: Graph, needs: list[int], second_first: bool) -> list[int]:
-    """The nodes below the root, operands before users; iterative, for chains may be long.
+    """The nodes below the root, operands before users. Iterative, since chains may be long.
 
-    Of two operands the one with the larger need comes first; on equal needs the first, or the second.
+    Of two operands the one with the larger need comes first. `second_first`: whether of equal needs the
+    second operand comes first.
     """
     rows = graph.rows
     order: list[int] = []

@@ -1,8 +1,9 @@
-"""Sign demand: only `f < 0` is asked of the root, and what cannot change that answer goes.
+"""Sign demand: only `f < 0` is demanded of the root, and operations that cannot affect the answer are
+removed.
 
-The demand is pushed from the root through min, max and neg as far as it is exact (see `demand`); at nodes of
-which only a sign is seen, arms that cannot matter are dropped, decided nodes become ±1, and steps that keep
-the sign fall away. After Bolz-Tereick (2025).
+The demand is pushed from the root through min, max and neg as far as it is exact (see `demand`). At nodes of
+which only the sign is demanded, arms that cannot affect it are dropped, nodes of known sign become ±1, and
+operations that preserve the sign are removed. After Bolz-Tereick (2025).
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ NEGATIVE, POSITIVE, BOTH = Demand.NEGATIVE, Demand.POSITIVE, Demand.SIGN
 
 RULES = RuleSet(
     (
-        # a node whose answer is known; NaN answers false
+        # nodes of known sign; NaN is neither negative nor positive
         Rule("never-negative", "a", "1.0", SIGN, when="a >= 0", sees=NEGATIVE),
         Rule("always-negative", "a", "-1.0", SIGN, when="a < 0 and number(a)", sees=BOTH),
         Rule("never-positive", "a", "-1.0", SIGN, when="a <= 0", sees=POSITIVE),
         Rule("always-positive", "a", "1.0", SIGN, when="a > 0 and number(a)", sees=BOTH),
-        # an arm that cannot change the answer
+        # arms that cannot change the sign
         Rule("min-not-negative-right", "min(a, b)", "a", SIGN, when="b >= 0 and number(b)", sees=NEGATIVE),
         Rule("min-not-negative-left", "min(a, b)", "b", SIGN, when="a >= 0 and number(a)", sees=NEGATIVE),
         Rule("max-negative-right", "max(a, b)", "a", SIGN, when="b < 0 and number(b)", sees=BOTH),
@@ -37,7 +38,8 @@ RULES = RuleSet(
         Rule("max-not-positive-left", "max(a, b)", "b", SIGN, when="a <= 0 and number(a)", sees=POSITIVE),
         Rule("min-positive-right", "min(a, b)", "a", SIGN, when="b > 0 and number(b)", sees=BOTH),
         Rule("min-positive-left", "min(a, b)", "b", SIGN, when="a > 0 and number(a)", sees=BOTH),
-        # steps that keep the sign; a factor below 1 may underflow to zero, and NaN satisfies any comparison
+        # operations that preserve the sign; a factor below 1 may underflow to zero. NaN satisfies every
+        # comparison in `when`, hence `number`.
         Rule("mul-grows", "mul(a, C)", "a", SIGN, when="C >= 1 and number(C)", sees=BOTH),
         Rule("mul-grows-negative", "mul(a, C)", "neg(a)", SIGN, when="C <= -1 and number(C)", sees=BOTH),
         Rule("div-grows", "div(a, C)", "a", SIGN, when="C > 0 and C <= 1 and number(C)", sees=BOTH),
@@ -50,7 +52,7 @@ RULES = RuleSet(
 
 @dataclass(frozen=True)
 class SignDemand:
-    """Gives up the value of the program for its sign; sweeps at most `rounds` times."""
+    """Preserves only the sign of the program; at most `rounds` sweeps."""
 
     name: ClassVar[str] = "signdemand"
     promise: ClassVar[Promise] = Promise.SIGN

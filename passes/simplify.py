@@ -1,7 +1,7 @@
-"""Algebraic simplification that holds for floats, at every point or where the bounds say so.
+"""Algebraic simplification that is exact for floats, everywhere or under conditions on bounds.
 
-Rules of mode *zero* are used only where no one can see the sign of the zero; they are what keeps
-`a + 0 -> a` out of the way of `1 / (a + 0)`.
+Rules of mode *zero* may change the sign of a zero, so they apply only where that sign is not observable: `a +
+0 -> a` does not apply in `1 / (a + 0)`.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ RULES = RuleSet(
 
 @dataclass(frozen=True)
 class Simplify:
-    """Sweeps until no rule applies, at most `rounds` times."""
+    """Applies the rules, in sweeps until none applies, at most `rounds`."""
 
     name: ClassVar[str] = "simplify"
     promise: ClassVar[Promise] = Promise.BITS

@@ -1,4 +1,4 @@
-"""The sign domain: which of seven classes a value may be in: -inf, negative, -0, +0, positive, +inf, NaN.
+"""Sign classes: whether a value may be -inf, negative, -0, +0, positive, +inf or NaN.
 
 An element is a set of classes, held as the bits of a number from 0 to 127. Unlike an interval it
 distinguishes -0 from +0. A transfer is one table look-up: an operation's table holds, for each pair of sets,

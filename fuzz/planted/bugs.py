@@ -54,7 +54,11 @@ NOTHING = Bug("", "nothing: the patches that every planted bug needs, and no bug
 def plant(bug: Bug) -> Iterator[None]:
     """Plant a bug, and disable writes to the cache."""
     bounds = module_of("analyses", "bounds")
-    with replaced(cache, "write", always(None)), replaced(bounds, "_swept", _interpreted), bug.plant():
+    with (
+        replaced(cache, "write", always(None)),
+        replaced(bounds, "_sweep_intervals", _interpreted),
+        bug.plant(),
+    ):
         yield
 
 

@@ -256,7 +256,7 @@ STALE = (
     Bug("stale:demand", "demand is taken over where a rewritten program has as many nodes",
         planted(analysis.Analyses, "inherit", _demand_kept)),
     Bug("stale:ranges", "ranges are taken over as if nodes kept their numbers",
-        planted(ranges, "_taken", lambda old: lambda fact, origins: np.resize(fact, len(origins)))),
+        planted(ranges, "_inherit_fact", lambda old: lambda fact, origins: np.resize(fact, len(origins)))),
     Bug("ranges:nan", "the lowering takes all values for numbers",
         edited(predicates, "ranges_of", _nan_forgotten)),
 )  # fmt: skip

@@ -94,13 +94,13 @@ def _without_nan(old: Any) -> Any:
 
 
 def _in_order(old: Any) -> Any:
-    def moved(program: Program, nodes: NDArray[np.int64], analyses: Analyses) -> Program:
+    def reorder(program: Program, nodes: NDArray[np.int64], analyses: Analyses) -> Program:
         made: Program = old(program, nodes, analyses)
         args = made.graph.args
         swapped = np.where(args[:, 1:] < 0, args, np.sort(args, axis=1))
         return made.with_graph(replace(made.graph, args=swapped))
 
-    return moved
+    return reorder
 
 
 def _used(old: Any) -> Any:
@@ -132,7 +132,7 @@ PASSES = (
     Bug("dce:root", "a root with one operand counts as dead, for nothing uses it",
         planted(dce, "reachable", _used)),
     Bug("schedule:order", "operands change places with the order in which they are computed",
-        planted(schedule, "moved", _in_order)),
+        planted(schedule, "reorder", _in_order)),
     Bug("graph:zeros", "+0 and -0 are shared while a graph is built or patched",
         together(*(planted(module, "constant_key", _without_minus) for module in (graphs, patches)))),
 )  # fmt: skip

@@ -100,7 +100,7 @@ def _confused(program: Program, made: Predicates) -> Predicates:
 def _united(old: Any) -> Any:
     """Bands of one value in an `all` become the one around both, before they are intersected."""
 
-    def joined(made: Predicates, program: Program) -> Any:
+    def sweep(made: Predicates, program: Program) -> Any:
         ends = made.bands.copy()
         for code, items in zip(made.code.tolist(), _lists(made), strict=True):
             values = [item for item in items if code == ALL.code and made.code[item] == BAND.code]
@@ -110,7 +110,7 @@ def _united(old: Any) -> Any:
                     ends[a] = ends[b] = hull
         return old(replace(made, bands=ends), program)
 
-    return joined
+    return sweep
 
 
 LOWERING = (
@@ -125,7 +125,7 @@ LOWERING = (
     Bug("predicates:strict", "f < 0 is lowered as f <= 0", _made(predicates, _not_strict)),
     Bug("predicates:lists", "all and any are confused below the root", _made(predicates, _confused)),
     Bug("flatten:item", "a flattened list loses its last item", _made(flatten, _item_lost)),
-    Bug("bands:union", "bands of one value in an all are united", planted(bands, "_joined", _united)),
+    Bug("bands:union", "bands of one value in an all are united", planted(bands, "_sweep", _united)),
     Bug("contract:lower", "a contracted box is open below",
         _made(contract, _moved(0, np.inf, _of_variables))),
     Bug("contract:upper", "a contracted box is open above",

@@ -1,8 +1,9 @@
-"""Bounds of every node on the program's box, in the reduced product of some abstract domains.
+"""Bounds of every node on the program's box, in a reduced product of abstract domains.
 
-A program that was made from another mostly repeats it: where a copied node's operands still have the elements
-that they had, its own is taken over. That is what a new computation would give, for a transfer function
-depends on nothing else. In the interval domain alone all are computed anew, native, which takes less time.
+A program and names of domains enter, `BoundFacts` leave. If the program was made from another, a copied node
+inherits its element as long as its operands have the same elements as before; a new computation would give
+the same, since a transfer function depends on nothing else. In the interval domain alone all bounds are
+computed anew by native kernels, which is faster than inheriting them.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ class BoundsAnalysis:
     domains: tuple[str, ...] = DEFAULT_DOMAINS
 
     def run(self, program: Program, analyses: Analyses) -> BoundFacts:
-        """Bounds, and which nodes are always below which."""
+        """Interpret the program in the domains."""
         domain = make_domain(self.domains, program.precision)
         if self.domains == DEFAULT_DOMAINS:
-            columns = _swept(program)
+            columns = _sweep_intervals(program)
             bounds = list(map(Bounds, *(column.tolist() for column in columns)))
             return BoundFacts(domain, bounds, bounds, columns)  # bounds are the elements of intervals
         inheritance = analyses.inherited(program)
@@ -46,8 +47,8 @@ class BoundsAnalysis:
         return BoundFacts(domain, elements, _bounds_of_all(domain, elements, facts, inheritance))
 
 
-def _swept(program: Program) -> Columns:
-    """Bounds in the interval domain."""
+def _sweep_intervals(program: Program) -> Columns:
+    """Bounds in the interval domain, by native kernels; predicates may be anything."""
     graph = program.graph
     swept = IntervalSweep(graph, program.precision).run(box_intervals(program))
     unknown = graph.op >= FIRST_PREDICATE
@@ -59,6 +60,7 @@ def _swept(program: Program) -> Columns:
 
 
 def _bounds(domain: Domain[Any], element: Any) -> Bounds:
+    """The interval of an element, as Python numbers."""
     lower, upper, may_nan = domain.to_interval(element)
     return Bounds(float(lower), float(upper), bool(may_nan))
 
@@ -66,14 +68,14 @@ def _bounds(domain: Domain[Any], element: Any) -> Bounds:
 def _bounds_of_all(
     domain: Domain[Any], elements: list[Any], facts: BoundFacts, inheritance: Inheritance
 ) -> list[Bounds]:
-    """Bounds of the elements; those that were taken over keep theirs."""
+    """The bounds of all elements; an inherited element inherits its bounds."""
     bounds = []
     for element, origin in zip(elements, inheritance.origins, strict=False):
-        kept = origin >= 0 and element is facts.elements[origin]
-        bounds.append(facts.bounds[origin] if kept else _bounds(domain, element))
+        inherited = origin >= 0 and element is facts.elements[origin]
+        bounds.append(facts.bounds[origin] if inherited else _bounds(domain, element))
     return bounds
 
 
 def bounds_of(program: Program, analyses: Analyses) -> BoundFacts:
-    """The bounds in the domains that this run was asked to use."""
+    """The bounds of a program in the domains of the run."""
     return analyses.get(BoundsAnalysis(analyses.domains), program)

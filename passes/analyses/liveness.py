@@ -1,7 +1,7 @@
-"""Liveness: how long each computed value is needed, and so how much memory a run takes.
+"""Liveness: the last use of each value, and the number of values alive after each step.
 
-Constants and variables are always at hand and are not counted. Nodes that the root does not depend on are
-never computed. In a lowered program bands read values, but a truth value is none.
+Constants and variables need no memory and are not counted. Nodes that the root does not depend on are not
+computed. In a lowered program, bands read values, but truth values are not counted.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from absint.ir.tape import last_uses, slots_needed
 from absint.rewriting.analysis import Analyses
 
 REPORT_PIXELS = 1024 * 1024
-"""The image that memory is stated for."""
+"""Number of pixels for which reports state memory."""
 
 
 @dataclass(frozen=True)
 class Liveness:
-    """`last_use`: int64[n], the last node that reads each real node, n for the root, -1 for what is never
-    read. `live`: int64[m], values held after each of the m computed nodes. `peak`: the largest of them.
-    `slots`: how many registers a tape needs, which is the peak or one less where a result takes its operand's
-    place.
+    """Liveness of a graph in its order.
+
+    `last_use`: int64[n], the last node that reads each node; n for the root, -1 for nodes that are never
+    read. `live`: int64[m], number of values alive after each of the m computed nodes. `peak`: the largest of
+    these. `slots`: number of registers that a tape needs: the peak, or one less if a result can take its
+    operand's slot.
     """
 
     last_use: NDArray[np.int64]
@@ -38,13 +40,13 @@ class Liveness:
 
 @dataclass(frozen=True)
 class LivenessAnalysis:
-    """From last uses to counts of live values."""
+    """Liveness from last uses."""
 
     name: ClassVar[str] = "liveness"
 
     def run(self, program: Program, analyses: Analyses) -> Liveness:
-        """Last uses, live values after each step, their peak, and slots. Kept as long as the graph, for many
-        programs may come from it.
+        """The liveness of the program's graph, cached as long as the graph, which several
+        programs may share.
         """
         known = _of_graphs.get(program.graph)
         return _of_graphs.setdefault(program.graph, _liveness(program.graph)) if known is None else known
@@ -60,19 +62,21 @@ def _liveness(graph: Graph) -> Liveness:
     computed = np.flatnonzero(real & (graph.args[:, 0] >= 0) & (last >= 0))
     changes = np.zeros(len(graph) + 2, np.int64)
     changes[computed] = 1
-    # a value is still held while its last reader computes, and given up after it
+    # a value is alive while its last reader computes, and freed after that
     changes -= np.bincount(last[computed] + 1, minlength=len(changes))
     live = np.cumsum(changes)[computed]
     return Liveness(last, live, int(live.max(initial=0)), slots_needed(graph))
 
 
 def liveness_of(program: Program, analyses: Analyses) -> Liveness:
-    """Liveness of a program in the order in which its graph stands."""
+    """The liveness of a program in the order of its graph."""
     return analyses.get(LivenessAnalysis(), program)
 
 
 def memory_of(program: Program, analyses: Analyses, pixels: int = REPORT_PIXELS) -> dict[str, Any]:
-    """What whole arrays of an image take: with every value kept, and with each freed at its last use."""
+    """The memory for evaluation on whole arrays: with every value kept, and with each freed at
+    its last use.
+    """
     liveness = liveness_of(program, analyses)
     size = program.precision.dtype.itemsize
     computed = len(liveness.live)

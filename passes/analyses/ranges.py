@@ -1,6 +1,6 @@
-"""Ranges: the bounds of every node on the program's box as arrays, for passes whose inner loop is native.
+"""Ranges: bounds of every node on the program's box as arrays, for passes with native inner loops.
 
-The same facts as `bounds`, in the interval domain, when that is the only domain; otherwise those of `bounds`.
+The facts are those of `bounds`; in the interval domain alone they are computed without it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from absint.rewriting.analysis import DEFAULT_DOMAINS, Analyses
 from .bounds import bounds_of
 
 MOST_SINGLE = 62
-"""Variables that are told apart, by a bit each; two bits are left of an int64."""
+"""Number of variables that have a bit of their own; two bits of an int64 are left."""
 
 
 class Ranges(NamedTuple):
-    """Of n nodes: `lower` and `upper` float64[n], which hold numbers of the precision, `may_nan` uint8[n],
-    and `variables` uint8[n], on how many variables each depends, 2 standing for more than one; those behind
-    the first `MOST_SINGLE` in the alphabet count as more than one each. Of predicates 0.
+    """Bounds of n nodes; all entries of predicates are 0.
+
+    `lower` and `upper`: float64[n], numbers of the program's precision. `may_nan`: uint8[n]. `variables`:
+    uint8[n], the number of variables on which a node depends, with 2 for any number above 1. Each variable
+    after the first `MOST_SINGLE` in alphabetical order counts as more than one.
     """
 
     lower: NDArray[np.float64]
@@ -39,21 +41,21 @@ class Ranges(NamedTuple):
 
 @dataclass(frozen=True)
 class RangesAnalysis:
-    """Abstract interpretation from the leaves to the root."""
+    """Bounds as arrays, inherited where all real nodes are copies."""
 
     name: ClassVar[str] = "ranges"
     domains: tuple[str, ...] = DEFAULT_DOMAINS
 
     def run(self, program: Program, analyses: Analyses) -> Ranges:
-        """Bounds as arrays."""
+        """Compute the ranges, or inherit them."""
         inherited = analyses.inherited(program)
         facts = inherited.facts.get(self) if inherited is not None else None
         if inherited is not None and isinstance(facts, Ranges):
             origins = np.asarray(inherited.origins, np.int32)
             if _repeats(program.graph, inherited.graph, origins):
-                return Ranges(*(_taken(fact, origins) for fact in facts))
+                return Ranges(*(_inherit_fact(fact, origins) for fact in facts))
         if self.domains == DEFAULT_DOMAINS:
-            return _swept(program)
+            return _sweep_intervals(program)
         bounds = np.array(bounds_of(program, analyses).bounds, dtype=np.float64)
         real = program.graph.op < FIRST_PREDICATE
         return Ranges(
@@ -64,15 +66,15 @@ class RangesAnalysis:
         )
 
 
-def _taken(fact: NDArray[Any], origins: NDArray[np.int32]) -> NDArray[Any]:
-    """A fact of the nodes that others are copies of, 0 for those that are none."""
-    taken = fact[origins]
-    taken[origins < 0] = 0
-    return taken
+def _inherit_fact(fact: NDArray[Any], origins: NDArray[np.int32]) -> NDArray[Any]:
+    """A fact for copied nodes: each node has its origin's value; nodes without an origin have 0."""
+    inherited = fact[origins]
+    inherited[origins < 0] = 0
+    return inherited
 
 
 def _repeats(graph: Graph, older: Graph, origins: NDArray[np.int32]) -> bool:
-    """Whether all real nodes are copies of some of an older graph, with the same operands."""
+    """Whether all real nodes are copies of nodes of an older graph, with the same operands."""
     real = graph.op < FIRST_PREDICATE
     origin, args = origins[real], graph.args[real]
     if (origin < 0).any():
@@ -80,8 +82,8 @@ def _repeats(graph: Graph, older: Graph, origins: NDArray[np.int32]) -> bool:
     return np.array_equal(np.where(args >= 0, origins[args], -1), older.args[origin])
 
 
-def _swept(program: Program) -> Ranges:
-    """The same in the interval domain alone, native."""
+def _sweep_intervals(program: Program) -> Ranges:
+    """The ranges in the interval domain alone, by native kernels."""
     graph, precision = program.graph, program.precision
     swept = IntervalSweep(graph, precision).run(box_intervals(program))
     lower, upper = (np.ascontiguousarray(ends[:, 0].astype(np.float64)) for ends in swept[:2])
@@ -103,5 +105,5 @@ def _variable_counts(graph: Graph) -> NDArray[np.uint8]:
 
 
 def ranges_of(program: Program, analyses: Analyses) -> Ranges:
-    """The ranges in the domains that this run was asked to use."""
+    """The ranges of a program in the domains of the run."""
     return analyses.get(RangesAnalysis(analyses.domains), program)

@@ -1,6 +1,6 @@
-"""Variability: which of x, y and z each node depends on. The field also says divergence or uniformity.
+"""Variability: the variables on which each node depends; also called divergence or uniformity.
 
-A node of x alone is the same all the way down a column, and is computed once for it.
+A node that depends on x alone is constant along a column, and can be computed once per column.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from absint.ir.program import Program
 from absint.rewriting.analysis import Analyses
 
 OTHERS = 1 << len(AXES)
-"""The bit of all variables that are not x (bit 0), y (bit 1) or z (bit 2)."""
+"""The bit of all variables other than x (bit 0), y (bit 1) and z (bit 2)."""
 
 
 @dataclass(frozen=True)
 class VariabilityAnalysis:
-    """Forward over the graph: the union of the operands' variables."""
+    """Forward dataflow: a node's variables are the union of its operands' variables."""
 
     name: ClassVar[str] = "variability"
 
     def run(self, program: Program, analyses: Analyses) -> list[int]:
-        """The variables of each node as bits; 0 for a constant expression."""
+        """The variables of each node as a bit mask; 0 for a constant expression."""
         graph = program.graph
         classes: list[int] = []
         for node, (code, a, b) in enumerate(graph.rows):
@@ -44,11 +44,11 @@ def _bit(variable: str) -> int:
 
 
 def class_label(variables: int) -> str:
-    """How reports call a class: `x,y`, `z,others`, `constant`."""
+    """The name of a set of variables in reports, such as `x,y`, `z,others` or `constant`."""
     names = [name for i, name in enumerate((*AXES, "others")) if variables >> i & 1]
     return ",".join(names) or "constant"
 
 
 def variability_of(program: Program, analyses: Analyses) -> list[int]:
-    """The variables that each node of a program depends on, as bits."""
+    """The variables on which each node of a program depends, as bit masks."""
     return analyses.get(VariabilityAnalysis(), program)
