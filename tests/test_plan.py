@@ -9,8 +9,8 @@ from absint.evaluation.backend import find_backend
 from absint.evaluation.view import View
 from absint.frontend.source import Source
 from absint.ir.program import Program, Promise
-from absint.lowering.kernels.layout import DEEPEST_TERM
 from absint.lowering.plan import LOOSE, MOST_TABLES, Plan, make_plan
+from absint.lowering.plan_format import DEEPEST_TERM
 from absint.ops.precision import Precision
 from absint.rewriting.manager import PassManager, parse_pipeline
 

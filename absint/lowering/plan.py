@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from absint.base.memo import cached_property
 from absint.ir.program import Program, Promise, check_program
-from absint.lowering.kernels.layout import (
+from absint.lowering.kernels.limits import MOST_ENTRIES
+from absint.lowering.plan_format import (
     ALL_ROWS,
     AT_MOST,
     BETWEEN,
@@ -31,8 +32,7 @@ from absint.lowering.kernels.layout import (
     TERM,
     TILE_COLUMNS,
     Y_PITCH,
-)  # fmt: skip
-from absint.lowering.kernels.limits import MOST_ENTRIES
+)
 from absint.lowering.predicates import Predicates, assembled
 from absint.lowering.region_plan import RegionProgram, region_program
 from absint.lowering.tape_code import (
@@ -65,7 +65,7 @@ and what a list of alternatives costs, in sums. At most pixels the regions look 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A program's terms as arrays; see `absint.lowering.kernels.layout` for what they hold.
+    """A program's terms as arrays; see `absint.lowering.plan_format` for what they hold.
 
     `thresholds_x`, `thresholds_y`: the distinct ends of boxes in the precision, each such that a box contains
     the samples from one threshold up to, and without, another. `boxes` int32[·, 4]: the thresholds of each

@@ -1,6 +1,6 @@
 """The program that the regions run: what a plan could not draw as small terms, as steps.
 
-See `absint.lowering.kernels.layout` for what the arrays hold.
+See `absint.lowering.plan_format` for what the arrays hold.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.lowering.kernels.layout import ALL_OF, ANY_OF, BINARY, GREATEST, IN_BAND, LEAST, UNARY
+from absint.lowering.plan_format import ALL_OF, ANY_OF, BINARY, GREATEST, IN_BAND, LEAST, UNARY
 from absint.lowering.predicates import Row
 from absint.lowering.tape_code import FIXED, Place, TapeCode
 from absint.native import units

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.ir.graph import Graph
-from absint.lowering.kernels.layout import ALL_ROWS, INSTRUCTION, ONE_ROW, PACKED_ROWS, TILE_ROWS, Y_PITCH
+from absint.lowering.plan_format import ALL_ROWS, INSTRUCTION, ONE_ROW, PACKED_ROWS, TILE_ROWS, Y_PITCH
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call
 from absint.ops.precision import Precision

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.evaluation.view import View
-from absint.lowering.kernels.layout import TILE_COLUMNS, Y_PITCH
 from absint.lowering.plan import Plan
+from absint.lowering.plan_format import TILE_COLUMNS, Y_PITCH
 from absint.lowering.region_plan import RegionProgram
 from absint.lowering.tape_code import SHAPES, Memory
 

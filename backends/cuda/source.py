@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable
 from importlib import resources
 
-from absint.lowering.kernels import layout
+from absint.lowering import plan_format
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import c_name, c_prelude, c_source
 from absint.ops.table import OPS, Op
@@ -27,7 +27,7 @@ _LAYOUT = (
     *("CODE", "SUM_WORDS", "SUM_NUMBERS", "AT_MOST"),
     *("UNARY", "BINARY", "LEAST", "GREATEST", "IN_BAND", "ALL_OF", "ANY_OF"),
 )
-"""Constants of `absint.lowering.kernels.layout` that kernels use."""
+"""Constants of `absint.lowering.plan_format` that kernels use."""
 
 NO_OPERAND = -1 << 30
 """The second operand of a unary instruction."""
@@ -74,7 +74,7 @@ them into the loop, for around a call they spill registers.
 def kernel_source(precision: Precision) -> str:
     """Everything that does not depend on a program."""
     texts = [resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in FILES]
-    values = {name: getattr(layout, name) for name in _LAYOUT} | _SHARED
+    values = {name: getattr(plan_format, name) for name in _LAYOUT} | _SHARED
     numbers = "".join(f"#define {name} ({value})\n" for name, value in values.items())
     return "\n".join([operations_source(precision), numbers, *texts])
 

@@ -3,7 +3,7 @@
    A lane is a column, and a bit of its mask is a row: `all` and `any` of 1024 pixels are one instruction of a
    warp, and no lane needs what another has found. Of the terms that a warp takes, each lane looks whether the
    box of one meets the tile. Most terms are bands of sums `u(x) + v(y)`, u from a table of the columns, v from
-   one of the rows. The code of terms is that of `absint.kernels.layout`. */
+   one of the rows. The code of terms is that of `absint.lowering.plan_format`. */
 
 #define TILE_WARPS 4
 

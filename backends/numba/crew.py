@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from absint.lowering.kernels.layout import AWAKE, HELPER_WORDS
 from absint.native.arrays import address_of
 from absint.native.units import Unit
 
+from .kernels.layout import AWAKE, HELPER_WORDS
 from .memory import aligned
 
 PATIENCE = 2000

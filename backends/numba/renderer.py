@@ -10,27 +10,26 @@ from numpy.typing import NDArray
 
 from absint.base.memo import Pool
 from absint.evaluation.view import View
-from absint.lowering.kernels.layout import (
-    DEEPEST_TERM,
-    FRAME,
-    PLANE,
-    REGION_LANES,
-    REGION_LEAF,
-    REGION_THREAD,
-    REGIONS,
-    STEP,
-    THREAD,
-    TILE_COLUMNS,
-    TILE_ROWS,
-    Y_PITCH,
-)  # fmt: skip
 from absint.lowering.plan import Plan
+from absint.lowering.plan_format import DEEPEST_TERM, STEP
 from absint.lowering.region_plan import RegionProgram
 from absint.native.arrays import address_of
 from absint.ops.precision import Precision
 from absint.ops.units import record_dtype
 
 from . import crew as crews
+from .kernels.layout import (
+    FRAME,
+    PLANE,
+    REGION_LANES,
+    REGION_LEAF,
+    REGION_THREAD,
+    REGIONS,
+    THREAD,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    Y_PITCH,
+)
 from .memory import LINE, Block, aligned, room
 from .units import drawing_units, load
 

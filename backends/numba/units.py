@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from absint.lowering.units import KERNELS as LOWERING
+from absint.lowering.units import PLAN_FORMAT
 from absint.native import units
 from absint.ops.precision import Precision
 from absint.ops.units import OP_SOURCES
 
 _KERNELS = "absint.backends.numba.kernels"
-_SOURCES = (_KERNELS, LOWERING, *OP_SOURCES)
+_SOURCES = (_KERNELS, PLAN_FORMAT, *OP_SOURCES)
 
 
 def drawing_units(precision: Precision) -> list[units.Named]:

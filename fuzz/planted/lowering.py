@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from absint.evaluation.view import View
 from absint.ir.program import Program
 from absint.lowering import plan as plans
-from absint.lowering.kernels.layout import ALL_OF, ANY_OF, AT_MOST, GREATEST, LEAST, TILE_ROWS
+from absint.lowering.plan_format import ALL_OF, ANY_OF, AT_MOST, GREATEST, LEAST, TILE_ROWS
 from absint.lowering.predicates import Predicates
 from absint.ops.precision import Precision
 from absint.ops.table import ALL, ANY, BAND

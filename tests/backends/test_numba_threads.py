@@ -156,7 +156,7 @@ def test_interrupts_at_any_moment_leave_the_crew_in_order() -> None:
         import random, signal, time, absint, numpy as np
         from absint.backends.numba import Numba
         from absint.backends.numba.crew import crew
-        from absint.lowering.kernels.layout import MAILBOX
+        from absint.backends.numba.kernels.layout import MAILBOX
         from absint.evaluation.view import View
 
         def interrupt(*_):

@@ -1,4 +1,4 @@
-"""Terms written as the code that `absint.lowering.kernels.layout` describes.
+"""Terms written as the code that `absint.lowering.plan_format` describes.
 
 Simple terms are as `absint.lowering.kernels.simple_terms` made them; predicates are written from above: a
 box, bands of sums, other bands as one tape, and alternatives, which are terms again.
@@ -11,19 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
-from absint.lowering.kernels.layout import (  # fmt: skip
-    CODE,
-    DEEPEST_TERM,
-    EITHER,
-    END,
-    END_EITHER,
-    SUM,
-    TAPE,
-    TERM,
-)
 from absint.lowering.kernels.limits import MOST_ENTRIES
 from absint.lowering.kernels.predicates import predicates_at
 from absint.lowering.kernels.simple_terms import SIMPLE, SIMPLE_SIZE, SUMS, Real
+from absint.lowering.plan_format import CODE, DEEPEST_TERM, EITHER, END, END_EITHER, SUM, TAPE, TERM
 from absint.native.memory import f64s, i32s, i64s, u8s
 from absint.ops.table import ALL, ANY, BAND, FALSE
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from absint.lowering.kernels.layout import AWAKE, DONE, FRAME, FREE, HELPER_WORDS, JOINED, MAILBOX
 from absint.native.memory import ask3, call3, i64s
 
+from .layout import AWAKE, DONE, FRAME, FREE, HELPER_WORDS, JOINED, MAILBOX
 from .strips import atomic_load, atomic_store, atomic_swap_if, give_way, relax
 
 

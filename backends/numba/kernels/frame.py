@@ -7,19 +7,10 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from absint.lowering.kernels.layout import (
-    DONE,
-    FRAME,
-    FREE,
-    THREAD,
-    TILE_COLUMNS,
-    TILE_ROWS,
-    WRITING,
-    Y_PITCH,
-)  # fmt: skip
 from absint.native.memory import REALS, f64s, i32s, i64s, u8s
 from absint.ops.precision import Precision
 
+from .layout import DONE, FRAME, FREE, THREAD, TILE_COLUMNS, TILE_ROWS, WRITING, Y_PITCH
 from .regions import region_drawers
 from .strips import (
     at_least,

@@ -14,19 +14,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from absint.lowering.kernels.layout import (
-    ALL_OF,
-    ANY_OF,
-    IN_BAND,
-    REGION_LEAF,
-    REGION_THREAD,
-    REGIONS,
-    STEP,
-    UNARY,
-)  # fmt: skip
+from absint.lowering.plan_format import ALL_OF, ANY_OF, IN_BAND, STEP, UNARY
 from absint.native.memory import INLINE, REALS, address_of, call4, call6, i32s, i64s, u8s
 from absint.ops.precision import Precision
 
+from .layout import REGION_LEAF, REGION_THREAD, REGIONS
 from .tapes import band_tester
 
 FIXED, ROW, COLUMN, BOTH = range(4)

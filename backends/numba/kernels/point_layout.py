@@ -14,7 +14,7 @@ The word is `WORDS_PER_OP` times the operation's code, plus how the operands are
 
 from __future__ import annotations
 
-from absint.lowering.kernels.layout import places as places
+from .layout import places as places
 
 INSTRUCTION = 4
 INSTRUCTION_BYTES = 4 * INSTRUCTION

@@ -14,20 +14,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from absint.lowering.kernels.layout import (
-    FRAME,
-    REGION_LANES,
-    REGION_LEAF,
-    REGION_THREAD,
-    REGIONS,
-    STEP,
-    THREAD,
-    TILE_ROWS,
-)  # fmt: skip
+from absint.lowering.plan_format import STEP
 from absint.native.memory import INLINE, REALS, address_of, i32s, i64s, u8s, u16s
 from absint.ops.precision import Precision
 from absint.ops.printers import vectors
 
+from .layout import FRAME, REGION_LANES, REGION_LEAF, REGION_THREAD, REGIONS, THREAD, TILE_ROWS
 from .leaves import BOTH, BY_BLOCKS, BY_ROWS, leaf_runner
 from .specialisation import specialisers
 from .strips import load_strip, store_packed, trailing_zeros

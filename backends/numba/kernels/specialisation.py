@@ -13,22 +13,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from absint.lowering.kernels.layout import (
-    ALL_OF,
-    ANY_OF,
-    GREATEST,
-    IN_BAND,
-    LEAST,
-    REGION_LANES,
-    REGION_THREAD,
-    REGIONS,
-    STEP,
-    UNARY,
-)  # fmt: skip
+from absint.lowering.plan_format import ALL_OF, ANY_OF, GREATEST, IN_BAND, LEAST, STEP, UNARY
 from absint.native.memory import INLINE, REALS, call2, call3, i32s, i64s, u8s
 from absint.ops.precision import Precision
 from absint.ops.printers import vectors
 
+from .layout import REGION_LANES, REGION_THREAD, REGIONS
 from .strips import trailing_zeros
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from absint.lowering.kernels.layout import INSTRUCTION, ONE_ROW, PACKED_ROWS
 from absint.native.memory import INLINE, call4, call6, i64s, u16s
 from absint.ops.precision import Precision
 from absint.ops.printers import vectors
+
+from .layout import INSTRUCTION, ONE_ROW, PACKED_ROWS
 
 LANES = vectors.LANES
 

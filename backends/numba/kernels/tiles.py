@@ -16,29 +16,31 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from absint.lowering.kernels.layout import (
+from absint.lowering.plan_format import (
     AT_MOST,
     CODE,
     EITHER,
     END_EITHER,
-    FRAME,
-    PLANE,
-    STRIP_COLUMNS,
     SUM,
     SUM_NUMBERS,
     SUM_WORDS,
     TAPE,
+    TERM,
+)
+from absint.native.memory import INLINE, REALS, i32s, i64s, u8s, u16s
+from absint.ops.precision import Precision
+
+from .layout import (
+    FRAME,
+    PLANE,
+    STRIP_COLUMNS,
     TAPE_BAND,
     TAPE_WORDS,
-    TERM,
     THREAD,
     TILE_COLUMNS,
     TILE_ROWS,
     Y_PITCH,
-)  # fmt: skip
-from absint.native.memory import INLINE, REALS, i32s, i64s, u8s, u16s
-from absint.ops.precision import Precision
-
+)
 from .strips import (  # fmt: skip
     at_most,
     between,

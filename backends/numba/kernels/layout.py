@@ -1,13 +1,21 @@
-"""What lies where in the arrays that the renderer's kernels are given. Needs no Numba.
+"""The memory layout of the CPU engine: what lies where in the arrays that its kernels are given.
 
-A frame and a thread's scratch memory are each an int64 array of addresses and numbers; the tuples below name
-their places: `frame[FRAME.columns]`. Kernels see the names as constants.
+The codes of a plan's own arrays stand in `absint.lowering.plan_format`. A frame and a thread's scratch memory
+are each an int64 array of addresses and numbers; the tuples below name their places: `frame[FRAME.columns]`.
+Kernels see the names as constants. Needs no Numba.
 """
 
 from __future__ import annotations
 
 from collections import namedtuple
 from typing import Any
+
+from absint.lowering.plan_format import ALL_ROWS as ALL_ROWS
+from absint.lowering.plan_format import INSTRUCTION as INSTRUCTION
+from absint.lowering.plan_format import ONE_ROW as ONE_ROW
+from absint.lowering.plan_format import PACKED_ROWS as PACKED_ROWS
+from absint.lowering.plan_format import TILE_COLUMNS, TILE_ROWS
+from absint.lowering.plan_format import Y_PITCH as Y_PITCH
 
 
 def places(name: str, fields: str) -> Any:
@@ -16,52 +24,10 @@ def places(name: str, fields: str) -> Any:
     return kind(*range(len(kind._fields)))
 
 
-TILE_ROWS = 64
-TILE_COLUMNS = 1024
 STRIP_COLUMNS = 8
 STRIPS = TILE_COLUMNS // STRIP_COLUMNS
 PLANE = STRIPS * TILE_ROWS
 """Bytes of a bit per pixel of a tile."""
-Y_PITCH = TILE_ROWS + 16
-"""Numbers from one y table to the next."""
-
-DEEPEST_TERM = 8
-"""Terms within terms."""
-
-CODE = 4
-"""Numbers (int32) of an entry of the code of terms."""
-
-TERM, SUM, TAPE, EITHER, END_EITHER, END = range(6)
-"""Entries of the code of terms:
-
-| entry        | 1        | 2                                  | 3                       |
-|--------------|----------|------------------------------------|-------------------------|
-| `TERM`       | box      | factors, -1 if not all are `SUM`   | where the next one is   |
-| `SUM`        | sum      | 1 if the first, + 2 if the last    |                         |
-| `TAPE`       | tape     | 1 if the first, + 2 if the last    |                         |
-| `EITHER`     |          |                                    |                         |
-| `END_EITHER` |          | 1 if the first, + 2 if the last    |                         |
-| `END`        |          |                                    |                         |
-
-A term is its box and all of its factors up to its `END`; `EITHER` holds where one of the terms up to its
-`END_EITHER` does.
-"""
-
-SUM_WORDS = 6
-"""A sum's int32s: x table, square x, y table, square y, kind of band, whether both tables are monotone."""
-SUM_NUMBERS = 8
-"""A sum's reals: to add to x, x's sign, to add to y, y's sign, lower and upper end of the band, 0, 0."""
-BETWEEN, AT_MOST = range(2)
-"""Kinds of band."""
-
-INSTRUCTION = 8
-"""Numbers (int64) of a tape's instruction: kernel, out, a, a's step, b, b's step or -1 for unary, rows, 0.
-
-`out`, `a` and `b` are offsets in bytes in the scratch memory. `rows` is one of the following.
-"""
-ONE_ROW, PACKED_ROWS, ALL_ROWS = range(3)
-"""A row of sixteen columns for all rows; a number for each row, sixteen to a row; a row for each row."""
-
 TAPE_WORDS = 4
 """A tape's int64s: first instruction, behind the last, first band, behind the last."""
 TAPE_BAND = 4
@@ -105,16 +71,6 @@ JOINED, AWAKE = range(2)
 REGION_LEAF = 16
 """Rows and columns of the smallest region that has a program of its own."""
 REGION_LANES = 16
-
-STEP = 4
-"""Numbers (int32) of a step of a region's program: the node's number, operands a and b or first item and
-count, 0.
-
-An operand from 0 on is an earlier step; `~0` is x, `~1` is y, `~(2 + k)` the k-th value that is fixed for a
-frame.
-"""
-UNARY, BINARY, LEAST, GREATEST, IN_BAND, ALL_OF, ANY_OF = range(7)
-"""Kinds of nodes. `LEAST` and `GREATEST` are min and max, of which a region may need one operand only."""
 
 REGIONS = places(
     "Regions",

@@ -1,0 +1,57 @@
+"""The codes that the arrays of a plan are written in. Kernels and the host both read them; needs no Numba.
+
+Nothing here depends on an engine. How an engine arranges a plan in memory is a matter of its own folder.
+"""
+
+from __future__ import annotations
+
+DEEPEST_TERM = 8
+"""The deepest nesting of terms within terms."""
+
+CODE = 4
+"""Numbers (int32) of an entry of the code of terms."""
+
+TERM, SUM, TAPE, EITHER, END_EITHER, END = range(6)
+"""Entries of the code of terms:
+
+| entry        | 1        | 2                                           | 3                          |
+|--------------|----------|---------------------------------------------|----------------------------|
+| `TERM`       | box      | number of factors, -1 if not all are `SUM`  | index behind its `END`     |
+| `SUM`        | sum      | 1 if the first factor, + 2 if the last      |                            |
+| `TAPE`       | tape     | 1 if the first factor, + 2 if the last      |                            |
+| `EITHER`     |          |                                             |                            |
+| `END_EITHER` |          | 1 if the first factor, + 2 if the last      |                            |
+| `END`        |          |                                             |                            |
+
+A term is its box and all of its factors up to its `END`; `EITHER` holds where one of the terms up to its
+`END_EITHER` does.
+"""
+
+SUM_WORDS = 6
+"""A sum's int32s: x base, square x, y base, square y, kind of band, 0."""
+SUM_NUMBERS = 8
+"""A sum's reals: to add to x, x's sign, to add to y, y's sign, lower and upper end of the band, 0, 0."""
+BETWEEN, AT_MOST = range(2)
+"""Kinds of band."""
+
+STEP = 4
+"""Numbers (int32) of a step of a region's program: the node's number, operands a and b or first item and
+count, 0.
+
+An operand from 0 on is an earlier step; `~0` is x, `~1` is y, `~(2 + k)` the k-th fixed value.
+"""
+UNARY, BINARY, LEAST, GREATEST, IN_BAND, ALL_OF, ANY_OF = range(7)
+"""Kinds of steps. `LEAST` and `GREATEST` are min and max, of which a region may need one operand only."""
+
+INSTRUCTION = 8
+"""Numbers (int64) of a tape's instruction: kernel, out, a, a's step, b, b's step or -1 for unary, rows, 0.
+
+`out`, `a` and `b` are offsets in bytes in the scratch memory. `rows` is one of the following.
+"""
+ONE_ROW, PACKED_ROWS, ALL_ROWS = range(3)
+"""A row of sixteen columns for all rows; a number for each row, sixteen to a row; a row for each row."""
+
+TILE_ROWS = 64
+TILE_COLUMNS = 1024
+Y_PITCH = TILE_ROWS + 16
+"""Numbers from one y table to the next."""
