@@ -26,13 +26,13 @@ from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
 from absint.ir.program import Program, Promise, describe
 from absint.lowering.plan import Plan, make_plan
+from absint.lowering.plan_format import VERSION
 from absint.lowering.region_plan import RegionProgram
 from absint.native import array_file, cache, units
 from absint.ops.precision import Precision
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
 
-_FORMAT = "plan 1"
 _REGIONS = "regions."
 
 SOURCES = (
@@ -93,7 +93,7 @@ def _key(source: Source | Program, precision: Precision | None, box: Box, pipeli
     content = source.digest if isinstance(source, Source) else _program_digest(source)
     bounds = sorted((name, *(float(end).hex() for end in ends)) for name, ends in box.bounds.items())
     width = None if precision is None else precision.value
-    return json.dumps([_FORMAT, content, width, bounds, pipeline, sys.byteorder, sources])
+    return json.dumps([f"plan {VERSION}", content, width, bounds, pipeline, sys.byteorder, sources])
 
 
 def _program_digest(program: Program) -> list[str]:
@@ -124,24 +124,23 @@ def _sources() -> str | None:
 
 def _packed(plan: Plan) -> bytes:
     """A plan as named arrays; those of the regions are called `regions.…`."""
-    offsets, values = plan.constants
-    arrays = _arrays(plan, except_for=("constants", "precision", "regions"))
-    arrays |= {"precision": np.array(plan.precision is Precision.F64, np.uint8)}
-    arrays |= {"constants.offsets": offsets, "constants.values": values}
+    arrays = _arrays(plan, except_for=("precision", "regions"))
+    arrays |= {"version": np.array(VERSION), "precision": np.array(plan.precision is Precision.F64, np.uint8)}
     if plan.regions is not None:
         arrays |= {_REGIONS + name: array for name, array in _arrays(plan.regions).items()}
     return array_file.pack(arrays)
 
 
 def _unpacked(data: bytes) -> Plan | None:
-    """The plan, or None if the bytes are none."""
+    """The plan, or None if the bytes are none, or one of another version."""
     try:
         arrays = array_file.unpack(data)
+        if int(arrays["version"]) != VERSION:
+            return None
         regions = {name.removeprefix(_REGIONS): arrays[name] for name in arrays if name.startswith(_REGIONS)}
         return Plan(
             **_values(Plan, arrays),
             precision=Precision.F64 if arrays["precision"] else Precision.F32,
-            constants=(arrays["constants.offsets"], arrays["constants.values"]),
             regions=RegionProgram(**_values(RegionProgram, regions)) if regions else None,
         )
     except (KeyError, TypeError, ValueError):
@@ -149,16 +148,9 @@ def _unpacked(data: bytes) -> Plan | None:
 
 
 def _arrays(record: Plan | RegionProgram, except_for: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """The fields of a record that are arrays or whole numbers."""
+    """The fields of a record, ranges as arrays too."""
     names = [field.name for field in fields(record) if field.name not in except_for]
     return {name: np.asarray(getattr(record, name)) for name in names}
-
-
-_MEANINGS: dict[str, Callable[[NDArray[Any]], object]] = {
-    "int": int,
-    "tuple[int, int]": lambda pair: tuple(pair.tolist()),
-}
-"""Fields that are no arrays, by their annotations."""
 
 
 def _values(kind: type[Plan | RegionProgram], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
@@ -167,5 +159,5 @@ def _values(kind: type[Plan | RegionProgram], arrays: dict[str, NDArray[Any]]) -
     for field in fields(kind):
         array = arrays.get(field.name)
         if array is not None and field.name != "precision":
-            values[field.name] = _MEANINGS.get(str(field.type), np.asarray)(array)
+            values[field.name] = tuple(array.tolist()) if field.type == "tuple[int, int]" else array
     return values

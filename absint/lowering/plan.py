@@ -1,11 +1,11 @@
-"""Plans: a lowered program as typed arrays, for a renderer that is generic over programs.
+"""Plans: a lowered program as typed arrays over registers, for engines that are generic over programs.
 
-The operands of the root's `any` become *terms*, drawn where their boxes say (see
-`absint.backends.numba.kernels.tiles`): a box, bands of sums `u(x) + v(y)`, of which one side may be
+The operands of the root's `any` become *terms*: a box, bands of sums `u(x) + v(y)`, of which one side may be
 missing, bands of other values, and alternatives made of terms. What does not come to small terms is left to
-the regions (see `absint.backends.numba.kernels.regions`).
+the regions' program (`region_plan`).
 
-A plan holds floats, never pixels: it is good for every view inside the program's box.
+A plan holds floats, never pixels: it is good for every view inside the program's box. It is good for every
+engine too: it says nothing of memory, lanes or tiles, which each engine lays out in its own way.
 """
 
 from __future__ import annotations
@@ -18,41 +18,32 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.base.memo import cached_property
 from absint.ir.program import Program, Promise, check_program
 from absint.lowering.kernels.limits import MOST_ENTRIES
 from absint.lowering.plan_format import (
-    ALL_ROWS,
     AT_MOST,
     BETWEEN,
     CODE,
     DEEPEST_TERM,
-    PACKED_ROWS,
+    OF_X,
+    OF_Y,
     SUM,
+    SUM_NUMBERS,
+    SUM_WORDS,
     TERM,
-    TILE_COLUMNS,
-    Y_PITCH,
-)
+    X,
+    Y,
+)  # fmt: skip
 from absint.lowering.predicates import Predicates, assembled
-from absint.lowering.region_plan import RegionProgram, region_program
-from absint.lowering.tape_code import (
-    BLOCK,
-    COLUMN,
-    FIXED,
-    ROW,
-    Memory,
-    Place,
-    TapeCode,
-    instruction_array,
-    linked,
-)
+from absint.lowering.region_plan import RegionProgram, make_region_program
+from absint.lowering.register_code import RegisterCode
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call
 from absint.ops.precision import Precision
 from absint.ops.table import ANY, BAND, FALSE
 
 MOST_TABLES = 64
-"""Tables per axis; a sum whose base has none is run as a tape."""
+"""Bases per axis that are tabulated; a sum whose base is not is run as a tape."""
 
 LOOSE = 1 / 32
 """A term with other values than sums is left to the regions if its box is a larger part of the program's."""
@@ -65,42 +56,54 @@ and what a list of alternatives costs, in sums. At most pixels the regions look 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A program's terms as arrays; see `absint.lowering.plan_format` for what they hold.
+    """A program's terms as arrays; `absint.lowering.plan_format` has the codes that they are written in.
 
-    `thresholds_x`, `thresholds_y`: the distinct ends of boxes in the precision, each such that a box contains
-    the samples from one threshold up to, and without, another. `boxes` int32[·, 4]: the thresholds of each
-    box. `z`: where z lies in a thread's scratch memory. `scratch_bytes`: how much scratch memory a thread
-    needs. `constants`: offsets in it and the values there. `unlinked`: the instructions of all tapes, with
-    the numbers of kernels. `regions`: what is no term.
+    Registers hold the values of real nodes: X, Y and Z the coordinates, others constants or what instructions
+    compute. No register is used again for another value: how long a value is kept, and where, is up to the
+    engine.
+
+    - `varies` uint8[r]: what each register varies with, a union of `OF_X`, `OF_Y` and `OF_Z`. A register is
+      *fixed* if that is neither x nor y: it has one value in a picture.
+    - `constant_registers` int32[k], `constant_values` float64[k], numbers of the precision.
+    - `instructions` int32[m, 4]: operation, register of the result, registers of the operands, -1 for a
+      second one that is missing. *Tapes* are ranges of them, and a tape makes all that it reads, except for
+      coordinates, constants and fixed values.
+    - `fixed_tape`: the fixed values; it runs before all others. `x_tape`, `y_tape`: the bases of sums.
+    - `x_bases`, `y_bases` int32[·]: registers of the bases by the number that sums have for them, each a
+      function of one coordinate. Number 0 is the coordinate itself.
+    - `sums` int32[s, SUM_WORDS], `sum_numbers` float64[s, SUM_NUMBERS]: bands of sums.
+    - `tapes` int32[t, 4]: first instruction, the one behind the last, first band, the one behind the last.
+      `band_registers` int32[b], `band_ends` float64[b, 2]: the bands of tapes.
+    - `code` int32[·, CODE]: the terms. `starts`, `top_boxes` int32[·]: where the code of each term of the
+      root begins, and its box.
+    - `thresholds_x`, `thresholds_y` float64[·]: the distinct ends of boxes, numbers of the precision, each
+      such that a box contains the samples from one threshold up to, and without, another. `boxes` int32[·, 4]:
+      the thresholds of each box: left, right, bottom, top.
+    - `regions`: the program of what is no term; None if there is nothing.
     """
 
+    precision: Precision
+    varies: NDArray[np.uint8]
+    constant_registers: NDArray[np.int32]
+    constant_values: NDArray[np.float64]
+    instructions: NDArray[np.int32]
+    fixed_tape: tuple[int, int]
+    x_tape: tuple[int, int]
+    y_tape: tuple[int, int]
+    x_bases: NDArray[np.int32]
+    y_bases: NDArray[np.int32]
+    sums: NDArray[np.int32]
+    sum_numbers: NDArray[np.float64]
+    tapes: NDArray[np.int32]
+    band_registers: NDArray[np.int32]
+    band_ends: NDArray[np.float64]
     code: NDArray[np.int32]
     starts: NDArray[np.int32]
     top_boxes: NDArray[np.int32]
-    boxes: NDArray[np.int32]
     thresholds_x: NDArray[np.float64]
     thresholds_y: NDArray[np.float64]
-    sums: NDArray[np.int32]
-    sum_numbers: NDArray[np.float64]
-    precision: Precision
-    unlinked: NDArray[np.int64]
-    prologue: tuple[int, int]
-    x_tape: tuple[int, int]
-    y_tape: tuple[int, int]
-    x_tables: int
-    y_tables: int
-    z: int
-    tapes: NDArray[np.int64]
-    tape_bands: NDArray[np.int64]
-    tape_ends: NDArray[np.float64]
-    scratch_bytes: int
-    constants: tuple[NDArray[np.int64], NDArray[np.float64]]
+    boxes: NDArray[np.int32]
     regions: RegionProgram | None
-
-    @cached_property
-    def instructions(self) -> NDArray[np.int64]:
-        """int64[m, INSTRUCTION]: the instructions of all tapes, good in this process."""
-        return linked(self.unlinked, self.precision)
 
 
 class _Terms(NamedTuple):
@@ -128,14 +131,14 @@ class _Forms(NamedTuple):
     numbers: NDArray[np.float64]
 
 
-class _Tables(NamedTuple):
-    """Tables of an axis: the number of each base's, -1 for none, and last that of the samples, 0; the tape
-    that fills them, and where they lie.
+class _Bases(NamedTuple):
+    """Bases of an axis: the number of each node, -1 for those that are none; the tape that computes them; and
+    the register of each number, of which the first is the coordinate.
     """
 
     number: NDArray[np.int32]
     tape: tuple[int, int]
-    begin: int
+    registers: NDArray[np.int32]
 
 
 class _Items(NamedTuple):
@@ -159,11 +162,11 @@ def make_plan(program: Program, terms: bool = True) -> Plan:
     check_program(program)
     program = as_predicate(program)
     predicates = Predicates.of(program.graph)
-    writer = _Writer(program, predicates, terms)
+    builder = _PlanBuilder(program, predicates, terms)
     last = len(predicates) - 1
     if predicates.code[last] == ANY.code:
-        return writer.plan(np.sort(predicates.items[predicates.starts[last] :]))
-    return writer.plan(np.full(int(predicates.code[last] != FALSE.code), last, np.int32))
+        return builder.build(np.sort(predicates.items[predicates.starts[last] :]))
+    return builder.build(np.full(int(predicates.code[last] != FALSE.code), last, np.int32))
 
 
 def as_predicate(program: Program) -> Program:
@@ -183,8 +186,8 @@ def as_predicate(program: Program) -> Program:
     return replace(program, graph=assembled(graph, question), promise=Promise.SIGN, source=program.origin)
 
 
-class _Writer:
-    """Writes a plan."""
+class _PlanBuilder:
+    """Makes the plan of one program."""
 
     def __init__(self, program: Program, predicates: Predicates, some_terms: bool) -> None:
         self._program = program
@@ -192,68 +195,69 @@ class _Writer:
         self._graph = program.graph
         self._predicates = predicates
         self._kernels = lowering_kernels()
-        self._memory = Memory(program.precision)
-        self._code = TapeCode(program.graph, self._memory)
+        self._code = RegisterCode(program.graph, program.precision)
         self._forms = self._find_forms()
         self._axis = np.full(len(program.graph), 2, np.uint8)
         for node, name in program.graph.variables.items():
             self._axis[node] = {"x": 0, "y": 1}.get(name, 2)
 
-    def plan(self, operands: NDArray[np.int32]) -> Plan:
-        """Everything; the program holds where one of the operands does."""
-        code, memory, forms = self._code, self._memory, self._forms
-        terms, rest = self._drawn(operands, forms.is_sum)
-        x, y = (self._tables(axis, forms.places[terms.sum_value, 2 * axis]) for axis in (0, 1))
-        tabulated = forms.is_sum & (x.number[forms.places[:, 0]] >= 0) & (y.number[forms.places[:, 2]] >= 0)
-        if not tabulated[terms.sum_value].all():
-            terms, rest = self._drawn(operands, tabulated)
-        tapes, bands = self._tapes(terms)
-        regions = region_program(code, list(self._predicates.rows()), rest.tolist()) if len(rest) else None
-        thresholds_x, left_right = self._thresholds(terms.boxes[:, :2])
-        thresholds_y, bottom_top = self._thresholds(terms.boxes[:, 2:])
-        sums, sum_numbers = self._sums(terms, x, y)
-        offsets = [place.offset for place in memory.constants.values()]
+    def build(self, operands: NDArray[np.int32]) -> Plan:
+        """The plan of a program that holds where one of the operands does."""
+        code, forms = self._code, self._forms
+        terms, rest = self._write_terms(operands, forms.is_sum)
+        x, y = (self._find_bases(axis, forms.places[terms.sum_value, 2 * axis]) for axis in (0, 1))
+        has_bases = forms.is_sum & (x.number[forms.places[:, 0]] >= 0) & (y.number[forms.places[:, 2]] >= 0)
+        if not has_bases[terms.sum_value].all():
+            terms, rest = self._write_terms(operands, has_bases)
+        tapes, bands = self._append_tapes(terms)
+        regions = make_region_program(code, list(self._predicates.rows()), rest.tolist())
+        thresholds_x, left_right = self._find_thresholds(terms.boxes[:, :2])
+        thresholds_y, bottom_top = self._find_thresholds(terms.boxes[:, 2:])
+        sums, sum_numbers = self._write_sums(terms, x, y)
+        count, instructions = len(code.instructions), code.instructions + code.fixed_instructions
         return Plan(
+            precision=self._program.precision,
+            varies=np.array(code.varies, np.uint8),
+            constant_registers=np.array(list(code.constants.values()), np.int32),
+            constant_values=np.frombuffer(b"".join(code.constants), np.float64),
+            instructions=np.array(instructions, np.int32).reshape(-1, 4),
+            fixed_tape=(count, len(instructions)),
+            x_tape=x.tape,
+            y_tape=y.tape,
+            x_bases=x.registers,
+            y_bases=y.registers,
+            sums=sums,
+            sum_numbers=sum_numbers,
+            tapes=tapes,
+            band_registers=bands,
+            band_ends=terms.tape_ends,
             code=terms.code,
             starts=terms.first,
             top_boxes=terms.box,
-            boxes=np.concatenate([left_right, bottom_top], axis=1),
             thresholds_x=thresholds_x,
             thresholds_y=thresholds_y,
-            sums=sums,
-            sum_numbers=sum_numbers,
-            precision=memory.precision,
-            unlinked=instruction_array(code.instructions + code.prologue),
-            prologue=(len(code.instructions), len(code.instructions) + len(code.prologue)),
-            x_tape=x.tape,
-            y_tape=y.tape,
-            x_tables=x.begin,
-            y_tables=y.begin,
-            z=memory.z.offset,
-            tapes=tapes,
-            tape_bands=bands,
-            tape_ends=terms.tape_ends,
-            scratch_bytes=memory.end,
-            constants=(np.array(offsets, np.int64), np.frombuffer(b"".join(memory.constants), np.float64)),
+            boxes=np.concatenate([left_right, bottom_top], axis=1),
             regions=regions,
         )
 
-    def _drawn(
+    def _write_terms(
         self, operands: NDArray[np.int32], is_sum: NDArray[np.uint8]
     ) -> tuple[_Terms, NDArray[np.int32]]:
-        """Some predicates as terms, bands of some values as those of sums; and those left to the regions."""
-        items = self._items(operands, is_sum)
-        terms = self._terms(items, is_sum)
+        """Write predicates as terms, and the bands of some values as bands of sums. Returns the terms, and the
+        predicates that are left to the regions.
+        """
+        items = self._distribute(operands, is_sum)
+        terms = self._write(items, is_sum)
         written = np.flatnonzero(terms.first >= 0)  # the others are too large
         drawn = written[~self._loose(terms, written) & self._some_terms]
         rest = np.delete(items.predicate, drawn)
         tops = terms.boxes[terms.box[drawn], 3]
         keys = -tops, terms.sums[drawn], terms.bands[drawn], terms.alternatives[drawn] > 0
         order = drawn[np.lexsort(keys)]  # alike follow each other; from above
-        return self._terms(items.some(order), is_sum), rest
+        return self._write(items.some(order), is_sum), rest
 
-    def _items(self, operands: NDArray[np.int32], is_sum: NDArray[np.uint8]) -> _Items:
-        """Some predicates, multiplied out where that makes few terms."""
+    def _distribute(self, operands: NDArray[np.int32], is_sum: NDArray[np.uint8]) -> _Items:
+        """Predicates with `all` distributed over `any`, where that makes few terms."""
         count = len(self._predicates)
         room = 4 * count + 1024
         products, first, length = np.empty((room, 10)), np.empty(count, np.int32), np.empty(count, np.int32)
@@ -269,17 +273,17 @@ class _Writer:
         return _Items(predicate, product, products)
 
     def _find_forms(self) -> _Forms:
-        n, real = len(self._graph), self._memory.precision.dtype
+        n, real = len(self._graph), self._program.precision.dtype
         forms = _Forms(np.empty(n, np.uint8), np.zeros((n, 4), np.int32), np.empty((n, 4)))
         with np.errstate(over="ignore"):
             constants = self._graph.constants.astype(real).astype(np.float64)
         a, b = (np.ascontiguousarray(self._graph.args[:, column]) for column in (0, 1))
-        classes = np.array(self._code.classes, np.uint8)
-        call(self._kernels["forms"], n, self._graph.op, a, b, classes, constants, *forms)
+        varies = np.array(self._code.node_varies, np.uint8) & (OF_X | OF_Y)
+        call(self._kernels["forms"], n, self._graph.op, a, b, varies, constants, *forms)
         return forms
 
-    def _terms(self, items: _Items, is_sum: NDArray[np.uint8]) -> _Terms:
-        """What some items are written as."""
+    def _write(self, items: _Items, is_sum: NDArray[np.uint8]) -> _Terms:
+        """The terms that some items are written as."""
         count, predicates = len(items.predicate), self._predicates
         room = 2 * (len(predicates) + len(predicates.items)) + 2 * MOST_ENTRIES
         while True:
@@ -320,76 +324,47 @@ class _Writer:
         cost = np.add.reduceat(sums, first) + ALTERNATIVE * terms.alternatives[some] * outer
         return ((terms.others[some] > 0) & (outer > LOOSE)) | (cost > HEAVY)
 
-    def _tables(self, axis: int, used: NDArray[np.int32]) -> _Tables:
-        """The tables of the bases that sums use, the most frequent first. Table 0 holds the samples."""
-        graph, memory = self._graph, self._memory
-        samples = [node for node, name in graph.variables.items() if name == "xy"[axis]]
+    def _find_bases(self, axis: int, used: NDArray[np.int32]) -> _Bases:
+        """The bases that sums use of an axis, the most frequent first; `used`: the node of each sum, -1 for
+        the coordinate. There are at most `MOST_TABLES`.
+        """
+        coordinate, name = ((X, "x"), (Y, "y"))[axis]
+        samples = [node for node, variable in self._graph.variables.items() if variable == name]
         bases, times = np.unique(used, return_counts=True)
         ordered = bases[np.argsort(-times, kind="stable")].tolist()
         wanted = [base for base in ordered if base >= 0 and base not in samples][: MOST_TABLES - 1]
-        kind, length = ((ROW, TILE_COLUMNS), (COLUMN, Y_PITCH))[axis]
-        begin, size = memory.end, length * memory.size
-        memory.end += (1 + len(wanted)) * size
-        number = np.full(len(graph) + 1, -1, np.int32)
+        number = np.full(len(self._graph) + 1, -1, np.int32)
         number[wanted] = np.arange(1, len(wanted) + 1)
         number[[*samples, -1]] = 0
-        places = {node: Place(begin + int(number[node]) * size, kind) for node in (*samples, *wanted)}
-        return _Tables(number, self._table_tape(wanted, places, size), begin)
+        first, last, registers = self._code.append(wanted)
+        return _Bases(number, (first, last), np.array([coordinate, *registers], np.int32))
 
-    def _table_tape(self, wanted: list[int], places: dict[int, Place], size: int) -> tuple[int, int]:
-        """A tape that fills the tables of some bases, which have their places as the samples do.
-
-        What bases are made of gets tables behind them, each taken again once nothing reads it any more.
-        """
-        code, memory = self._code, self._memory
-        cone = code.cone(wanted)
-        last = {operand: i for i, node in enumerate(cone) for operand in code.operands(node)}
-        kept, free = set(places), list[Place]()
-        first = len(code.instructions)
-        for i, node in enumerate(cone):
-            operands, kind = code.operands(node), code.classes[node]
-            if kind == FIXED:
-                places[node] = code.fixed_place(node)
-            elif operands:
-                for operand in set(operands) - kept:
-                    if last[operand] == i and code.classes[operand] == kind:
-                        free.append(places[operand])
-                if node not in kept:
-                    if not free:
-                        free.append(Place(memory.end, kind))
-                        memory.end += size
-                    places[node] = free.pop()
-                sources = [places[operand] for operand in operands]
-                rows = ALL_ROWS if kind == ROW else PACKED_ROWS
-                code.instructions.append(code.instruction(node, places[node], sources, rows, every=1))
-        return first, len(code.instructions)
-
-    def _sums(self, terms: _Terms, x: _Tables, y: _Tables) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The sums as the layout has them."""
+    def _write_sums(
+        self, terms: _Terms, x: _Bases, y: _Bases
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """`Plan.sums` and `Plan.sum_numbers`."""
         x_base, x_squared, y_base, y_squared = self._forms.places[terms.sum_value].T
-        kind = np.where(terms.sum_ends[:, 0] == -math.inf, AT_MOST, BETWEEN)
-        none = np.zeros_like(kind)
-        sums = np.stack([x.number[x_base], x_squared, y.number[y_base], y_squared, kind, none], axis=1)
-        numbers = np.zeros((len(sums), 8))
+        sums = np.zeros((len(x_base), SUM_WORDS), np.int32)
+        sums[:, :4] = np.stack([x.number[x_base], x_squared, y.number[y_base], y_squared], axis=1)
+        sums[:, 4] = np.where(terms.sum_ends[:, 0] == -math.inf, AT_MOST, BETWEEN)
+        numbers = np.zeros((len(sums), SUM_NUMBERS))
         numbers[:, :4] = self._forms.numbers[terms.sum_value]
         numbers[:, 4:6] = terms.sum_ends
-        return sums.astype(np.int32), numbers
+        return sums, numbers
 
-    def _tapes(self, terms: _Terms) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The tapes and their bands as the layout has them."""
-        steps = {FIXED: 0, ROW: 0, COLUMN: self._memory.size, BLOCK: self._memory.row}
-        tapes: list[tuple[int, ...]] = []
-        bands: list[tuple[int, ...]] = []
+    def _append_tapes(self, terms: _Terms) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """`Plan.tapes` and `Plan.band_registers`."""
+        tapes: list[tuple[int, int, int, int]] = []
+        bands: list[int] = []
         for values in terms.tapes:
-            first, last, places = self._code.append(values)
+            first, last, registers = self._code.append(values)
             tapes.append((first, last, len(bands), len(bands) + len(values)))
-            for place in places:
-                bands.append((place.offset, steps[place.kind], len(bands), 0))
-        return np.array(tapes, np.int64).reshape(-1, 4), np.array(bands, np.int64).reshape(-1, 4)
+            bands += registers
+        return np.array(tapes, np.int32).reshape(-1, 4), np.array(bands, np.int32)
 
-    def _thresholds(self, ends: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    def _find_thresholds(self, ends: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
         """The distinct thresholds of sides, and the two of each side."""
-        real = self._memory.precision.real
+        real = self._program.precision.real
         behind = np.nextafter(ends[:, 1].astype(real), real(math.inf)).astype(np.float64)
         sides = np.stack([ends[:, 0], behind], axis=1) + 0.0  # one zero
         thresholds, places = np.unique(sides.ravel(), return_inverse=True)

@@ -5,6 +5,15 @@ Nothing here depends on an engine. How an engine arranges a plan in memory is a 
 
 from __future__ import annotations
 
+VERSION = 2
+"""The version of a plan's form: cached plans of another one are made anew."""
+
+X, Y, Z = range(3)
+"""The registers of the coordinates."""
+
+OF_X, OF_Y, OF_Z = 1, 2, 4
+"""What registers vary with; a union of these is their bitwise or, 0 is constant."""
+
 DEEPEST_TERM = 8
 """The deepest nesting of terms within terms."""
 
@@ -35,23 +44,11 @@ BETWEEN, AT_MOST = range(2)
 """Kinds of band."""
 
 STEP = 4
-"""Numbers (int32) of a step of a region's program: the node's number, operands a and b or first item and
-count, 0.
+"""Numbers (int32) of a step of a region's program: the step's number in the whole program, operands a and b
+or first item and number of items, 0.
 
-An operand from 0 on is an earlier step; `~0` is x, `~1` is y, `~(2 + k)` the k-th fixed value.
+An operand from 0 on is an earlier step; `~k` is the k-th special operand: `~0` is x, `~1` is y, the others are
+fixed for a picture.
 """
 UNARY, BINARY, LEAST, GREATEST, IN_BAND, ALL_OF, ANY_OF = range(7)
 """Kinds of steps. `LEAST` and `GREATEST` are min and max, of which a region may need one operand only."""
-
-INSTRUCTION = 8
-"""Numbers (int64) of a tape's instruction: kernel, out, a, a's step, b, b's step or -1 for unary, rows, 0.
-
-`out`, `a` and `b` are offsets in bytes in the scratch memory. `rows` is one of the following.
-"""
-ONE_ROW, PACKED_ROWS, ALL_ROWS = range(3)
-"""A row of sixteen columns for all rows; a number for each row, sixteen to a row; a row for each row."""
-
-TILE_ROWS = 64
-TILE_COLUMNS = 1024
-Y_PITCH = TILE_ROWS + 16
-"""Numbers from one y table to the next."""

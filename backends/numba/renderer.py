@@ -15,7 +15,7 @@ from absint.lowering.plan_format import DEEPEST_TERM, STEP
 from absint.lowering.region_plan import RegionProgram
 from absint.native.arrays import address_of
 from absint.ops.precision import Precision
-from absint.ops.units import record_dtype
+from absint.ops.units import LANES, record_dtype
 
 from . import crew as crews
 from .kernels.layout import (
@@ -30,6 +30,7 @@ from .kernels.layout import (
     TILE_ROWS,
     Y_PITCH,
 )
+from .layout import Layout, block_test_savings, lay_out, step_kernels
 from .memory import LINE, Block, aligned, room
 from .units import drawing_units, load
 
@@ -51,15 +52,14 @@ SLACK = 1.2
 """Helpers have done harm if a frame takes this many times what one thread would need."""
 
 
-def thread_block(plan: Plan, precision: Precision) -> Block:
+def thread_block(plan: Plan, layout: Layout, precision: Precision) -> Block:
     """The memory of a thread that draws the plan."""
     real = precision.dtype
-    scratch = aligned(plan.scratch_bytes + 4 * LINE, np.uint8)
+    scratch = aligned(layout.scratch_bytes + 4 * LINE, np.uint8)
     scratch[:] = 0
-    offsets, values = plan.constants
-    with np.errstate(over="ignore"):
-        for offset, value in zip(offsets.tolist(), values.astype(real), strict=True):
-            scratch[offset : offset + 16 * real.itemsize].view(real)[:] = value
+    row = LANES * real.itemsize
+    rows = scratch[: layout.scratch_bytes // row * row].view(real).reshape(-1, LANES)
+    rows[layout.registers[plan.constant_registers] // row] = plan.constant_values[:, None]
     planes = DEEPEST_TERM + 1
     regions = None if plan.regions is None else region_thread_block(plan.regions, precision)
     block = Block(
@@ -75,24 +75,24 @@ def thread_block(plan: Plan, precision: Precision) -> Block:
         window=WINDOW,
         column=-1,
     )
-    block.words[THREAD.x_tables] = address_of(scratch) + plan.x_tables
-    block.words[THREAD.y_tables] = address_of(scratch) + plan.y_tables
+    block.words[THREAD.x_tables] = address_of(scratch) + layout.x_tables
+    block.words[THREAD.y_tables] = address_of(scratch) + layout.y_tables
     if regions is not None:
         block.set(regions=regions.words)
         block.parts = [regions]
     return block
 
 
-def region_block(program: RegionProgram, precision: Precision) -> Block:
+def region_block(program: RegionProgram, layout: Layout, precision: Precision) -> Block:
     """The regions' program, for all threads."""
-    intervals, rows = program.kernels(precision)
+    intervals, rows = step_kernels(program, precision)
     return Block(
         REGIONS,
         steps=program.steps, count=len(program), items=program.items, item_count=len(program.items),
         kind=program.kind, interval_kernels=intervals, row_kernels=np.ascontiguousarray(rows),
-        ends=program.ends.astype(precision.dtype), fixed=len(program.special_places) - 2,
-        special_places=program.special_places, special_classes=program.special_classes,
-        gains=program.gains(), record_bytes=record_dtype(precision).itemsize,
+        ends=program.ends.astype(precision.dtype), fixed=len(program.specials) - 2,
+        special_places=layout.registers[program.specials], special_classes=layout.classes[program.specials],
+        gains=block_test_savings(program), record_bytes=record_dtype(precision).itemsize,
         row_bytes=REGION_LANES * precision.dtype.itemsize,
     )  # fmt: skip
 
@@ -100,7 +100,7 @@ def region_block(program: RegionProgram, precision: Precision) -> Block:
 def region_thread_block(program: RegionProgram, precision: Precision) -> Block:
     """The memory of a thread for regions. Most of it is touched only where a region is still large."""
     n, m, record = len(program), len(program.items), record_dtype(precision).itemsize
-    specials = len(program.special_places)
+    specials = len(program.specials)
     row = REGION_LANES * precision.dtype.itemsize
     return Block(
         REGION_THREAD,
@@ -131,7 +131,9 @@ def _padded(samples: NDArray[Any], count: int) -> NDArray[Any]:
 class Frame:
     """A plan seen in a view: where its boxes lie among the pixels, and which tiles are made."""
 
-    def __init__(self, plan: Plan, regions: Block | None, view: View, precision: Precision) -> None:
+    def __init__(
+        self, plan: Plan, layout: Layout, regions: Block | None, view: View, precision: Precision
+    ) -> None:
         xs, ys = view.xs(precision), view.ys(precision)
         width, height = view.width, view.height
         tile_rows, tile_columns = -(-height // TILE_ROWS), -(-width // TILE_COLUMNS)
@@ -146,11 +148,11 @@ class Frame:
             FRAME,
             code=plan.code, starts=plan.starts, top_boxes=plan.top_boxes, terms=tops,
             sums=plan.sums, sum_numbers=plan.sum_numbers.astype(real),
-            instructions=plan.instructions, tapes=plan.tapes, tape_bands=plan.tape_bands,
-            tape_ends=plan.tape_ends.astype(real),
-            prologue_first=plan.prologue[0], prologue_last=plan.prologue[1],
+            instructions=layout.instructions, tapes=layout.tapes, tape_bands=layout.bands,
+            tape_ends=plan.band_ends.astype(real),
+            prologue_first=plan.fixed_tape[0], prologue_last=plan.fixed_tape[1],
             x_tape_first=plan.x_tape[0], x_tape_last=plan.x_tape[1],
-            y_tape_first=plan.y_tape[0], y_tape_last=plan.y_tape[1], z=plan.z,
+            y_tape_first=plan.y_tape[0], y_tape_last=plan.y_tape[1], z=layout.z,
             boxes=plan.boxes, box_count=len(plan.boxes),
             thresholds_x=plan.thresholds_x, count_x=len(plan.thresholds_x),
             thresholds_y=plan.thresholds_y, count_y=len(plan.thresholds_y),
@@ -178,7 +180,7 @@ class Canvas:
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
-        self.threads = [thread_block(renderer.plan, renderer.precision)]
+        self.threads = [thread_block(renderer.plan, renderer.layout, renderer.precision)]
         self._frame: tuple[View, Frame] | None = None
 
     def frame_of(self, view: View) -> Frame:
@@ -191,7 +193,7 @@ class Canvas:
             or (known[0] is not view and known[0] != view)
             or (known[1].helpers and crews.crew.is_in(known[1].block.address, renderer.crew_kernels))
         ):
-            frame = Frame(renderer.plan, renderer.regions, view, renderer.precision)
+            frame = Frame(renderer.plan, renderer.layout, renderer.regions, view, renderer.precision)
             known = self._frame = view, frame
         frame = known[1]
         frame.states.fill(0)
@@ -205,7 +207,7 @@ class Canvas:
             renderer = self._renderer
             try:
                 while len(self.threads) <= helpers:
-                    self.threads.append(thread_block(renderer.plan, renderer.precision))
+                    self.threads.append(thread_block(renderer.plan, renderer.layout, renderer.precision))
             except MemoryError:
                 return False
             addresses = np.array([thread.address for thread in self.threads[1 : helpers + 1]], np.int64)
@@ -219,10 +221,11 @@ class Renderer:
 
     def __init__(self, plan: Plan, precision: Precision) -> None:
         self.plan = plan
+        self.layout = lay_out(plan)
         self.precision = precision
         # every precision has its own kernels, and helpers run those of the frame that they join
         self.kernels, self.crew_kernels = (load(unit) for unit in drawing_units(precision))
-        self.regions = None if plan.regions is None else region_block(plan.regions, precision)
+        self.regions = None if plan.regions is None else region_block(plan.regions, self.layout, precision)
         self.draw_address = self.kernels.address("draw")
         self._canvases = Pool(lambda: Canvas(self), MOST_IDLE)
         self._seconds_per_tile = 0.0

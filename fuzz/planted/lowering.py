@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.backends.numba.kernels.layout import TILE_ROWS
 from absint.evaluation.view import View
 from absint.ir.program import Program
 from absint.lowering import plan as plans
-from absint.lowering.plan_format import ALL_OF, ANY_OF, AT_MOST, GREATEST, LEAST, TILE_ROWS
+from absint.lowering.plan_format import ALL_OF, ANY_OF, AT_MOST, GREATEST, LEAST
 from absint.lowering.predicates import Predicates
 from absint.ops.precision import Precision
 from absint.ops.table import ALL, ANY, BAND

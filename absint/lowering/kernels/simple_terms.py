@@ -20,7 +20,7 @@ _FALSE, _BAND, _ALL, _ANY = (kind.code for kind in (FALSE, BAND, ALL, ANY))
 _INF = np.inf
 
 _ROW, _COLUMN = 1, 2
-"""Classes of values, see `absint.lowering.tape_code`: of x alone, of y alone."""
+"""What values vary with, x alone or y alone, as in `absint.lowering.plan_format`."""
 
 MOST_PRODUCTS = 16
 """Simple terms that a predicate may be multiplied out to."""

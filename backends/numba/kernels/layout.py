@@ -10,13 +10,6 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any
 
-from absint.lowering.plan_format import ALL_ROWS as ALL_ROWS
-from absint.lowering.plan_format import INSTRUCTION as INSTRUCTION
-from absint.lowering.plan_format import ONE_ROW as ONE_ROW
-from absint.lowering.plan_format import PACKED_ROWS as PACKED_ROWS
-from absint.lowering.plan_format import TILE_COLUMNS, TILE_ROWS
-from absint.lowering.plan_format import Y_PITCH as Y_PITCH
-
 
 def places(name: str, fields: str) -> Any:
     """A tuple whose fields are their own places."""
@@ -24,10 +17,23 @@ def places(name: str, fields: str) -> Any:
     return kind(*range(len(kind._fields)))
 
 
+TILE_ROWS = 64
+TILE_COLUMNS = 1024
 STRIP_COLUMNS = 8
 STRIPS = TILE_COLUMNS // STRIP_COLUMNS
 PLANE = STRIPS * TILE_ROWS
 """Bytes of a bit per pixel of a tile."""
+Y_PITCH = TILE_ROWS + 16
+"""Numbers from one y table to the next."""
+
+INSTRUCTION = 8
+"""Numbers (int64) of a tape's instruction: kernel, out, a, a's step, b, b's step or -1 for unary, rows, 0.
+
+`out`, `a` and `b` are offsets in bytes in the scratch memory. `rows` is one of the following.
+"""
+ONE_ROW, PACKED_ROWS, ALL_ROWS = range(3)
+"""A row of sixteen columns for all rows; a number for each row, sixteen to a row; a row for each row."""
+
 TAPE_WORDS = 4
 """A tape's int64s: first instruction, behind the last, first band, behind the last."""
 TAPE_BAND = 4
