@@ -1,7 +1,8 @@
 """How long the values of a plan live, and which of them may share memory.
 
-A plan gives every value a register of its own. An engine that wants little memory gives values whose lifetimes
-do not overlap one *slot*; what a slot is, is the engine's affair. All of this is vectorised over instructions.
+A plan gives every value a register of its own. An engine that wants little memory gives one *slot* to values
+whose lifetimes do not overlap; how large a slot is and where it lies is the engine's affair. All functions here
+are vectorised over instructions.
 """
 
 from __future__ import annotations

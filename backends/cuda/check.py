@@ -180,7 +180,7 @@ def check_compiling(settings: Settings) -> Iterator[Result]:
         seconds = []
         for _ in range(2):
             start = time.perf_counter()
-            driver.compile(text).launch("tabulate", 1, 32, place, 0, 0, place, 0, 0, place, place)
+            driver.compile(text).launch("tabulate", 1, 32, place, 0, 0, place, 0, place, place)
             driver.download(place)
             seconds.append(time.perf_counter() - start)
         figure = f"{seconds[0] * 1e3:.0f} ms, again {seconds[1] * 1e3:.2f} ms"

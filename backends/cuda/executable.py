@@ -1,7 +1,4 @@
-"""A program on a device: values by a tape interpreter, pictures from a plan.
-
-The plan is the CPU engine's; what is in it as places in scratch memory becomes numbers of registers here.
-"""
+"""A program on a device: values by a tape interpreter, pictures from a plan."""
 
 from __future__ import annotations
 

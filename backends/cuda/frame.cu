@@ -1,13 +1,14 @@
 /* What is made once for a frame, before tiles and regions are drawn.
 
    Instructions of tapes are int4: operation, result, and operands, the second of a unary one being `NO_OPERAND`.
-   Operands from 0 on are the tape's own places, others are special. */
+   Operands from 0 on are the tape's own values, others are special. */
 
-/* The values that are fixed for a picture; `fixed` holds the constants already. One thread. */
-KERNEL(begin)(const int4* instructions, i64 first, i64 last, real* fixed, i64 z_place, const real* z)
+/* The values that are fixed for a picture: z, the first, and what the tape computes; `fixed` holds the constants
+   already. One thread. */
+KERNEL(begin)(const int4* instructions, i64 first, i64 last, real* fixed, const real* z)
 {
     if (thread_number() != 0) return;
-    fixed[z_place] = z[0];
+    fixed[0] = z[0];
     for (i64 k = first; k < last; k++) {
         int4 step = instructions[k];
         real a = fixed[~step.z - 2], b = step.w == NO_OPERAND ? a : fixed[~step.w - 2];
@@ -20,13 +21,13 @@ DEVICE real table_value(int operand, const real* tables, i64 pitch, i64 i, const
     return operand >= 0 ? tables[operand * pitch + i] : fixed[~operand - 2];
 }
 
-/* Tables over the samples of an axis: the table `samples` is the samples, the tape computes the others. */
+/* Tables over the samples of an axis: table 0 is the samples, the tape computes the others. */
 KERNEL(tabulate)(
-    const int4* instructions, i64 first, i64 last, const real* samples, i64 count, i64 sample_table,
-    real* tables, const real* fixed)
+    const int4* instructions, i64 first, i64 last, const real* samples, i64 count, real* tables,
+    const real* fixed)
 {
     for (i64 i = thread_number(); i < count; i += thread_count()) {
-        tables[sample_table * count + i] = samples[i];
+        tables[i] = samples[i];
         for (i64 k = first; k < last; k++) {
             int4 step = instructions[k];
             real a = table_value(step.z, tables, count, i, fixed);

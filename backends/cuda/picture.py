@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 
 from absint.evaluation.view import View
 from absint.lowering.plan import Plan
-from absint.lowering.plan_format import TILE_COLUMNS, Y_PITCH
 from absint.lowering.region_plan import RegionProgram
-from absint.lowering.tape_code import SHAPES, Memory
 
+from .device_code import make_device_code
 from .driver import Driver, Module, grid
-from .source import LARGE, NO_OPERAND, SMALL_HEIGHT, SMALL_WIDTH
+from .source import LARGE, SMALL_HEIGHT, SMALL_WIDTH
 
 THREADS = 128
 _WARP = 32
@@ -40,24 +39,6 @@ _MOST_ROOM = 1 << 30
 """Kernels count them in int32."""
 
 
-class _Places:
-    """Numbers for places in scratch memory: `~(2 + k)` for the k-th fixed value, from 0 on for others."""
-
-    def __init__(self, special: dict[int, int]) -> None:
-        self._number = dict(special)
-        self.count = 0
-
-    def __call__(self, offsets: Iterable[int]) -> list[int]:
-        """The numbers of some places, new ones for those that have none."""
-        found = []
-        for offset in offsets:
-            if offset not in self._number:
-                self._number[offset] = self.count
-                self.count += 1
-            found.append(self._number[offset])
-        return found
-
-
 class Picture:
     """Draws pictures of one plan."""
 
@@ -67,44 +48,19 @@ class Picture:
         self._module = module
         self._real = real = plan.precision.dtype
         upload = self._upload
-        raw = plan.unlinked
-        prologue = raw[slice(*plan.prologue)]
-        offsets, values = plan.constants
-        fixed_offsets = list(dict.fromkeys([plan.z, *offsets.tolist(), *prologue[:, 1].tolist()]))
-        fixed = {offset: ~(2 + k) for k, offset in enumerate(fixed_offsets)}
-        numbers = np.zeros(len(fixed_offsets), real)
-        with np.errstate(over="ignore"):
-            for offset, value in zip(offsets.tolist(), values.astype(real), strict=True):
-                numbers[~fixed[offset] - 2] = value
-        self._fixed = upload(numbers)
-        self._z_place = ~fixed[plan.z] - 2
-        self._instructions = np.zeros((max(1, len(raw)), 4), np.int32)
-
-        memory = Memory(plan.precision)
-        self._axes = [
-            _Axis(self, plan.x_tape, fixed, plan.x_tables, TILE_COLUMNS * real.itemsize),
-            _Axis(self, plan.y_tape, fixed, plan.y_tables, Y_PITCH * real.itemsize),
-        ]
-        own = _Places(fixed | {memory.x.offset: ~0, memory.y.offset: ~1})
-        self._place(plan.prologue, own)
-        for first, last, *_ in plan.tapes.tolist():
-            self._place((first, last), own)
-        bands = np.zeros((len(plan.tape_bands), 4), np.int32)
-        bands[:, 0] = own(plan.tape_bands[:, 0].tolist())
-        bands[:, 1] = plan.tape_bands[:, 2]
-        self._tape_places = max(1, own.count)
-        sums = plan.sums.copy()
-        for axis, column in zip(self._axes, (0, 2), strict=True):
-            sums[:, column] = axis.numbers(sums[:, column].tolist())
+        code = make_device_code(plan)
+        self._code = upload(code.instructions)
+        self._fixed = upload(code.fixed)
+        self._table_counts = code.tables
+        self._slots = max(1, code.slots)
         self._terms = (
             upload(plan.code), upload(plan.starts), upload(plan.top_boxes), len(plan.starts),
         )  # fmt: skip
-        self._sums = upload(sums), upload(plan.sum_numbers.astype(real))
-        self._tapes = upload(plan.tapes.astype(np.int32)), upload(bands), upload(plan.tape_ends.astype(real))
+        self._sums = upload(plan.sums), upload(plan.sum_numbers.astype(real))
+        self._tapes = upload(plan.tapes), upload(code.bands), upload(plan.band_ends.astype(real))
         self._boxes = upload(plan.boxes)
         self._thresholds = upload(plan.thresholds_x), upload(plan.thresholds_y)
-        self._code = upload(self._instructions)
-        self._regions = None if plan.regions is None else _Regions(self, plan.regions, fixed)
+        self._regions = None if plan.regions is None else _Regions(self, plan.regions, code.special)
         self._frame: tuple[View, _Frame] | None = None
         self._room = _FIRST_ROOM
 
@@ -112,19 +68,6 @@ class Picture:
         """A copy in the device's memory; of an empty array a little something, to point at."""
         whole = np.ascontiguousarray(array)
         return self._driver.xp.asarray(whole if whole.size else np.zeros(32, whole.dtype))
-
-    def _place(self, tape: tuple[int, int], places: _Places) -> None:
-        """Write the instructions of a tape with numbers for their places."""
-        raw = self._plan.unlinked[slice(*tape)]
-        if not len(raw):
-            return
-        made = self._instructions[slice(*tape)]
-        made[:, 0] = raw[:, 0] // len(SHAPES)
-        made[:, 1] = places(raw[:, 1].tolist())
-        made[:, 2] = places(raw[:, 2].tolist())
-        binary = raw[:, 5] >= 0
-        made[:, 3] = NO_OPERAND
-        made[binary, 3] = places(raw[binary, 4].tolist())
 
     def account(self) -> str:
         """What is drawn how."""
@@ -154,37 +97,13 @@ class Picture:
         return image
 
 
-class _Axis:
-    """Tables over the samples of an axis."""
-
-    def __init__(
-        self, picture: Picture, tape: tuple[int, int], fixed: dict[int, int], begin: int, size: int
-    ) -> None:
-        self.tape = tape
-        self._places = _Places(fixed)
-        self._begin, self._size = begin, size
-        (self.samples,) = self.numbers([0])
-        picture._place(tape, self._places)
-
-    def numbers(self, tables: list[int]) -> list[int]:
-        """The numbers of some of the plan's tables."""
-        return self._places(self._begin + table * self._size for table in tables)
-
-    @property
-    def count(self) -> int:
-        """How many tables there are."""
-        return self._places.count
-
-
 class _Regions:
     """The regions' program in the device's memory."""
 
-    def __init__(self, picture: Picture, program: RegionProgram, fixed: dict[int, int]) -> None:
+    def __init__(self, picture: Picture, program: RegionProgram, special: NDArray[np.int32]) -> None:
         upload = picture._upload
         steps = program.steps.copy()
-        special = np.array(
-            [~0, ~1, *(fixed[place] for place in program.special_places[2:].tolist())], np.int32
-        )
+        special = special[program.specials]
         for column in (1, 2):
             operand = steps[:, column]
             steps[:, column] = np.where(operand < 0, special[np.where(operand < 0, ~operand, 0)], operand)
@@ -214,8 +133,8 @@ class _Frame:
         self._xs, self._ys, self._z = map(xp.asarray, samples)
         self._shape = len(self._ys), len(self._xs)
         self._tables = [
-            xp.empty((axis.count, len(column)), real)
-            for axis, column in zip(picture._axes, samples[:2], strict=True)
+            xp.empty((count, len(column)), real)
+            for count, column in zip(picture._table_counts, samples[:2], strict=True)
         ]
         self._box_pixels = xp.empty((max(1, len(picture._plan.boxes)), 4), np.int32)
         self._image = xp.empty(self._shape, np.uint8)
@@ -228,11 +147,12 @@ class _Frame:
     def _begin(self) -> None:
         """What holds for all pictures in this view."""
         picture, plan, launch = self._picture, self._picture._plan, self._picture._module.launch
-        launch("begin", 1, _WARP, picture._code, *plan.prologue, picture._fixed, picture._z_place, self._z)
-        for axis, samples, tables in zip(picture._axes, (self._xs, self._ys), self._tables, strict=True):
+        launch("begin", 1, _WARP, picture._code, *plan.fixed_tape, picture._fixed, self._z)
+        tapes = plan.x_tape, plan.y_tape
+        for tape, samples, tables in zip(tapes, (self._xs, self._ys), self._tables, strict=True):
             launch(
-                "tabulate", grid(picture._driver, len(samples), THREADS), THREADS, picture._code, *axis.tape,
-                samples, len(samples), axis.samples, tables, picture._fixed,
+                "tabulate", grid(picture._driver, len(samples), THREADS), THREADS, picture._code, *tape,
+                samples, len(samples), tables, picture._fixed,
             )  # fmt: skip
         if len(plan.boxes):
             launch(
@@ -246,11 +166,9 @@ class _Frame:
         picture, (height, width) = self._picture, self._shape
         driver = picture._driver
         tiles = -(-width // _WARP) * -(-height // _WARP)
-        room = picture._tape_places * THREADS * picture._real.itemsize
+        room = picture._slots * THREADS * picture._real.itemsize
         self._term_blocks = max(1, min(grid(driver, tiles * THREADS, THREADS), driver.memory() // room))
-        self._term_scratch = driver.xp.empty(
-            self._term_blocks * picture._tape_places * THREADS, picture._real
-        )
+        self._term_scratch = driver.xp.empty(self._term_blocks * picture._slots * THREADS, picture._real)
 
     def _set_up_regions(self) -> None:
         """Memory for regions."""
@@ -297,7 +215,7 @@ class _Frame:
             launch(
                 "draw_terms", self._term_blocks, THREADS, *picture._terms, self._box_pixels, *picture._sums,
                 picture._code, tapes, bands, ends, *self._tables, self._xs, width, self._ys, height,
-                picture._fixed, self._term_scratch, picture._tape_places, image,
+                picture._fixed, self._term_scratch, picture._slots, image,
             )  # fmt: skip
         else:
             image.fill(0)

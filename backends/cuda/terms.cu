@@ -60,30 +60,30 @@ DEVICE u32 sum_mask(const Pictured& p, const Tile& tile, int sum, int top, int b
     return mask;
 }
 
-DEVICE real tape_value(const Pictured& p, int operand, const real* places, real x, real y)
+DEVICE real tape_value(const Pictured& p, int operand, const real* slots, real x, real y)
 {
-    return operand >= 0 ? places[operand * WARP] : special(operand, x, y, p.fixed);
+    return operand >= 0 ? slots[operand * WARP] : special(operand, x, y, p.fixed);
 }
 
 /* The pixels in which all of a tape's values are in their bands. */
 DEVICE u32 tape_mask(const Pictured& p, const Tile& tile, int number, int top, int bottom)
 {
     int4 tape = p.tapes[number];
-    real* places = p.scratch + tile.lane;
+    real* slots = p.scratch + tile.lane;
     real x = p.xs[clipped(tile.column + tile.lane, p.width)];
     u32 mask = 0;
     for (int r = top; r < bottom; r++) {
         real y = p.ys[clipped(tile.row + r, p.height)];
         for (int k = tape.x; k < tape.y; k++) {
             int4 step = p.instructions[k];
-            real a = tape_value(p, step.z, places, x, y);
-            real b = step.w == NO_OPERAND ? a : tape_value(p, step.w, places, x, y);
-            places[step.y * WARP] = value_of(step.x, a, b);
+            real a = tape_value(p, step.z, slots, x, y);
+            real b = step.w == NO_OPERAND ? a : tape_value(p, step.w, slots, x, y);
+            slots[step.y * WARP] = value_of(step.x, a, b);
         }
         u32 inside = 1;
         for (int band = tape.z; band < tape.w; band++) {
             int4 where = p.tape_bands[band];
-            real value = tape_value(p, where.x, places, x, y);
+            real value = tape_value(p, where.x, slots, x, y);
             inside &= (u32)(p.tape_ends[2 * where.y] <= value && value <= p.tape_ends[2 * where.y + 1]);
         }
         mask |= inside << r;
@@ -145,7 +145,7 @@ KERNEL(draw_terms)(
     const int* code, const int* starts, const int* top_boxes, i64 terms, const int4* boxes, const int* sums,
     const real* sum_numbers, const int4* instructions, const int4* tapes, const int4* tape_bands,
     const real* tape_ends, const real* tables_x, const real* tables_y, const real* xs, i64 width,
-    const real* ys, i64 height, const real* fixed, real* scratch, i64 scratch_places, u8* image)
+    const real* ys, i64 height, const real* fixed, real* scratch, i64 slots, u8* image)
 {
     __shared__ u32 masks[WARP];
     __shared__ real row_values[TILE_WARPS][WARP];
@@ -153,7 +153,7 @@ KERNEL(draw_terms)(
     i64 across = (width + WARP - 1) / WARP, tiles = across * ((height + WARP - 1) / WARP);
     Pictured p = {
         code, boxes, sums, sum_numbers, instructions, tapes, tape_bands, tape_ends, tables_x, tables_y, xs, ys,
-        fixed, width, height, scratch + (thread_number() / WARP) * scratch_places * WARP, row_values[warp]};
+        fixed, width, height, scratch + (thread_number() / WARP) * slots * WARP, row_values[warp]};
     for (i64 number = blockIdx.x; number < tiles; number += gridDim.x) {
         Tile tile = {(int)(number % across) * WARP, (int)(number / across) * WARP, 0, 0, lane};
         tile.columns = (int)min((i64)WARP, width - tile.column);

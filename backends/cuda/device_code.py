@@ -1,0 +1,84 @@
+"""A plan's code as the kernels read it: registers become special operands, table numbers and slots.
+
+`~0` is x, `~1` is y, `~(2 + k)` the k-th fixed value. An operand from 0 on is a table of an axis, in the tapes
+of bases, or else one of the slots that a thread has for the tapes of terms; values whose lifetimes do not
+overlap share one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from absint.lowering.lifetimes import FIRST_TAPE, FIXED_TAPE, X_TAPE, Y_TAPE, assign_slots, find_lifetimes
+from absint.lowering.plan import Plan
+from absint.lowering.plan_format import OF_X, OF_Y, X, Y, Z
+
+from .source import NO_OPERAND
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceCode:
+    """The code of a plan.
+
+    `instructions` int32[m, 4]: operation, result, operands. `bands` int32[b, 4]: value, number of the band.
+    `special` int32[r]: of X, Y and fixed registers, the special operand. `fixed` real[k]: the fixed values,
+    of which the first is z and the constants are filled in. `tables`: how many an axis has: the sum's bases
+    first, by their numbers, of which 0 is the coordinate. `slots`: how many a thread needs.
+    """
+
+    instructions: NDArray[np.int32]
+    bands: NDArray[np.int32]
+    special: NDArray[np.int32]
+    fixed: NDArray[np.floating]
+    tables: tuple[int, int]
+    slots: int
+
+
+def make_device_code(plan: Plan) -> DeviceCode:
+    """The code of a plan for a device."""
+    registers = len(plan.varies)
+    fixed = np.flatnonzero(plan.varies & (OF_X | OF_Y) == 0)
+    special = np.zeros(registers, np.int32)
+    special[[X, Y]] = ~0, ~1
+    special[fixed] = ~np.arange(2, 2 + len(fixed))
+    assert special[Z] == ~2  # where the kernels put it
+    values = np.zeros(registers, plan.precision.dtype)
+    values[plan.constant_registers] = plan.constant_values
+
+    lifetimes = find_lifetimes(plan)
+    tape, out = lifetimes.tape, plan.instructions[:, 1]
+    result = special[out].astype(np.int64)
+    for number, bases in ((X_TAPE, plan.x_bases), (Y_TAPE, plan.y_bases)):
+        tables = np.full(registers, -1)
+        tables[bases] = np.arange(len(bases))
+        result = np.where(tape == number, tables[out], result)
+    shared = np.flatnonzero((tape != FIXED_TAPE) & ((tape >= FIRST_TAPE) | (result < 0)))
+    slots, counts = assign_slots(tape[shared], shared, lifetimes.last[shared])
+    counts = np.append(counts, np.zeros(FIRST_TAPE + len(plan.tapes) - len(counts), np.int64))
+    first = np.array([0, len(plan.x_bases), len(plan.y_bases), 0])  # slot of a tape, behind the bases
+    result[shared] = slots + first[np.minimum(tape[shared], FIRST_TAPE)]
+
+    in_table = (tape == X_TAPE) | (tape == Y_TAPE)
+    instructions = np.zeros((len(out), 4), np.int32)
+    instructions[:, 0], instructions[:, 1] = plan.instructions[:, 0], result
+    for column in (2, 3):
+        operand, source = plan.instructions[:, column], lifetimes.sources[:, column - 2]
+        coordinate = in_table & (operand <= Y)  # table 0
+        elsewhere = np.where(coordinate, 0, special[operand])
+        made = np.where(source >= 0, result[source], elsewhere)
+        instructions[:, column] = np.where(operand < 0, NO_OPERAND, made)
+    bands = np.zeros((len(plan.band_registers), 4), np.int32)
+    source = lifetimes.bands
+    bands[:, 0] = np.where(source >= 0, result[source] if len(out) else 0, special[plan.band_registers])
+    bands[:, 1] = np.arange(len(bands))
+    return DeviceCode(
+        instructions=instructions,
+        bands=bands,
+        special=special,
+        fixed=values[fixed],
+        tables=(len(plan.x_bases) + int(counts[X_TAPE]), len(plan.y_bases) + int(counts[Y_TAPE])),
+        slots=int(counts[FIRST_TAPE:].max(initial=0)),
+    )
