@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from absint import models
+from absint.backends.numba.layout import lay_out
 from absint.base.errors import DomainError, VmError
 from absint.frontend.source import Source
 from absint.frontend.vm import parse_vm
@@ -23,6 +24,7 @@ from absint.ir.program import Program, Promise
 from absint.lowering import cache as lowering_cache
 from absint.lowering.cache import SOURCES, lowered_plan
 from absint.lowering.plan import Plan
+from absint.lowering.plan_format import VERSION
 from absint.lowering.region_plan import RegionProgram
 from absint.native import array_file, cache, loaded, units
 from absint.ops.precision import Precision
@@ -41,7 +43,7 @@ def _kernels() -> None:
     """Kernels come from the user's own cache, before the tests' takes its place."""
     for text in (DISC, WAVES):
         for precision in Precision:
-            lowered_plan(Source(text), precision, BOX, PIPELINE).instructions.sum()
+            lay_out(lowered_plan(Source(text), precision, BOX, PIPELINE))
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +93,7 @@ def test_what_is_found_is_what_was_made(text: str, precision: Precision, made: l
     first, second = plan_of(text, precision), plan_of(text, precision)
     assert len(made) == 1
     assert content(first) == content(second)
-    assert first.instructions.tolist() == second.instructions.tolist()
+    assert lay_out(first).instructions.tolist() == lay_out(second).instructions.tolist()
 
 
 def test_plans_with_regions_are_among_them() -> None:
@@ -241,7 +243,7 @@ def test_a_damaged_entry_is_made_anew(damage: str, home: Path, made: list[Any]) 
     assert len(made) == 2
 
 
-@pytest.mark.parametrize("payload", ["junk", "no arrays", "too few", "other kinds"])
+@pytest.mark.parametrize("payload", ["junk", "no arrays", "too few", "other kinds", "other version"])
 def test_an_entry_that_is_no_plan_is_made_anew(payload: str, made: list[Any]) -> None:
     plan = plan_of()
     arrays = array_file.unpack(lowering_cache._packed(plan))
@@ -249,12 +251,21 @@ def test_an_entry_that_is_no_plan_is_made_anew(payload: str, made: list[Any]) ->
         "junk": b"junk",
         "no arrays": b"[]\n",
         "too few": array_file.pack({name: arrays[name] for name in list(arrays)[1:]}),
-        "other kinds": array_file.pack(arrays | {"z": np.zeros(3)}),
+        "other kinds": array_file.pack(arrays | {"fixed_tape": np.zeros(3)}),
+        "other version": array_file.pack(arrays | {"version": np.array(VERSION + 1)}),
     }[payload]
     key = lowering_cache._key(Source(DISC), Precision.F32, BOX, PIPELINE)
     assert key is not None
     cache.write(key, data)
     assert content(plan_of()) == content(plan)
+    assert len(made) == 2
+
+
+def test_plans_of_another_version_are_not_found(made: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    plan_of()
+    monkeypatch.setattr(lowering_cache, "VERSION", VERSION + 1)
+    plan_of()
+    plan_of()
     assert len(made) == 2
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from absint.backends.cuda.device_code import make_device_code
+from absint.backends.numba.layout import lay_out
 from absint.evaluation.backend import find_backend
 from absint.evaluation.view import View
 from absint.frontend.source import Source
@@ -125,7 +127,7 @@ def disc(i: int, x: float, y: float, r: float) -> list[str]:
     ]  # fmt: skip
 
 
-def test_few_alternatives_are_multiplied_out() -> None:
+def test_all_is_distributed_over_few_alternatives() -> None:
     """A left or right half, cut with two discs."""
     lines = ["x var-x", "y var-y", *disc(0, -0.4, 0, 0.2), *disc(1, 0.4, 0, 0.2), *disc(2, 0, 0.2, 0.5)]
     plan = planned("\n".join([*lines, "a min d0 d1", "f max a d2"]))
@@ -167,6 +169,7 @@ def test_sums_without_a_table_are_run_as_tapes() -> None:
     plan = planned("\n".join([*lines, union(*(f"f{i}" for i in range(count)))]))
     assert len(plan.tapes) or plan.regions is not None
     assert plan.sums[:, 0].max() == MOST_TABLES - 1
+    assert len(plan.x_bases) == MOST_TABLES
 
 
 def test_tables_are_used_again_when_nothing_reads_them_any_more() -> None:
@@ -188,7 +191,8 @@ def test_tables_are_used_again_when_nothing_reads_them_any_more() -> None:
     short = planned("\n".join(lines(12, 2.6, 0.85, 1.9)))
     long = planned("\n".join(lines(204, 4.0, 1.6, 3.7)))
     assert len(long.sums) == len(short.sums) == 3
-    assert long.scratch_bytes == short.scratch_bytes
+    assert lay_out(long).scratch_bytes == lay_out(short).scratch_bytes
+    assert make_device_code(long).tables == make_device_code(short).tables
 
 
 def test_what_is_too_deep_is_left_to_the_regions() -> None:

@@ -159,5 +159,10 @@ def _values(kind: type[Plan | RegionProgram], arrays: dict[str, NDArray[Any]]) -
     for field in fields(kind):
         array = arrays.get(field.name)
         if array is not None and field.name != "precision":
-            values[field.name] = tuple(array.tolist()) if field.type == "tuple[int, int]" else array
+            values[field.name] = _range(array) if field.type == "tuple[int, int]" else array
     return values
+
+
+def _range(array: NDArray[Any]) -> tuple[int, int]:
+    first, last = array.tolist()
+    return int(first), int(last)

@@ -77,8 +77,8 @@ class Plan:
     - `code` int32[·, CODE]: the terms. `starts`, `top_boxes` int32[·]: where the code of each term of the
       root begins, and its box.
     - `thresholds_x`, `thresholds_y` float64[·]: the distinct ends of boxes, numbers of the precision, each
-      such that a box contains the samples from one threshold up to, and without, another. `boxes` int32[·, 4]:
-      the thresholds of each box: left, right, bottom, top.
+      such that a box contains the samples from one threshold up to, and without, another.
+    - `boxes` int32[·, 4]: the thresholds of each box: left, right, bottom, top.
     - `regions`: the program of what is no term; None if there is nothing.
     """
 
@@ -243,8 +243,8 @@ class _PlanBuilder:
     def _write_terms(
         self, operands: NDArray[np.int32], is_sum: NDArray[np.uint8]
     ) -> tuple[_Terms, NDArray[np.int32]]:
-        """Write predicates as terms, and the bands of some values as bands of sums. Returns the terms, and the
-        predicates that are left to the regions.
+        """Write predicates as terms, with bands of sums for the values that `is_sum` marks. Returns the
+        terms, and the predicates that are left to the regions.
         """
         items = self._distribute(operands, is_sum)
         terms = self._write(items, is_sum)

@@ -47,8 +47,8 @@ STEP = 4
 """Numbers (int32) of a step of a region's program: the step's number in the whole program, operands a and b
 or first item and number of items, 0.
 
-An operand from 0 on is an earlier step; `~k` is the k-th special operand: `~0` is x, `~1` is y, the others are
-fixed for a picture.
+An operand from 0 on is an earlier step; `~k` is the k-th special operand: `~0` is x, `~1` is y, and the
+others are fixed for a picture.
 """
 UNARY, BINARY, LEAST, GREATEST, IN_BAND, ALL_OF, ANY_OF = range(7)
 """Kinds of steps. `LEAST` and `GREATEST` are min and max, of which a region may need one operand only."""

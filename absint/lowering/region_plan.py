@@ -111,7 +111,7 @@ class _RegionProgramBuilder:
         return len(self._steps) - 1
 
     def _add_real(self, node: int) -> int:
-        """Add the step of a real node; returns its number, or the complement of a special operand's number."""
+        """Add the step of a real node; returns its number, or `~k` for the k-th special operand."""
         op, a, b = self._graph.rows[node]
         if self._code.is_fixed(node):
             self._specials.append(self._code.register(node))

@@ -1,8 +1,8 @@
 """A plan's code as the kernels read it: registers become special operands, table numbers and slots.
 
-`~0` is x, `~1` is y, `~(2 + k)` the k-th fixed value. An operand from 0 on is a table of an axis, in the tapes
-of bases, or else one of the slots that a thread has for the tapes of terms; values whose lifetimes do not
-overlap share one.
+The special operands are `~0` for x, `~1` for y, and `~(2 + k)` for the k-th fixed value. An operand from 0 on
+is a table of an axis in the tapes of bases, and a slot of a thread in the tapes of terms. Values whose
+lifetimes do not overlap share a table or a slot.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class DeviceCode:
 
     `instructions` int32[m, 4]: operation, result, operands. `bands` int32[b, 4]: value, number of the band.
     `special` int32[r]: of X, Y and fixed registers, the special operand. `fixed` real[k]: the fixed values,
-    of which the first is z and the constants are filled in. `tables`: how many an axis has: the sum's bases
-    first, by their numbers, of which 0 is the coordinate. `slots`: how many a thread needs.
+    of which the first is z and the constants are filled in. `tables`: how many each axis has, the bases of
+    sums first, by their numbers. `slots`: how many a thread needs.
     """
 
     instructions: NDArray[np.int32]
@@ -49,30 +49,25 @@ def make_device_code(plan: Plan) -> DeviceCode:
     values[plan.constant_registers] = plan.constant_values
 
     lifetimes = find_lifetimes(plan)
-    tape, out = lifetimes.tape, plan.instructions[:, 1]
-    result = special[out].astype(np.int64)
-    for number, bases in ((X_TAPE, plan.x_bases), (Y_TAPE, plan.y_bases)):
-        tables = np.full(registers, -1)
-        tables[bases] = np.arange(len(bases))
-        result = np.where(tape == number, tables[out], result)
-    shared = np.flatnonzero((tape != FIXED_TAPE) & ((tape >= FIRST_TAPE) | (result < 0)))
-    slots, counts = assign_slots(tape[shared], shared, lifetimes.last[shared])
-    counts = np.append(counts, np.zeros(FIRST_TAPE + len(plan.tapes) - len(counts), np.int64))
-    first = np.array([0, len(plan.x_bases), len(plan.y_bases), 0])  # slot of a tape, behind the bases
+    tape, base = lifetimes.tape, lifetimes.base
+    shared = np.flatnonzero((base < 0) & (tape != FIXED_TAPE))
+    slots, counts = assign_slots(tape[shared], shared, lifetimes.last[shared], FIRST_TAPE + len(plan.tapes))
+    first = np.array([0, len(plan.x_bases), len(plan.y_bases), 0])  # tables of bases come first
+    result = np.where(tape == FIXED_TAPE, special[plan.instructions[:, 1]], base)
     result[shared] = slots + first[np.minimum(tape[shared], FIRST_TAPE)]
 
     in_table = (tape == X_TAPE) | (tape == Y_TAPE)
-    instructions = np.zeros((len(out), 4), np.int32)
+    instructions = np.zeros((len(tape), 4), np.int32)
     instructions[:, 0], instructions[:, 1] = plan.instructions[:, 0], result
     for column in (2, 3):
         operand, source = plan.instructions[:, column], lifetimes.sources[:, column - 2]
-        coordinate = in_table & (operand <= Y)  # table 0
-        elsewhere = np.where(coordinate, 0, special[operand])
+        elsewhere = np.where(in_table & (operand <= Y), 0, special[operand])  # table 0 is the coordinate
         made = np.where(source >= 0, result[source], elsewhere)
         instructions[:, column] = np.where(operand < 0, NO_OPERAND, made)
     bands = np.zeros((len(plan.band_registers), 4), np.int32)
-    source = lifetimes.bands
-    bands[:, 0] = np.where(source >= 0, result[source] if len(out) else 0, special[plan.band_registers])
+    made_by = lifetimes.bands
+    bands[:, 0] = special[plan.band_registers]
+    bands[made_by >= 0, 0] = result[made_by[made_by >= 0]]
     bands[:, 1] = np.arange(len(bands))
     return DeviceCode(
         instructions=instructions,

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backends.numba.kernels.layout import TILE_ROWS
 from absint.evaluation.view import View
 from absint.ir.program import Program
 from absint.lowering import plan as plans
@@ -157,9 +156,8 @@ def _open_boxes(old: Any) -> Any:
 
 
 def _single(plan: plans.Plan) -> dict[str, Any]:
-    offsets, numbers = plan.constants
     with np.errstate(over="ignore"):
-        return {"constants": (offsets, numbers.astype(np.float32).astype(np.float64))}
+        return {"constant_values": plan.constant_values.astype(np.float32).astype(np.float64)}
 
 
 def _regions(edit: Callable[[Any], dict[str, Any]]) -> Plant:
@@ -180,12 +178,12 @@ PLANS = (
     Bug("plan:sum-upper", "the upper end of a sum's band is one float too low",
         _plan(lambda plan: {"sum_numbers": _column(
             plan.sum_numbers, 5, _beside(plan.sum_numbers[:, 5], plan.precision, -np.inf))})),
-    Bug("plan:box-end", "boxes are open above", planted(plans._Writer, "_thresholds", _open_boxes)),
+    Bug("plan:box-end", "boxes are open above", planted(plans._PlanBuilder, "_find_thresholds", _open_boxes)),
     Bug("plan:last-term", "the last term is not drawn",
         _plan(lambda plan: {"starts": plan.starts[:-1], "top_boxes": plan.top_boxes[:-1]})),
     Bug("plan:tape-end", "the upper end of a tape's band is one float too low",
-        _plan(lambda plan: {"tape_ends": _column(
-            plan.tape_ends, 1, _beside(plan.tape_ends[:, 1], plan.precision, -np.inf))})),
+        _plan(lambda plan: {"band_ends": _column(
+            plan.band_ends, 1, _beside(plan.band_ends[:, 1], plan.precision, -np.inf))})),
     Bug("plan:constants", "a plan's constants are of binary32", _plan(_single)),
     Bug("regions:min", "regions take a min for a max",
         _regions(lambda program: {"kind": _exchanged(program.kind, LEAST, GREATEST)})),
@@ -198,8 +196,8 @@ def _frame(change: Callable[[Any, View, Precision], dict[str, Any]]) -> Plant:
     """Change some fields of every frame."""
 
     def make(old: Any) -> Any:
-        def frame(self: Any, plan: Any, regions: Any, view: View, precision: Precision) -> None:
-            old(self, plan, regions, view, precision)
+        def frame(self: Any, plan: Any, layout: Any, regions: Any, view: View, precision: Precision) -> None:
+            old(self, plan, layout, regions, view, precision)
             self.block.set(**change(self.block.arrays, view, precision))
 
         return frame
@@ -232,7 +230,7 @@ def _next_row(picture: NDArray[np.uint8], view: View, threads: int) -> None:
 
 def _no_second_tile(picture: NDArray[np.uint8], view: View, threads: int) -> None:
     if threads > 1:
-        picture[TILE_ROWS:] = 0
+        picture[renderer.TILE_ROWS :] = 0
 
 
 def _no_partial_strip(picture: NDArray[np.uint8], view: View, threads: int) -> None:
