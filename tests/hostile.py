@@ -267,7 +267,8 @@ def build_and_evaluate(code: Any, a: Any, b: Any, value: Any, variable: Any, nam
 _OPERATORS = ("add", "sub", "mul", "truediv", "mod", "pow", "neg", "pos", "abs")
 OTHERS: tuple[Callable[..., Any], ...] = (
     values, bounds, image, image_into, compile_program, build_and_evaluate, text.text, text.text_width,
-    api.run_pipeline, vm.dump_vm, expr.to_graph, expr.from_graph, expr.substitute, plan.make_plan, tape.make_tape,
+    api.run_pipeline, vm.dump_vm, expr.to_graph, expr.from_graph, expr.substitute, plan.make_plan,
+    tape.make_tape,
     imageio.pgm, imageio.png, imageio.write_whole, registry.register, registry.unregister,
     backend.find_backend,
 )  # fmt: skip

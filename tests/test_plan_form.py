@@ -20,8 +20,8 @@ from absint.backends.cuda.source import NO_OPERAND
 from absint.backends.numba.layout import lay_out
 from absint.evaluation.backend import find_backend
 from absint.evaluation.view import View
+from absint.frontend.source import Source
 from absint.ir.program import Program, Promise
-from absint.lowering.cache import VmText
 from absint.lowering.lifetimes import FOREVER, assign_slots, find_lifetimes
 from absint.lowering.plan import Plan, make_plan
 from absint.lowering.plan_format import END, SUM, TAPE, TERM, X, Y
@@ -59,7 +59,7 @@ TEXTS = {
 
 def plans_of(name: str, precision: Precision) -> tuple[list[Plan], Program]:
     """The plan of a program, its plan without terms, and the program."""
-    source = VmText(TEXTS[name]).program().restricted(VIEW.box(precision), precision, Promise.SIGN)
+    source = Source(TEXTS[name]).program().restricted(VIEW.box(precision), precision, Promise.SIGN)
     lowered, _ = PassManager(parse_pipeline("cse,predicates,flatten,bands,contract")).run(source)
     return [make_plan(lowered), make_plan(lowered, terms=False)], source
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
