@@ -42,13 +42,12 @@ class Lifetimes(NamedTuple):
 
 def find_lifetimes(plan: Plan) -> Lifetimes:
     """The lifetimes of the values that a plan's instructions make."""
-    count, results = len(plan.instructions), plan.instructions[:, 1]
-    tape = _tape_of_each(plan)
-    base = np.full(count, -1, np.int64)
-    for number, bases in ((X_TAPE, plan.x_bases), (Y_TAPE, plan.y_bases)):
+    count = len(plan.instructions)
+    tape, base = _tape_of_each(plan), np.full(count, -1, np.int64)
+    for (first, last), bases in ((plan.x_tape, plan.x_bases), (plan.y_tape, plan.y_bases)):
         numbers = np.full(len(plan.varies), -1, np.int64)
         numbers[bases] = np.arange(len(bases))
-        base = np.where(tape == number, numbers[results], base)
+        base[first:last] = numbers[plan.instructions[first:last, 1]]
     band_tape = FIRST_TAPE + np.repeat(np.arange(len(plan.tapes)), plan.tapes[:, 3] - plan.tapes[:, 2])
     sources = _find_makers(plan, tape, tape[:, None], plan.instructions[:, 2:])
     bands = _find_makers(plan, tape, band_tape, plan.band_registers)
@@ -56,7 +55,8 @@ def find_lifetimes(plan: Plan) -> Lifetimes:
     reads = sources >= 0
     np.maximum.at(last, sources[reads], np.nonzero(reads)[0])
     last[bands[bands >= 0]] = FOREVER
-    last[(tape == FIXED_TAPE) | (base >= 0)] = FOREVER
+    last[base >= 0] = FOREVER
+    last[slice(*plan.fixed_tape)] = FOREVER
     return Lifetimes(tape, base, sources, bands, last)
 
 

@@ -128,13 +128,14 @@ class _LayoutBuilder:
         room = counts[FIRST_TAPE:].max(axis=0, initial=0) * slot_bytes
         begin = end + np.cumsum(room) - room
         results = begin[classes] + slots * slot_bytes[classes]
-        results = np.where(tape == FIXED_TAPE, registers[plan.instructions[:, 1]], results)
-        for number, bases, tables, pitch in (
-            (X_TAPE, plan.x_bases, x_tables, x_table),
-            (Y_TAPE, plan.y_bases, y_tables, y_table),
+        fixed = slice(*plan.fixed_tape)
+        results[fixed] = registers[plan.instructions[fixed, 1]]
+        for (first, last), bases, tables, pitch in (
+            (plan.x_tape, plan.x_bases, x_tables, x_table),
+            (plan.y_tape, plan.y_bases, y_tables, y_table),
         ):
-            table = np.where(base >= 0, base, len(bases) + slots)
-            results = np.where(tape == number, tables + table * pitch, results)
+            own = base[first:last]
+            results[first:last] = tables + np.where(own >= 0, own, len(bases) + slots[first:last]) * pitch
         return results, y_tables, end + int(room.sum())
 
     def _write_instructions(
@@ -142,10 +143,13 @@ class _LayoutBuilder:
     ) -> NDArray[np.int64]:
         """int64[m, INSTRUCTION]."""
         op, _, a, b = self._plan.instructions.T
-        tape, classes = self._lifetimes.tape, self._of_result
-        in_table = (tape == X_TAPE) | (tape == Y_TAPE)
-        samples = np.where(tape == X_TAPE, x_tables, y_tables)
+        x, y = slice(*self._plan.x_tape), slice(*self._plan.y_tape)
+        in_table, samples = np.zeros(len(op), bool), np.zeros(len(op), np.int64)
+        in_table[x] = in_table[y] = True
+        samples[x], samples[y] = x_tables, y_tables
         made = np.zeros((len(op), INSTRUCTION), np.int64)
+        if not len(op):
+            return made
         singles = []
         for column, register, source in zip((2, 4), (a, b), self._lifetimes.sources.T, strict=True):
             theirs = self._classes[register]
@@ -158,8 +162,8 @@ class _LayoutBuilder:
         shape = np.where(unary, 0, np.where(singles[0], 3, np.where(singles[1], 2, 1)))
         made[:, 0], made[:, 1] = _kernel_addresses(op, shape, self._plan.precision), results
         made[unary, 4:6] = 0, -1
-        table_rows = np.where(tape == X_TAPE, ALL_ROWS, PACKED_ROWS)
-        made[:, 6] = np.where(in_table, table_rows, _ROWS_OF_CLASS[classes])
+        made[:, 6] = _ROWS_OF_CLASS[self._of_result]
+        made[x, 6], made[y, 6] = ALL_ROWS, PACKED_ROWS
         return made
 
     def _reading(
