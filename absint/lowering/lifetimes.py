@@ -7,7 +7,7 @@ are vectorised over instructions.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,38 +48,38 @@ def find_lifetimes(plan: Plan) -> Lifetimes:
         numbers = np.full(len(plan.varies), -1, np.int64)
         numbers[bases] = np.arange(len(bases))
         base[first:last] = numbers[plan.instructions[first:last, 1]]
+    # a tape makes a register once, so that both together name an instruction
+    made = tape * len(plan.varies) + plan.instructions[:, 1]
     band_tape = FIRST_TAPE + np.repeat(np.arange(len(plan.tapes)), plan.tapes[:, 3] - plan.tapes[:, 2])
-    sources = _find_makers(plan, tape, tape[:, None], plan.instructions[:, 2:])
-    bands = _find_makers(plan, tape, band_tape, plan.band_registers)
+    wanted = np.concatenate([plan.instructions[:, 2], plan.instructions[:, 3], plan.band_registers])
+    keys = np.concatenate([tape, tape, band_tape]) * len(plan.varies) + wanted
+    makers = np.where(wanted >= 0, _find(made, keys), -1)
+    sources, bands = makers[: 2 * count].reshape(2, count), makers[2 * count :]
     last = np.arange(1, count + 1)
-    reads = sources >= 0
-    np.maximum.at(last, sources[reads], np.nonzero(reads)[0])
+    for operand in sources:
+        reads = np.flatnonzero(operand >= 0)
+        read = operand[reads]
+        last[read] = np.maximum(last[read], reads)  # of one value's readers, the last one is assigned last
     last[bands[bands >= 0]] = FOREVER
     last[base >= 0] = FOREVER
     last[slice(*plan.fixed_tape)] = FOREVER
-    return Lifetimes(tape, base, sources, bands, last)
+    return Lifetimes(tape, base, sources.T, bands, last)
 
 
 def _tape_of_each(plan: Plan) -> NDArray[np.int64]:
     """int64[m]: the tape of each instruction."""
-    ranges = np.array([plan.fixed_tape, plan.x_tape, plan.y_tape, *plan.tapes[:, :2].tolist()], np.int64)
+    ranges = np.concatenate([[plan.fixed_tape, plan.x_tape, plan.y_tape], plan.tapes[:, :2]])
     order = np.argsort(ranges[:, 0], kind="stable")
-    return np.repeat(order, ranges[order, 1] - ranges[order, 0])
+    return np.repeat(order, (ranges[:, 1] - ranges[:, 0])[order])
 
 
-def _find_makers(
-    plan: Plan, tape: NDArray[np.int64], wanted_tape: NDArray[np.int64], wanted: NDArray[np.int32]
-) -> NDArray[np.int64]:
-    """The instructions of some tapes that make the values of some registers, -1 where there are none."""
-    count, registers = len(plan.instructions), len(plan.varies)
-    if not count:
-        return np.full(wanted.shape, -1, np.int64)
-    made = tape * registers + plan.instructions[:, 1]  # a tape makes a register once
-    order = np.argsort(made)
-    keys = wanted_tape * registers + wanted
-    place = np.minimum(np.searchsorted(made[order], keys), count - 1)
-    maker: NDArray[Any] = order[place]
-    return np.where((made[maker] == keys) & (wanted >= 0), maker, -1)
+def _find(numbers: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where some numbers stand among others, which are distinct; -1 for those that are not there."""
+    if not len(numbers):
+        return np.full(len(wanted), -1, np.int64)
+    order = np.argsort(numbers)
+    place = order[np.minimum(np.searchsorted(numbers, wanted, sorter=order), len(numbers) - 1)]
+    return np.where(numbers[place] == wanted, place, -1)
 
 
 def assign_slots(
@@ -96,27 +96,27 @@ def assign_slots(
     n, counts = len(birth), np.zeros(groups, np.int64)
     if not n:
         return np.zeros(0, np.int64), counts
-    order = np.lexsort((np.concatenate([2 * death, 2 * birth + 1]), np.tile(group, 2)))
+    end = int(birth.max()) + 1
+    key = group * (2 * end + 2)
+    order = np.argsort(np.concatenate([key + 2 * np.minimum(death, end), key + 2 * birth + 1]))
     value, frees = order % n, order < n
     begin = np.flatnonzero(np.diff(group[value], prepend=-1))
     rank = np.repeat(np.arange(len(begin)), np.diff(begin, append=2 * n))
-    # births and deaths are parentheses: a birth takes the slot of the nearest death before it that is open
-    step = np.where(frees, 1, -1)
-    total = np.cumsum(step)
-    total -= (total - step)[begin][rank]
+    # Births and deaths are parentheses: a birth takes the slot of the nearest death before it that is open.
+    # `total` is 0 again where a group ends, as all of its values have died.
+    total = np.cumsum(np.where(frees, 1, -1))
     drop = rank * (2 * n + 1)  # makes the running minimum begin anew with each group
     lowest = np.minimum(np.minimum.accumulate(total - drop) + drop, 0)
-    before = np.concatenate([[0], lowest[:-1]])
+    counts[group[value[begin]]] = -np.minimum.reduceat(lowest, begin)
+    before = np.roll(lowest, 1)
     before[begin] = 0
     fresh = lowest < before  # births that find no free slot
-    np.maximum.at(counts, group[value], -lowest)
-    slot = np.full(n, -1, np.int64)
+    slot, parent = np.full(n, -1, np.int64), np.arange(n)
     slot[value[fresh]] = -lowest[fresh] - 1
     paired = np.flatnonzero(~fresh)
-    depth = total[paired] - lowest[paired] + ~frees[paired]
-    level = paired[np.lexsort((depth, rank[paired]))]  # at each depth, deaths and births alternate
+    depth = total - lowest + ~frees + drop
+    level = paired[np.argsort(depth[paired], kind="stable")]  # at each depth, deaths and births alternate
     taking = np.flatnonzero(~frees[level])
-    parent = np.arange(n)
     parent[value[level[taking]]] = value[level[taking - 1]]
     while (slot < 0).any():
         slot = np.where(slot < 0, slot[parent], slot)
