@@ -57,13 +57,13 @@ def home(_kernels: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What plans were made for, as opposed to found."""
     calls = []
-    original = lowering_cache._made
+    original = lowering_cache._make
 
     def counted(source: Any, *rest: Any) -> Plan:
         calls.append(source)
         return original(source, *rest)
 
-    monkeypatch.setattr(lowering_cache, "_made", counted)
+    monkeypatch.setattr(lowering_cache, "_make", counted)
     return calls
 
 
@@ -166,13 +166,13 @@ def test_where_a_source_was_changed_nothing_is_found_or_kept(
 def test_where_one_is_changed_while_a_plan_is_made_it_is_not_kept(
     changed: Callable[[], None], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    making = lowering_cache._made
+    making = lowering_cache._make
 
     def made_meanwhile(*given: Any) -> Plan:
         changed()
         return making(*given)
 
-    monkeypatch.setattr(lowering_cache, "_made", made_meanwhile)
+    monkeypatch.setattr(lowering_cache, "_make", made_meanwhile)
     plan_of()
     assert not home.exists()
 
@@ -246,7 +246,7 @@ def test_a_damaged_entry_is_made_anew(damage: str, home: Path, made: list[Any]) 
 @pytest.mark.parametrize("payload", ["junk", "no arrays", "too few", "other kinds", "other version"])
 def test_an_entry_that_is_no_plan_is_made_anew(payload: str, made: list[Any]) -> None:
     plan = plan_of()
-    arrays = array_file.unpack(lowering_cache._packed(plan))
+    arrays = array_file.unpack(lowering_cache._pack(plan))
     data = {
         "junk": b"junk",
         "no arrays": b"[]\n",
@@ -310,12 +310,12 @@ from absint.lowering.units import lowering_kernels
 lowering_kernels(), lowering_kernels(Precision.F32)  # from the user's own cache
 os.environ["ABSINT_CACHE_DIR"] = sys.argv[1]
 lowering_cache.WORTH_KEEPING = -1.0
-made, making = [], lowering_cache._made
-lowering_cache._made = lambda *given: made.append(given) or making(*given)
+made, making = [], lowering_cache._make
+lowering_cache._make = lambda *given: made.append(given) or making(*given)
 box = Box.of((-1.0, 1.0), (-1.0, 1.0), (0.0, 0.0))
 source = Source(models.text("tempest"))
 plan = lowering_cache.lowered_plan(source, None, box, sys.argv[2])
-print(len(made), hashlib.sha256(lowering_cache._packed(plan)).hexdigest(), plan.instructions.all())
+print(len(made), hashlib.sha256(lowering_cache._pack(plan)).hexdigest(), plan.instructions.all())
 """
 
 

@@ -1,8 +1,9 @@
-"""Plans kept between runs: from the text of a program, or a program, to the plan that draws it.
+"""Plans cached between runs: from the text of a program, or a program, to its plan.
 
-The key is the content: the text or the graph's arrays, the box, the precision, the pipeline, and the sources
-of all that makes plans. So nothing can go stale, and a program that is known is drawn without being parsed.
-In a process whose sources were changed since it imported them, plans are neither looked for nor kept.
+The key of an entry is all that a plan depends on: the text or the graph's arrays, the box, the precision, the
+pipeline, the version of the plan's form, and the sources of all modules that make plans. So no entry can be
+stale, and a program whose plan is cached is drawn without being parsed. A process whose sources were changed
+after it imported them does not use the cache. A plan is of no engine, and so is an entry.
 """
 
 from __future__ import annotations
@@ -53,11 +54,11 @@ SOURCES = (
 """The packages that a plan depends on."""
 
 WORTH_KEEPING = 4e-3
-"""Seconds of work that a plan must save to be written to a file, which takes one or two milliseconds."""
+"""Seconds that a plan must take to make, to be worth a file: to write one takes one or two milliseconds."""
 
 
 def lowered_plan(source: Source | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
-    """The plan that draws a program in a box, made by a pipeline that lowers, or kept from before.
+    """The plan of a program in a box: that in the cache, or one made by a pipeline that lowers.
 
     `precision`: the program's own if not given. Raises `VmError` for malformed text, `DomainError` for a
     program that does not hold in the box or has variables that an image has no positions for, and
@@ -65,18 +66,18 @@ def lowered_plan(source: Source | Program, precision: Precision | None, box: Box
     """
     key = _key(source, precision, box, pipeline)
     payload = None if key is None else cache.read(key)
-    plan = None if payload is None else _unpacked(payload)
+    plan = None if payload is None else _unpack(payload)
     if plan is None:
         start = time.perf_counter()
-        plan = _made(source, precision, box, pipeline)
+        plan = _make(source, precision, box, pipeline)
         is_slow = time.perf_counter() - start > WORTH_KEEPING
         if key is not None and is_slow and units.are_unchanged(SOURCES):  # passes may be imported just now
-            cache.write(key, _packed(plan))
+            cache.write(key, _pack(plan))
     return plan
 
 
-def _made(source: Source | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
-    """The plan, made now."""
+def _make(source: Source | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
+    """Lower a program, and plan it."""
     program = source.program(scan_vm) if isinstance(source, Source) else source
     start = program.restricted(box, program.precision if precision is None else precision, Promise.SIGN)
     lowered, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
@@ -86,7 +87,7 @@ def _made(source: Source | Program, precision: Precision | None, box: Box, pipel
 
 
 def _key(source: Source | Program, precision: Precision | None, box: Box, pipeline: str) -> str | None:
-    """Everything that a plan depends on, as text; None where the sources were changed."""
+    """All that a plan depends on, as text; None if sources were changed."""
     if (sources := _sources()) is None:
         return None
     content = source.digest if isinstance(source, Source) else _program_digest(source)
@@ -96,7 +97,9 @@ def _key(source: Source | Program, precision: Precision | None, box: Box, pipeli
 
 
 def _program_digest(program: Program) -> list[str]:
-    """The program and the one that it was made from, of which the one that holds is used; without names."""
+    """Digests of the program and of the program that it was made from, which `restricted` may fall back on.
+    Names of nodes are left out.
+    """
     return [
         digest
         for each in (program, program.origin)
@@ -117,12 +120,12 @@ def _graph_digest(graph: Graph) -> str:
 
 @functools.cache
 def _sources() -> str | None:
-    """One digest of all sources that plans depend on; None if one was changed."""
+    """One digest of all sources that plans depend on; None if one of them was changed."""
     return units.source_digest(SOURCES)
 
 
-def _packed(plan: Plan) -> bytes:
-    """A plan as named arrays; those of the regions are called `regions.…`."""
+def _pack(plan: Plan) -> bytes:
+    """The bytes of a plan: its fields as named arrays, those of the regions under `regions.…`."""
     arrays = _arrays(plan, except_for=("precision", "regions"))
     arrays |= {"version": np.array(VERSION), "precision": np.array(plan.precision is Precision.F64, np.uint8)}
     if plan.regions is not None:
@@ -130,8 +133,8 @@ def _packed(plan: Plan) -> bytes:
     return array_file.pack(arrays)
 
 
-def _unpacked(data: bytes) -> Plan | None:
-    """The plan, or None if the bytes are none, or one of another version."""
+def _unpack(data: bytes) -> Plan | None:
+    """The plan that `_pack` made bytes of; None for other bytes, and for a plan of another version."""
     try:
         arrays = array_file.unpack(data)
         if int(arrays["version"]) != VERSION:
@@ -147,13 +150,13 @@ def _unpacked(data: bytes) -> Plan | None:
 
 
 def _arrays(record: Plan | RegionProgram, except_for: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """The fields of a record, ranges as arrays too."""
+    """The fields of a record as arrays, ranges too."""
     names = [field.name for field in fields(record) if field.name not in except_for]
     return {name: np.asarray(getattr(record, name)) for name in names}
 
 
 def _values(kind: type[Plan | RegionProgram], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    """The fields that `_arrays` gave."""
+    """The fields of a record from the arrays that `_arrays` made of them."""
     values: dict[str, Any] = {}
     for field in fields(kind):
         array = arrays.get(field.name)

@@ -44,10 +44,11 @@ def find_lifetimes(plan: Plan) -> Lifetimes:
     """The lifetimes of the values that a plan's instructions make."""
     count = len(plan.instructions)
     tape, base = _tape_of_each(plan), np.full(count, -1, np.int64)
-    for (first, last), bases in ((plan.x_tape, plan.x_bases), (plan.y_tape, plan.y_bases)):
+    for axis_tape, bases in ((plan.x_tape, plan.x_bases), (plan.y_tape, plan.y_bases)):
         numbers = np.full(len(plan.varies), -1, np.int64)
         numbers[bases] = np.arange(len(bases))
-        base[first:last] = numbers[plan.instructions[first:last, 1]]
+        own = slice(*axis_tape)
+        base[own] = numbers[plan.instructions[own, 1]]
     # a tape makes a register once, so that both together name an instruction
     made = tape * len(plan.varies) + plan.instructions[:, 1]
     band_tape = FIRST_TAPE + np.repeat(np.arange(len(plan.tapes)), plan.tapes[:, 3] - plan.tapes[:, 2])

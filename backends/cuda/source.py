@@ -15,10 +15,10 @@ from absint.ops.printers.translate import c_name, c_prelude, c_source
 from absint.ops.table import OPS, Op
 
 IEEE = ("--fmad=false", "--prec-div=true", "--prec-sqrt=true", "--ftz=false")
-"""What keeps a compiler for CUDA to IEEE arithmetic, as every other evaluator does."""
+"""Options that hold a CUDA compiler to IEEE arithmetic, which every other evaluator uses too."""
 
 OPTIONS = ("-std=c++17", *IEEE)
-"""All options."""
+"""All options for the compiler."""
 
 FILES = ("common.cu", "points.cu", "frame.cu", "terms.cu", "regions.cu")
 
@@ -64,15 +64,15 @@ DEVICE interval point_interval(real value)
 }
 """
 
-_DEAR = 25
-"""Operations of this cost stand apart: g++ calls them, which compiles in less time. CUDA's compilers take
-them into the loop, for around a call they spill registers.
+_COSTLY = 25
+"""Operations of at least this cost stand in a function of their own. The shim's g++ calls it, and so compiles
+in less time; CUDA's compilers inline it, because they spill registers around a call.
 """
 
 
 @functools.cache
 def kernel_source(precision: Precision) -> str:
-    """Everything that does not depend on a program."""
+    """The text of all kernels for a precision; it does not depend on a program."""
     texts = [resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in FILES]
     values = {name: getattr(plan_format, name) for name in _LAYOUT} | _SHARED
     numbers = "".join(f"#define {name} ({value})\n" for name, value in values.items())
@@ -111,11 +111,11 @@ def _bound_call(op: Op, precision: Precision) -> str:
 
 
 def _choice(kind: str, name: str, ops: list[Op], call: Callable[[Op], str]) -> str:
-    """A function of the kind that calls one of several by its number; the dear ones through another."""
+    """The text of a function that applies an operation by its number; costly ones stand in a second one."""
     cases: dict[bool, list[str]] = {False: [], True: []}
     for op in ops:
-        cases[op.cost >= _DEAR].append(f"    case {op.code}: return {call(op)};")
+        cases[op.cost >= _COSTLY].append(f"    case {op.code}: return {call(op)};")
     parameters = f"(int op, {kind} a, {kind} b)"
-    dear = [f"CALLED {kind} dear_{name}{parameters}", "{", "    switch (op) {", *cases[True], "    }"]
+    costly = [f"CALLED {kind} costly_{name}{parameters}", "{", "    switch (op) {", *cases[True], "    }"]
     cheap = [f"DEVICE {kind} {name}{parameters}", "{", "    switch (op) {", *cases[False], "    }"]
-    return "\n".join([*dear, "    return a;", "}", *cheap, f"    return dear_{name}(op, a, b);", "}", ""])
+    return "\n".join([*costly, "    return a;", "}", *cheap, f"    return costly_{name}(op, a, b);", "}", ""])
