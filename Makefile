@@ -20,7 +20,8 @@ demo: $(VENV)/.runtime ## Optimise part of a bundled model with a report, render
 	@echo 'The picture is out/tempest.png. More models: $(BIN)/absint list models'
 
 test: $(VENV)/.dev ## Run the tests (ARGS="-k parser": more arguments for pytest)
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	@# Bytecode is kept even where the user keeps none: the tests start hundreds of interpreters.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 prove: $(VENV)/.dev ## Prove the rewrite rules anew (ARGS="--rules min-left --timeout 300 --jobs 2")
 	$(BIN)/python -m absint.fuzz.prove $(ARGS)

@@ -17,6 +17,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import networkx as nx
@@ -87,12 +88,19 @@ def read_modules(root: Path) -> dict[str, Module]:
     return modules
 
 
+@cache
+def import_statements(source: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """Every import statement of a module's text."""
+    nodes = ast.walk(ast.parse(source))
+    return tuple(node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
+
+
 def imports(name: str, modules: dict[str, Module]) -> Iterator[Import]:
     """What a module imports of absint; `from absint import x` leads to `absint.x` if that is a module."""
-    for node in ast.walk(ast.parse(modules[name].source)):
+    for node in import_statements(modules[name].source):
         if isinstance(node, ast.Import):
             found = [Import(alias.name, node.lineno, relative=False) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = node.module or ""
             if node.level:
                 parts = name.split(".")
@@ -103,8 +111,6 @@ def imports(name: str, modules: dict[str, Module]) -> Iterator[Import]:
             found = [
                 Import(target, node.lineno, relative=node.level > 0) for target in dict.fromkeys(targets)
             ]
-        else:
-            continue
         yield from (one for one in found if one.target.split(".")[0] in {FACE, *WINGS.values()})
 
 

@@ -41,7 +41,7 @@ from absint.rewriting.manager import PassManager, parse_pipeline
 from .executable import CudaExecutable
 from .source import kernel_source
 
-FRAMES = 30
+FRAMES, QUICK_FRAMES = 30, 3
 """Frames of which the median is taken."""
 
 CPU_POINTS = 10**7
@@ -69,6 +69,7 @@ class Settings:
     sizes: tuple[int, ...]
     points: int
     fuzz_seconds: int
+    frames: int
 
 
 def check_operations(settings: Settings) -> Iterator[Result]:
@@ -129,7 +130,7 @@ def check_pictures(settings: Settings) -> Iterator[Result]:
         for precision in Precision:
             for size in settings.sizes:
                 what = f"{name} {size} {precision.value}"
-                yield _compare(what, graph, View.square(size), precision, settings.backend)
+                yield _compare(what, graph, View.square(size), precision, settings.backend, settings.frames)
 
 
 def check_methods(settings: Settings) -> Iterator[Result]:
@@ -141,10 +142,12 @@ def check_methods(settings: Settings) -> Iterator[Result]:
             if method == "arrays" or (method == "generated" and graph.operation_count > MOST_GENERATED):
                 continue
             backend = settings.backend.with_method(method)
-            yield _compare(f"{name}, {method}", graph, view, Precision.F32, backend)
+            yield _compare(f"{name}, {method}", graph, view, Precision.F32, backend, settings.frames)
 
 
-def _compare(what: str, graph: Graph, view: View, precision: Precision, backend: Backend) -> Result:
+def _compare(
+    what: str, graph: Graph, view: View, precision: Precision, backend: Backend, repetitions: int
+) -> Result:
     source = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
     engine = find_backend("numba")
     expected = engine.compile(_lowered(source, engine)).image(view)
@@ -158,7 +161,7 @@ def _compare(what: str, graph: Graph, view: View, precision: Precision, backend:
     if isinstance(executable, CudaExecutable):
         for _ in range(2):  # the first repetition makes a graph
             executable.image(view)
-        frames = [executable.frame_seconds(view) for _ in range(FRAMES)]
+        frames = [executable.frame_seconds(view) for _ in range(repetitions)]
         median = statistics.median(frames)
         figure += f", frame {median * 1e6:.1f} us; {executable.account()}"
         numbers |= {"frame_s": median, "least_s": min(frames)}
@@ -188,8 +191,8 @@ def check_compiling(settings: Settings) -> Iterator[Result]:
 
 
 def check_setup(settings: Settings) -> Iterator[Result]:
-    """From the text of a model to its first picture, kernels being compiled already."""
-    view = View.square(1024)
+    """From the text of a model to its first picture at the smallest size, kernels being compiled already."""
+    view = View.square(settings.sizes[0])
     for name, graph in models():
         text = write_vm(graph, [])
         start = time.perf_counter()
@@ -291,9 +294,9 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("out/gpu-check.json"), help="the JSON file")
     options = parser.parse_args()
     backend = find_backend(options.backend)
-    settings = Settings(backend, (1024, 2048, 4096), 10**8, 120)
+    settings = Settings(backend, (1024, 2048, 4096), 10**8, 120, FRAMES)
     if options.quick:
-        settings = Settings(backend, (64,), 10**4, 5)
+        settings = Settings(backend, (64,), 10**4, 5, QUICK_FRAMES)
     console = Console()
     results: list[Result] = []
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -11,13 +11,17 @@ import json
 import os
 import re
 import subprocess
+import tempfile
+from collections.abc import Callable
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from absint.backends.cuda.source import IEEE, OPTIONS, kernel_source
+from absint.native import cache as kept
 from absint.ops import extensions
 from absint.ops.precision import Precision
 
@@ -50,14 +54,31 @@ def compilers() -> None:
         pytest.skip("NVIDIA's compilers are not installed: pip install 'absint[dev]'")
 
 
+def once(make: Callable[[list[str], bytes], bytes], package: str, words: list[str], text: bytes) -> bytes:
+    """What a compiler makes of a text with these words. Done once per machine, as kernels are compiled: the
+    user's cache holds it under the compiler's version, the words and the text, all that it depends on.
+    """
+    key = "\n".join([f"tests: {make.__name__} of {package} {version(package)}", *words, text.decode()])
+    found = kept.read(key)
+    if found is None:
+        found = make(words, text)
+        kept.write(key, found)
+    return found
+
+
 @cache
 def ptx(precision: Precision, architecture: str, options: tuple[str, ...] = OPTIONS) -> bytes:
     """What NVRTC makes of all kernels."""
+    words = [f"--gpu-architecture=compute_{architecture}", *options]
+    return once(compile_with_nvrtc, "nvidia-cuda-nvrtc-cu12", words, kernel_source(precision).encode())
+
+
+def compile_with_nvrtc(options: list[str], source: bytes) -> bytes:
+    """PTX of CUDA C++."""
     from cuda.bindings import nvrtc
 
-    source = kernel_source(precision).encode()
     _, program = nvrtc.nvrtcCreateProgram(source, b"kernels.cu", 0, [], [])
-    given = [f"--gpu-architecture=compute_{architecture}".encode(), *(option.encode() for option in options)]
+    given = [option.encode() for option in options]
     (error,) = nvrtc.nvrtcCompileProgram(program, len(given), given)
     _, size = nvrtc.nvrtcGetProgramLogSize(program)
     log = b" " * size
@@ -70,27 +91,33 @@ def ptx(precision: Precision, architecture: str, options: tuple[str, ...] = OPTI
     return text.rstrip(b"\0")
 
 
-@cache
-def resources(precision: Precision, architecture: str, folder: Path) -> dict[str, dict[str, int]]:
+def resources(precision: Precision, architecture: str) -> dict[str, dict[str, int]]:
     """What `ptxas -v` says that each kernel uses."""
-    path = folder / f"{precision.value}_{architecture}.ptx"
-    path.write_bytes(ptx(precision, architecture))
-    command = [str(ptxas()), f"-arch=sm_{architecture}", "-v", "-o", os.devnull, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    words = [f"-arch=sm_{architecture}", "-v"]
+    said = once(assemble, "nvidia-cuda-nvcc-cu12", words, ptx(precision, architecture)).decode()
     names = ("stack", "spill_stores", "spill_loads", "registers")
     return {
-        kernel: dict(zip(names, map(int, numbers), strict=True))
-        for kernel, *numbers in _REPORT.findall(done.stderr)
+        kernel: dict(zip(names, map(int, numbers), strict=True)) for kernel, *numbers in _REPORT.findall(said)
     }
+
+
+def assemble(options: list[str], text: bytes) -> bytes:
+    """What ptxas says of a PTX text."""
+    with tempfile.NamedTemporaryFile(suffix=".ptx") as file:
+        file.write(text)
+        file.flush()
+        command = [str(ptxas()), *options, "-o", os.devnull, file.name]
+        done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stderr
 
 
 @PRECISIONS
 @EVERY_ARCHITECTURE
 def test_kernels_stay_within_their_limits(
-    precision: Precision, architecture: str, tmp_path: Path, request: pytest.FixtureRequest
+    precision: Precision, architecture: str, request: pytest.FixtureRequest
 ) -> None:
-    used = resources(precision, architecture, tmp_path)
+    used = resources(precision, architecture)
     limits: dict[str, Any] = json.loads(LIMITS.read_text()) if LIMITS.exists() else {}
     key = f"{precision.value} sm_{architecture}"
     if request.config.getoption("--update-golden"):
