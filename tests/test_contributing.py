@@ -7,6 +7,7 @@ files with one thing wrong must fail there. Kernels that are not made of them co
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -51,6 +52,9 @@ assert "sqrt(a * a + b * b)" in absint.length.__doc__
 """
 
 
+SECONDS = itertools.count(int(time.time()) - 100_000)
+"""Times of the files, all of them past."""
+
 SIZE = 30
 """Of the fuzzer's programs: small, for they are many and finds are reduced."""
 
@@ -69,7 +73,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in FILES:
         shutil.copy2(ROOT / name, folder / name)
     for path, text in ADDED.items():
-        (folder / path).write_text(text, encoding="utf-8")
+        write(folder / path, text)
     (folder / "model.vm").write_text(MODEL, encoding="utf-8")
     time.sleep(0.2)  # kernels are kept only if their sources are older than the process
     return folder
@@ -81,16 +85,23 @@ def changed(project: Path, path: str, good: str, wrong: str) -> Iterator[None]:
     text = ADDED[path]
     assert text.count(good) == 1
     try:
-        (project / path).write_text(text.replace(good, wrong), encoding="utf-8")
+        write(project / path, text.replace(good, wrong))
         yield
     finally:
-        (project / path).write_text(text, encoding="utf-8")
+        write(project / path, text)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, each time as of another second: from that Python knows that its bytecode is stale."""
+    path.write_text(text, encoding="utf-8")
+    second = next(SECONDS)
+    os.utime(path, (second, second))
 
 
 def python(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """An interpreter that imports the copy."""
     outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment = outer | {"PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = outer | {"PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": ""}
     command = [sys.executable, *words]
     return subprocess.run(
         command, cwd=project, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST

@@ -7,7 +7,9 @@ checked: targets of make, extras of pip, files and modules that Python is asked 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import itertools
 import json
 import os
@@ -25,7 +27,8 @@ import pytest
 
 from absint.base.errors import UsageError
 from absint.cli import arguments
-from tests.command import DISC, ROOT, entry_point
+from absint.cli.main import main
+from tests.command import DISC, ROOT
 from tests.documents import PAGES, README, Block, blocks, command_lines, commands_in_prose, words_of
 
 DOCUMENTS = [README, *PAGES]
@@ -236,9 +239,18 @@ def run_absint(words: list[str]) -> str:
     shorter = reduced(words[0], words[1:])
     if shorter is None:
         return ""
-    done = entry_point(words[0], *shorter)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
+    # in this process: `test_cli_process.py` goes through the entry point
+    printed, said = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
+        status = main([words[0], *shorter])
+    assert status == 0, text_of(said)
+    return text_of(printed)
+
+
+def text_of(stream: io.TextIOWrapper) -> str:
+    """What was written to a stream in memory."""
+    stream.seek(0)
+    return stream.read()
 
 
 def check_make(words: list[str]) -> None:
