@@ -50,7 +50,7 @@ from absint.passes.analyses.ranges import ranges_of
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline, pass_names
 from absint.rewriting.rules import RuleSet
-from tests.command import ROOT
+from tests.command import ROOT, interruptible
 
 CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus"
 ALL = select([find_backend("numba")], pass_names(), names("domains"))
@@ -285,7 +285,8 @@ def test_control_c_ends_a_replay_cleanly(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "absint", "fuzz", "--replay", str(files)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment, cwd=ROOT)
+    with interruptible():
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment, cwd=ROOT)
     assert process.stdout is not None
     assert process.stdout.readline().endswith(b"a.vm: holds\n")
     process.send_signal(signal.SIGINT)

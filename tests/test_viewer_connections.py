@@ -21,7 +21,7 @@ import pytest
 
 from absint.viewer import connections, server
 from absint.viewer.connections import MOST
-from tests.command import ROOT
+from tests.command import ROOT, interruptible
 from tests.viewing import Client, serving
 
 HALF_OPEN = 1000
@@ -80,7 +80,8 @@ def test_a_thousand_half_open_connections(
     if files is not None:
         words = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *words]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=ROOT)
+    with interruptible():
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=ROOT)
     request.addfinalizer(process.kill)
     assert process.stdout is not None
     parts = urlsplit(process.stdout.readline().decode().strip())
