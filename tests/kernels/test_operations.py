@@ -15,6 +15,8 @@ from absint.ops.kernels import kernels, record_size, row_size
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
 from absint.ops.table import BY_NAME, Op
+from absint.ops.units import operation_kernels, operation_unit
+from tests.kernels.assembly import assembly
 from tests.operands import OPERATIONS, Column, random_bits, random_moderate, same, scaled, spicy
 
 LANES = 16
@@ -23,14 +25,6 @@ EVERY_OP = pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 SENTINEL = 0xA5
 
 Columns = list[Column]
-
-
-@functools.cache
-def compiled(name: str, precision: Precision, shape: str) -> Any:
-    """One kernel, callable from Python with addresses."""
-    function, signature = kernels(name, precision.value)[shape]
-    options: Any = {"error_model": "numpy", "nogil": True, "_nrt": False}
-    return numba.njit(signature, **options)(function)
 
 
 def address(array: Column) -> int:
@@ -74,7 +68,7 @@ def run_block(op: Op, precision: Precision, shape: str, columns: Columns) -> Col
     out = np.empty((rows, LANES), precision.dtype)
     steps = [row_size(precision) if kind == "v" else precision.dtype.itemsize for kind in shape]
     arguments = [x for column, step in zip(columns, steps, strict=True) for x in (address(column), step)]
-    compiled(op.name, precision, shape)(address(out), *arguments, rows)
+    operation_kernels(op.name, precision)[shape](address(out), *arguments, rows)
     return out
 
 
@@ -119,16 +113,16 @@ class TestSteps:
         b = random_moderate(rng, precision, LANES)
         out = np.empty_like(a)
         row = row_size(precision)
-        compiled("sub", precision, "vv")(address(out), address(a), row, address(b), 0, 5)
+        operation_kernels("sub", precision)["vv"](address(out), address(a), row, address(b), 0, 5)
         assert_same(out, a - b, [a, b], precision)
-        compiled("sub", precision, "sv")(address(out), address(b), 0, address(a), row, 5)
+        operation_kernels("sub", precision)["sv"](address(out), address(b), 0, address(a), row, 5)
         assert_same(out, b[0] - a, [a, b], precision)
 
     def test_rows_apart(self, precision: Precision) -> None:
         rng = np.random.default_rng(2)
         a = random_moderate(rng, precision, 7 * 24).reshape(7, 24)
         out = np.empty((7, LANES), precision.dtype)
-        compiled("neg", precision, "v")(address(out), address(a), 24 * precision.dtype.itemsize, 7)
+        operation_kernels("neg", precision)["v"](address(out), address(a), 24 * precision.dtype.itemsize, 7)
         assert_same(out, -a[:, :LANES], [a[:, :LANES]], precision)
 
     def test_in_place_and_nothing_else(self, precision: Precision) -> None:
@@ -137,7 +131,7 @@ class TestSteps:
             memory = random_moderate(rng, precision, 9 * LANES).reshape(9, LANES)
             before = memory.copy()
             size = row_size(precision)
-            compiled("square", precision, "v")(address(memory[1:]), address(memory[1:]), size, rows)
+            operation_kernels("square", precision)["v"](address(memory[1:]), address(memory[1:]), size, rows)
             before[1 : 1 + rows] **= 2
             assert_same(memory, before, [before], precision)
 
@@ -192,7 +186,7 @@ def test_intervals(op: Op, precision: Precision) -> None:
         want = array_form(op.interval(precision), precision)(*columns)
     records = [to_records(columns[i : i + 3], precision) for i in range(0, len(columns), 3)]
     out = np.full_like(records[0], SENTINEL)
-    kernel = compiled(op.name, precision, "interval")
+    kernel = operation_kernels(op.name, precision)["interval"]
     size = record_size(precision)
     for at in range(0, out.size, size):
         kernel(address(out) + at, *(address(operand) + at for operand in records))
@@ -224,7 +218,7 @@ class TestAssembly:
     )
     @PRECISIONS
     def test_packed(self, name: str, instructions: list[str], precision: Precision) -> None:
-        text = assembly(name, precision)
+        text = assembly_on_rows(name, precision)
         for pattern in instructions:
             assert re.search(rf"\bv?({pattern})", text), pattern
         assert not re.search(r"\bv?(add|mul|sqrt|min|max)s[sd]\b", text), "one lane at a time"
@@ -232,9 +226,11 @@ class TestAssembly:
     @PRECISIONS
     @EVERY_OP
     def test_nothing_is_fused(self, op: Op, precision: Precision) -> None:
-        assert not re.search(r"\bvfn?m(add|sub)", assembly(op.name, precision))
+        assert not re.search(r"\bvfn?m(add|sub)", assembly(operation_unit(op.name, precision)))
 
 
-def assembly(name: str, precision: Precision) -> str:
-    shape = "v" * BY_NAME[name].arity
-    return "\n".join(compiled(name, precision, shape).inspect_asm().values())
+def assembly_on_rows(name: str, precision: Precision) -> str:
+    """The machine code of the kernel whose operands are full rows, alone."""
+    function, signature = kernels(name, precision.value)["v" * BY_NAME[name].arity]
+    options: Any = {"error_model": "numpy", "nogil": True, "_nrt": False}
+    return "\n".join(numba.njit(signature, **options)(function).inspect_asm().values())

@@ -1,7 +1,6 @@
 """Hot loops are vector code, for AVX2 and for AVX-512, and nothing is fused.
 
-The assembly that Numba's code comes to for a CPU is read; running it takes no such CPU. It is compiled once
-per machine, as kernels are: the cache holds it under all that kernels depend on, and the CPU.
+The assembly that Numba's code comes to for a CPU is read; running it takes no such CPU.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from functools import cache
 import pytest
 
 from absint.backends.numba.units import drawing_units
-from absint.native import cache as kernel_cache
 from absint.native import units
 from absint.ops.precision import Precision
 from absint.ops.units import operation_unit
+from tests.kernels.assembly import assembly
 
 pytestmark = pytest.mark.skipif(
     platform.machine().lower() not in ("x86_64", "amd64"), reason="the CPUs named here are x86"
@@ -34,19 +33,8 @@ UNITS = [
 @cache
 def instructions(cpu: str, unit: units.Named) -> list[str]:
     """The instructions of a unit, operands included."""
-    lines = assembly(cpu, unit).splitlines()
+    lines = assembly(unit, cpu).splitlines()
     return [line.strip() for line in lines if re.match(r"\s+[a-z][a-z0-9]*\b", line)]
-
-
-def assembly(cpu: str, unit: units.Named) -> str:
-    """The assembly text of a unit for a CPU, from the cache or compiled now."""
-    key = units._key(unit.module, unit.arguments, units._sources(unit.module, unit.depends))
-    assert key is not None, "absint was edited while its tests ran"
-    kept = kernel_cache.read(f"tests: assembly for {cpu}: {key}")
-    if kept is None:
-        kept = units.assembly(unit.module, *unit.arguments, cpu=cpu).encode()
-        kernel_cache.write(f"tests: assembly for {cpu}: {key}", kept)
-    return kept.decode()
 
 
 def count(found: list[str], pattern: str) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from absint.native import units
 from absint.ops import basic
 from absint.ops.libm.double_double import two_sum
 from absint.ops.precision import Precision
@@ -41,6 +42,8 @@ from absint.ops.primitives import (
 from absint.ops.printers import translate
 from absint.ops.printers.typed_tree import TranslateError
 from absint.ops.table import OPS, SPICY, Op
+from absint.ops.units import operation_unit
+from tests.ops.numba_forms import FLAG, REAL, Shape, body_shape, interval_shape
 
 SCALE = float(os.environ.get("ABSINT_TEST_SCALE", "1"))
 CC = shutil.which(os.environ.get("CC", "cc"))
@@ -216,21 +219,6 @@ def interval_case(op: Op, precision: Precision) -> tuple[Columns, Any]:
 
 # Loops over the scalar forms.
 
-REAL, FLAG = "real", "flag"
-"""Kinds of column: numbers of the program's type, or truth values."""
-
-Shape = tuple[tuple[str, ...], tuple[str, ...]]
-
-
-def body_shape(op: Op) -> Shape:
-    """Columns in and out of a body."""
-    return (REAL,) * op.arity, (REAL,)
-
-
-def interval_shape(op: Op) -> Shape:
-    """Columns in and out of an interval rule."""
-    return (REAL, REAL, FLAG) * op.arity, (REAL, REAL, FLAG)
-
 
 def numba_results(
     function: Callable[..., Any], precision: Precision, shape: Shape, columns: Columns
@@ -248,6 +236,20 @@ def numba_results(
     found = tuple(np.empty(len(columns[0]), precision.dtype if kind == REAL else bool) for kind in outs)
     numba.njit(error_model="numpy")(namespace["loop"])(*columns, *found)
     return found
+
+
+def form_results(kernel: Any, precision: Precision, shape: Shape, columns: Columns) -> Columns:
+    """What a kernel of `numba_forms` makes of the columns."""
+    read = [np.ascontiguousarray(column) for column in columns]
+    assert [column.dtype for column in read] == [dtype_of(kind, precision) for kind in shape[0]]
+    found = tuple(np.empty(len(columns[0]), dtype_of(kind, precision)) for kind in shape[1])
+    kernel(len(columns[0]), *(int(column.ctypes.data) for column in (*read, *found)))
+    return found
+
+
+def dtype_of(kind: str, precision: Precision) -> Any:
+    """The dtype of a column."""
+    return precision.dtype if kind == REAL else np.dtype(bool)
 
 
 def c_loop(function: Callable[..., Any], name: str, shape: Shape, precision: Precision) -> str:
@@ -269,8 +271,8 @@ def c_loop(function: Callable[..., Any], name: str, shape: Shape, precision: Pre
 
 def c_text(precision: Precision) -> str:
     """One C file with a loop per body and per interval rule."""
-    bodies = {f"body_{op.name}": (op.body(precision), body_shape(op)) for op in REAL_OPS}
-    rules = {f"interval_{op.name}": (op.interval(precision), interval_shape(op)) for op in REAL_OPS}
+    bodies = {f"body_{op.name}": (op.body(precision), body_shape(op.arity)) for op in REAL_OPS}
+    rules = {f"interval_{op.name}": (op.interval(precision), interval_shape(op.arity)) for op in REAL_OPS}
     extra = {f"body_{f.__name__}": (f, ((REAL, REAL), (REAL,))) for f in SAMPLES[precision]}
     loops = bodies | rules | extra
     functions = [function for function, _ in loops.values()]
@@ -350,10 +352,13 @@ class TestForms:
         assert_agree(tuple(found), expected, columns)
 
     def test_numba(self, op: Op, precision: Precision) -> None:
+        depends = operation_unit(op.name, precision).depends
+        forms = units.load("tests.ops.numba_forms", op.name, precision.value, depends=depends)
         columns, expected = body_case(op, precision)
-        assert_agree(numba_results(op.body(precision), precision, body_shape(op), columns), expected, columns)
+        found = form_results(forms["body"], precision, body_shape(op.arity), columns)
+        assert_agree(found, expected, columns)
         columns, expected = interval_case(op, precision)
-        found = numba_results(op.interval(precision), precision, interval_shape(op), columns)
+        found = form_results(forms["interval"], precision, interval_shape(op.arity), columns)
         assert_agree(found, expected, columns)
 
     @needs_cc
@@ -361,10 +366,10 @@ class TestForms:
         columns, expected = body_case(op, precision)
         library = c_library(precision)
         assert_agree(
-            c_results(library, f"body_{op.name}", precision, body_shape(op), columns), expected, columns
+            c_results(library, f"body_{op.name}", precision, body_shape(op.arity), columns), expected, columns
         )
         columns, expected = interval_case(op, precision)
-        found = c_results(library, f"interval_{op.name}", precision, interval_shape(op), columns)
+        found = c_results(library, f"interval_{op.name}", precision, interval_shape(op.arity), columns)
         assert_agree(found, expected, columns)
 
 
