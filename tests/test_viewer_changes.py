@@ -174,7 +174,7 @@ def test_a_port_in_use(disc: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert main(["view", str(disc), "--no-browser", "--port", str(port)]) == 2
     out, err = capfd.readouterr()
     assert out == ""
-    assert one_line(err).startswith(f"absint: port {port}: cannot be had: Address already in use")
+    assert one_line(err).startswith(f"absint: port {port}: not available: Address already in use")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")

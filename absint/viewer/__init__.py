@@ -1,6 +1,7 @@
-"""`absint view`: a page on this machine that shows a model, what is left of it where, and what each pass did.
+"""`absint view`: a local page that shows a model, the operations left in each part of it, and the effect of
+each pass.
 
-`source` reads the model and watches its file, `drawing` draws its pictures, `session` holds what is shown,
-`studies` answers questions about it, `server` speaks HTTP to those whom `admission` lets in, `connections`
-bounds how many, `page/` is what the browser runs.
+`source` reads the model and watches its file; `drawing` draws its pictures; `session` holds the state that
+pages show; `studies` answers requests about the model; `server` speaks HTTP; `admission` authorises requests;
+`connections` limits the number of connections; `page/` is the browser's code.
 """

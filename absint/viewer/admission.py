@@ -1,11 +1,12 @@
-"""Who may ask: whoever knows the token of the printed address, and no page of another site.
+"""Authorisation: a request must know the token of the printed address, and must not come from another site's
+page.
 
-Every user of a machine reaches 127.0.0.1. The token shows that one has read the terminal of `absint view`.
-The first request of the page has the token in its address; a cookie takes over from there, since neither page
-files nor event streams can be asked for with a header of one's own.
+Every user of the machine can connect to 127.0.0.1; the token proves that a client has read the terminal of
+`absint view`. The page's first request has the token in its address. Later requests have it in a cookie,
+since requests for page files and event streams cannot carry a header of the page's own.
 
-Not guarded against: a browser sends a cookie to all servers of a host, whatever their port, so that another
-server of this machine, visited in the same browser, is told the token.
+Known gap: a browser sends a cookie to all servers of a host, whatever their port, so another server on this
+machine, visited in the same browser, learns the token.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from http import HTTPStatus
 from absint.base.errors import AbsintError
 
 CLOSED = "open the address that absint view has printed"
-"""What whoever has no secret is told."""
+"""The answer to a request without a secret."""
 
 _BYTES = 32
-"""Of a secret."""
+"""Length of a secret, in bytes."""
 
 _SECRET = re.compile(r"[?&](token|once)=([\w-]+)", re.ASCII)
 _CONNECTIONS = ("/proc/net/tcp", "/proc/net/tcp6")
-"""Where Linux tells of each connection whose it is."""
+"""Linux's tables of connections, which name the owner of each."""
 
 
 class Refused(AbsintError):  # noqa: N818  # it is an answer
-    """A request that gets no answer but a status and a line."""
+    """A refused request; the answer is a status and a line of text."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
@@ -41,26 +42,26 @@ class Refused(AbsintError):  # noqa: N818  # it is an answer
 
 
 class Admission:
-    """The secrets of one server. For any number of threads.
+    """The secrets of one server. Thread-safe.
 
-    `token` opens everything for as long as the server runs. `link_key` opens the page once: it is for the
-    command line of a browser, which other users of the machine can read.
+    `token` is valid as long as the server runs. `link_key` opens the page once: it is passed on a browser's
+    command line, which other users of the machine can read.
     """
 
     def __init__(self, port: int) -> None:
         self.token = secrets.token_urlsafe(_BYTES)
         self.link_key = secrets.token_urlsafe(_BYTES)
         self._port = port
-        self._cookie = f"absint-{port}"  # cookies of all ports are sent together
+        self._cookie = f"absint-{port}"  # with the port, since a browser sends the cookies of all ports
         self._cookies = re.compile(rf"(?:^|;)\s*{self._cookie}=([\w-]+)", re.ASCII)
         self._link_is_open = True
         self._lock = threading.Lock()
 
     def check(self, target: str, headers: Message, peer: tuple[str, int]) -> dict[str, str]:
-        """Raises `Refused` for a request that has no secret, or that another site's page may have sent.
+        """Authorise a request. Returns headers for the answer: the cookie, if the secret was in the address.
 
-        `target`: the address as it was asked for. `peer`: the other end of the connection. Returns headers of
-        the answer: the cookie, where the secret was in the address.
+        `target`: the requested address. `peer`: the other end of the connection. Raises `Refused` for a
+        request without a secret, and for one that another site's page may have sent.
         """
         self._check_names(headers)
         if self._is_in_address(target, peer):  # a link, wherever it was followed
@@ -72,7 +73,10 @@ class Admission:
         return {}
 
     def _check_names(self, headers: Message) -> None:
-        """Raises `Refused` for a name that an attacker points at this machine, and for its pages."""
+        """Raises `Refused` if the host or origin is not this server: an attacker may let a name of his own
+        resolve to
+        this machine.
+        """
         names, port = ("127.0.0.1", "localhost"), self._port
         own = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
         hosts = headers.get_all("Host", [])
@@ -80,10 +84,10 @@ class Admission:
             raise _forbidden("this server answers to 127.0.0.1 and localhost only")
         origins = headers.get_all("Origin", [])
         if any(origin.strip().lower() not in {f"http://{host}" for host in own} for origin in origins):
-            raise _forbidden("another site's page has no business here")
+            raise _forbidden("requests from pages of other sites are refused")
 
     def _is_in_address(self, target: str, peer: tuple[str, int]) -> bool:
-        """Whether an address holds a secret. It uses the link's key up."""
+        """Whether an address holds a valid secret. Using the link's key invalidates it."""
         for kind, given in _SECRET.findall(target):
             if kind == "token" and _equal(given, self.token):
                 return True
@@ -96,10 +100,10 @@ class Admission:
 
 
 def may_be_own(peer_port: int, port: int) -> bool:
-    """Whether a connection to a port of this machine may be of a process of this user.
+    """Whether a connection to a port of this machine may belong to a process of this user, or of root.
 
-    False where Linux says that the other end is another user's, or does not know the connection; root may act
-    for anybody. An end that was opened for version 6 of the protocol stands in a table of its own.
+    False if Linux lists the other end as another user's, or does not list it. Other systems: always true.
+    Ends opened for IPv6 are in a table of their own.
     """
     rows: list[list[str]] = []
     tables = 0
@@ -107,7 +111,7 @@ def may_be_own(peer_port: int, port: int) -> bool:
         with suppress(OSError), open(path, encoding="ascii") as table:
             rows += [row.split() for row in table][1:]
             tables += 1
-    if not tables:  # another system
+    if not tables:  # not Linux
         return True
     ends = f":{peer_port:04X}", f":{port:04X}"
     users = {int(row[7]) for row in rows if (row[1][-5:], row[2][-5:]) == ends}
@@ -115,13 +119,13 @@ def may_be_own(peer_port: int, port: int) -> bool:
 
 
 def _check_site(headers: Message) -> None:
-    """Raises `Refused` for what a browser says another site has asked for."""
+    """Raises `Refused` if the browser reports that another site made the request."""
     if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise _forbidden("another site's page has no business here")
+        raise _forbidden("requests from pages of other sites are refused")
 
 
 def _equal(given: str, secret: str) -> bool:
-    """In a time that does not tell where they differ."""
+    """Compare in a time that does not depend on where the strings differ."""
     return hmac.compare_digest(given.encode(), secret.encode())
 
 

@@ -1,4 +1,4 @@
-"""`absint view`: serve the page until Ctrl-C."""
+"""The command `absint view`: serves the page until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from .session import Session
 from .source import ModelSource
 
 SWITCH_INTERVAL = 0.5e-3
-"""Seconds that a thread keeps the interpreter while others wait: pictures are drawn between studies."""
+"""Seconds for which a thread may keep the interpreter while others wait; short, so that pictures do not wait
+for
+studies.
+"""
 
 
 def view(arguments: argparse.Namespace) -> int:
-    """Draw the model once, print the address, open it, and answer until Ctrl-C.
+    """Draw the model once, print the page's address, open it in a browser, and answer requests until Ctrl-C.
 
-    Standard output is that address and nothing else.
+    Standard output is the address and nothing else. Returns the exit status.
     """
     pipeline = LEVELS[arguments.level] if arguments.passes is None else arguments.passes
     given = (arguments.center, arguments.scale, arguments.z)
@@ -44,7 +47,7 @@ def view(arguments: argparse.Namespace) -> int:
             threading.Thread(target=webbrowser.open, args=(server.link,), daemon=True).start()
         server.serve_forever(poll_interval=0.1)
     except KeyboardInterrupt:
-        pass  # how it is meant to end
+        pass  # the intended end
     finally:
         server.close()
         sys.setswitchinterval(usual)

@@ -1,8 +1,9 @@
-"""The open connections: at most so many, and none that keeps a thread waiting for a request for long.
+"""The open connections: their number is limited, and so is the time for which a connection may wait for a
+request.
 
-Every connection has a thread. Where there are as many as there may be, a new one takes the place of one that
-waits for a request: a stranger's rather than one that has been answered before, and of those the one that has
-waited longest. So connections that never ask keep nobody out.
+Every connection has a thread. At the limit, a new connection replaces one that waits for a request:
+preferably one that was never answered, and of those the one that has waited longest. So connections that send
+nothing cannot keep others out.
 """
 
 from __future__ import annotations
@@ -14,21 +15,27 @@ import time
 from dataclasses import dataclass
 
 MOST = 64
-"""Connections; a page has about eight."""
+"""Largest number of connections; a page has about eight."""
 
 ASK_WITHIN = 10.0
-"""Seconds that a connection has for its first request, from its opening to the end of the header."""
+"""Seconds from the opening of a connection to the end of its first request's header."""
 
 IDLE = 120.0
-"""Seconds that one which has been answered may wait for its next request, and that an answer may be stuck."""
+"""Seconds for which an answered connection may wait for its next request, and for which an answer may be
+stuck.
+"""
 
 _ROOM_WITHIN = 2.0
-"""Seconds that a new connection waits for one to go."""
+"""Seconds for which a new connection waits for another one to be closed."""
 
 
 @dataclass(eq=False)
 class _Connection:
-    """`until`: when it is closed if its request is not there by then; None while it is answered."""
+    """An open connection.
+
+    `until`: time at which it is closed if its request has not arrived; None while it is answered. `since`:
+    time since which it has been waiting. `is_known`: whether it has been answered before.
+    """
 
     thread: threading.Thread
     until: float | None
@@ -37,19 +44,22 @@ class _Connection:
 
     @property
     def claim(self) -> tuple[bool, float]:
-        """The smaller, the sooner it has to go."""
+        """The connection's priority: the smallest is closed first."""
         return self.is_known, self.since
 
 
 class Connections:
-    """What is open. For any number of threads."""
+    """The open connections of a server. Thread-safe."""
 
     def __init__(self) -> None:
         self._open: dict[socket.socket, _Connection] = {}
         self._change = threading.Condition()
 
     def add(self, connection: socket.socket, thread: threading.Thread) -> bool:
-        """One more, which waits for its first request. False: all others are being answered."""
+        """Add a connection, which waits for its first request. Returns False if there is no room for it,
+        because all
+        others are being answered.
+        """
         with self._change:
             if len(self._open) >= MOST:
                 self._close_one()
@@ -60,30 +70,30 @@ class Connections:
             return True
 
     def remove(self, connection: socket.socket) -> None:
-        """It is being closed."""
+        """Remove a connection that is being closed."""
         with self._change:
             self._open.pop(connection, None)
             self._change.notify_all()
 
     def answer(self, connection: socket.socket) -> None:
-        """Its request is there: it is neither late nor closed to make room."""
+        """Note that a connection's request has arrived: until it is answered, it is not closed."""
         with self._change:
             self._open[connection].until = None
 
     def wait(self, connection: socket.socket) -> None:
-        """It has been answered, and waits for its next request."""
+        """Note that a connection has been answered and waits for its next request."""
         with self._change:
             one = self._open[connection]
             one.is_known, one.since = True, time.monotonic()
             one.until = one.since + IDLE
 
     def make_room(self) -> None:
-        """Close one that waits, if there is one."""
+        """Close one of the waiting connections, if there is any."""
         with self._change:
             self._close_one()
 
     def close_late(self) -> None:
-        """Close those that have not asked in time."""
+        """Close connections whose request did not arrive in time."""
         now = time.monotonic()
         with self._change:
             for connection, one in self._open.items():
@@ -91,7 +101,7 @@ class Connections:
                     _close(connection)
 
     def close_all(self) -> list[threading.Thread]:
-        """Close all; returns their threads."""
+        """Close all connections. Returns their threads."""
         with self._change:
             for connection in self._open:
                 _close(connection)
@@ -101,11 +111,11 @@ class Connections:
         waiting = [(one.claim, connection) for connection, one in self._open.items() if one.until is not None]
         if waiting:
             _, connection = min(waiting, key=lambda pair: pair[0])
-            self._open[connection].until = None  # it has been chosen
+            self._open[connection].until = None  # not chosen again
             _close(connection)
 
 
 def _close(connection: socket.socket) -> None:
-    """Its thread reads the end of it, and lets go of it."""
+    """Shut a connection down: its thread then reads the end of the stream and closes it."""
     with contextlib.suppress(OSError):  # closed already
         connection.shutdown(socket.SHUT_RDWR)

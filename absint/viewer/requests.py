@@ -1,4 +1,4 @@
-"""Questions, checked: which words they may hold, and how large a picture may be."""
+"""Requests of the page: their parameters, checked, with limits on the size of pictures."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from absint.evaluation.view import View
 from .admission import Refused
 
 MOST_PIXELS = 1 << 24
-"""Of a picture on the page: more than any screen has."""
+"""Largest number of pixels of a picture on the page: more than any screen has."""
 
 MOST_EXPORTED = 1 << 26
-"""Pixels of a picture that is written to a file."""
+"""Largest number of pixels of a picture that is written to a file."""
 
 _MOST_WORDS = 16
 _NUMBER = re.compile(
@@ -26,13 +26,13 @@ _CLIENT = re.compile(r"[0-9A-Za-z-]{0,40}", re.ASCII)
 
 
 def check_no_body(headers: Message) -> None:
-    """Raises `Refused` for a request with a body: no question has one."""
+    """Raises `Refused` for a request with a body: no request of the page has one."""
     if "Transfer-Encoding" in headers or headers.get("Content-Length", "0").strip() != "0":
-        raise Refused(HTTPStatus.BAD_REQUEST, "a question has no body")
+        raise Refused(HTTPStatus.BAD_REQUEST, "a request must not have a body")
 
 
-class Question:
-    """A request's path and words. Raises `Refused` for words that are given twice, or too many."""
+class Query:
+    """A request's path and parameters. Raises `Refused` for repeated or too many parameters."""
 
     def __init__(self, target: str) -> None:
         try:
@@ -43,20 +43,23 @@ class Question:
         self.path = parts.path
         self._words: Mapping[str, str] = dict(words)
         if len(self._words) != len(words):
-            raise _bad("a word is given twice")
+            raise _bad("a parameter is given twice")
 
     def text(self, name: str) -> str:
-        """A word, or nothing."""
+        """A parameter's text; empty if it is missing."""
         return self._words.get(name, "")
 
     def client(self) -> str:
-        """The name that a page gave itself."""
+        """The name that the page has given itself. Raises `Refused` for an invalid one."""
         if not _CLIENT.fullmatch(name := self.text("client")):
             raise _bad(f"client: {name[:40]!r} is not a name")
         return name
 
     def whole(self, name: str, default: int | None = None, most: int = 1 << 53) -> int:
-        """A whole number from 0."""
+        """A parameter that is a whole number from 0 to `most`. Raises `Refused` for others, and if it is
+        missing without
+        a default.
+        """
         word = self._words.get(name)
         if word is None and default is not None:
             return default
@@ -65,7 +68,7 @@ class Question:
         return int(word)
 
     def real(self, name: str, default: float) -> float:
-        """A number."""
+        """A parameter that is a number. Raises `Refused` for others."""
         word = self._words.get(name)
         if word is None:
             return default
@@ -74,7 +77,7 @@ class Question:
         return float(word)
 
     def view(self, most_pixels: int = MOST_PIXELS) -> View:
-        """The view that is asked about. Raises `ViewError` too."""
+        """The requested view. Raises `Refused` for too many pixels, and `ViewError`."""
         width, height = self.whole("width"), self.whole("height")
         if width * height > most_pixels:
             raise _bad(f"size {width}x{height}: too large, above {most_pixels} pixels")
@@ -82,7 +85,7 @@ class Question:
         return View(width, height, center, self.real("scale", 1.0), self.real("z", 0.0))
 
     def pixel(self, view: View) -> tuple[int, int]:
-        """A column and a row of a view."""
+        """The requested column and row of a view. Raises `Refused` for a pixel outside the view."""
         return self.whole("column", most=view.width - 1), self.whole("row", most=view.height - 1)
 
 

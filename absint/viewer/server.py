@@ -1,8 +1,9 @@
-"""HTTP on 127.0.0.1: the page, pictures as packed bits or PNG, answers as JSON, and news as they come.
+"""HTTP on 127.0.0.1: serves the page, pictures as packed bits or PNG, studies as JSON, and a stream of state
+changes.
 
-There are questions only, all of them GET: nothing that a request asks for changes what others see.
-`admission` says who may ask, `connections` how many may. What a client did wrong it is told in a line; what
-went wrong here is said in the terminal.
+All requests are GET, and none changes what other clients see. `admission` authorises requests, and
+`connections` limits their number. A client's errors are answered in one line; errors of the server are
+printed in the terminal.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from absint.native.terminal import note
 from . import studies
 from .admission import Admission, Refused
 from .connections import IDLE, Connections
-from .requests import MOST_EXPORTED, Question, check_no_body
+from .requests import MOST_EXPORTED, Query, check_no_body
 from .session import Session, Shown, Superseded
 
 HOST = "127.0.0.1"
@@ -44,7 +45,7 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""What the files of `page/` are, by suffix."""
+"""Media types of the files of `page/`, by suffix."""
 
 _SAFETY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -57,20 +58,20 @@ _SAFETY = {
 }
 
 HEARTBEAT = 10.0
-"""Seconds after which a page that waits is told that there is no news: so one that has left is noticed."""
+"""Seconds between messages to a waiting page; sending them detects a client that has left."""
 
 GONE = (ConnectionError, TimeoutError)
-"""What a client's leaving is told by."""
+"""Exceptions that mean that a client has left."""
 
 _PAUSE = 0.05
-"""Seconds until a connection is asked for again that could not be had."""
+"""Seconds before a connection that could not be accepted is tried again."""
 
 _TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 @cache
 def page_files() -> dict[str, tuple[str, bytes]]:
-    """The page's files by their paths: type and content. Nothing else can be asked for."""
+    """The page's files by path, as (media type, content). No other files are served."""
     found = {}
     for entry in resources.files(__package__).joinpath("page").iterdir():
         suffix = os.path.splitext(entry.name)[1]
@@ -81,7 +82,9 @@ def page_files() -> dict[str, tuple[str, bytes]]:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a session until it is closed. Raises `UsageError` for a port that cannot be had; 0: any."""
+    """Serves a session until it is closed. `port`: 0 for any free one. Raises `UsageError` if the port is not
+    available.
+    """
 
     request_queue_size = 128
 
@@ -93,7 +96,7 @@ class Server(ThreadingHTTPServer):
         except OSError as error:
             reason = error.strerror or str(error)
             hint = ": leave --port out for a free one" if error.errno == errno.EADDRINUSE else ""
-            raise UsageError(f"port {port}: cannot be had: {reason}{hint}") from error
+            raise UsageError(f"port {port}: not available: {reason}{hint}") from error
         self.port: int = self.server_address[1]
         self.admission = Admission(self.port)
         site = f"http://{HOST}:{self.port}/"
@@ -101,14 +104,17 @@ class Server(ThreadingHTTPServer):
         self.link = f"{site}?once={self.admission.link_key}"
 
     def server_bind(self) -> None:
-        """Bind, without asking the network for this machine's name."""
+        """Bind the socket. Unlike the base class, this does not look up the machine's name in the network."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """The next connection. Without a file or memory for it, room is made; it stays in the queue."""
+        """Accept the next connection. Without a free file handle or memory, a waiting connection is closed,
+        and the new
+        one stays in the queue.
+        """
         try:
             return super().get_request()
         except (OSError, MemoryError) as error:
@@ -118,7 +124,9 @@ class Server(ThreadingHTTPServer):
             raise OSError("no connection") from error
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection's requests in a thread of its own, which `close` does not wait for forever."""
+        """Answer a connection's requests in a thread of its own, a daemon, so that the process can end
+        without it.
+        """
         thread = threading.Thread(
             target=self.process_request_thread, args=(request, client_address), daemon=True
         )
@@ -128,7 +136,7 @@ class Server(ThreadingHTTPServer):
             return
         try:
             thread.start()
-        except (RuntimeError, MemoryError):  # the system has no more threads
+        except (RuntimeError, MemoryError):  # no thread can be started
             self.connections.remove(request)
             self.connections.make_room()
             self.shutdown_request(request)
@@ -139,11 +147,11 @@ class Server(ThreadingHTTPServer):
         self.connections.remove(request)
 
     def service_actions(self) -> None:
-        """What is done several times a second."""
+        """Close late connections; called several times a second."""
         self.connections.close_late()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that leaves is no error; all else is a bug."""
+        """Print an exception in a connection's thread, unless it means that the client has left."""
         error = sys.exception()
         if isinstance(error, MemoryError):
             note("out of memory: a connection was closed")
@@ -151,7 +159,7 @@ class Server(ThreadingHTTPServer):
             note(traceback.format_exc().rstrip())
 
     def close(self) -> None:
-        """End the session, close all connections, and wait a moment for those who still answer."""
+        """End the session, close all connections, and wait briefly for threads that still answer."""
         self.session.stop()
         self.server_close()
         deadline = time.monotonic() + 2.0
@@ -161,7 +169,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    """Answers the requests of one connection."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -170,38 +178,38 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16
 
     def handle_one_request(self) -> None:
-        """Wait for a request and answer it."""
+        """Wait for a request, and answer it."""
         super().handle_one_request()
         self.server.connections.wait(self.connection)
 
     def parse_request(self) -> bool:
-        """Whether there is a request, and of somebody who may ask; whoever may not is told."""
+        """Read and authorise a request. Returns False if there is none, or if it was refused."""
         if not super().parse_request():
             return False
         self.server.connections.answer(self.connection)
         try:
             self._cookie = self.server.admission.check(self.path, self.headers, self.client_address)
         except Refused as refusal:
-            self.close_connection = True  # what follows on the line may be its body
+            self.close_connection = True  # the next bytes may be the request's body
             self._send_error(refusal.status, str(refusal))
             return False
         return True
 
     def do_GET(self) -> None:
-        """Answer a question."""
+        """Answer a request."""
         try:
             check_no_body(self.headers)
-            question = Question(self.path)
-            if question.path in page_files():
-                self._send(*page_files()[question.path], headers=self._cookie)
-            elif question.path in _ANSWERS:
-                _ANSWERS[question.path](self, question)
+            query = Query(self.path)
+            if query.path in page_files():
+                self._send(*page_files()[query.path], headers=self._cookie)
+            elif query.path in _ANSWERS:
+                _ANSWERS[query.path](self, query)
             else:
                 raise Refused(HTTPStatus.NOT_FOUND, "there is nothing of that name")
         except Superseded:
             self._send("", b"", HTTPStatus.NO_CONTENT)
         except Refused as refusal:
-            self.close_connection = True  # what follows on the line may be its body
+            self.close_connection = True  # the next bytes may be the request's body
             self._send_error(refusal.status, str(refusal))
         except AbsintError as error:
             self._send_error(HTTPStatus.BAD_REQUEST, str(error))
@@ -215,20 +223,20 @@ class Handler(BaseHTTPRequestHandler):
             self._send_error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error: the terminal says more")
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What `http.server` refuses itself: lines that are too long, methods that there are not."""
+        """Answer a request that `http.server` itself refuses, such as one with an unknown method."""
         self.close_connection = True
         self._send_error(HTTPStatus(code), message or HTTPStatus(code).phrase)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing of each request."""
+        """Do not log requests."""
 
     def version_string(self) -> str:
-        """The server's name, without versions."""
+        """The server's name, without version numbers."""
         return "absint"
 
     def _send_error(self, status: HTTPStatus, message: str) -> None:
-        """A line: as JSON, and as plain text for somebody who looks at it."""
-        headers = getattr(self, "headers", None)  # there are none before they are read
+        """Send an error message: as plain text to a browser window, else as JSON."""
+        headers = getattr(self, "headers", None)  # not set before they are read
         if headers is not None and "text/html" in headers.get("Accept", ""):
             self._send("text/plain; charset=utf-8", f"absint view: {message}\n".encode(), status)
         else:
@@ -259,11 +267,11 @@ class Handler(BaseHTTPRequestHandler):
 
     # Answers
 
-    def _state(self, _: Question) -> None:
+    def _state(self, _: Query) -> None:
         self._send_json(self.server.session.state())
 
-    def _events(self, _: Question) -> None:
-        """The state, now and after each change, as server-sent events."""
+    def _events(self, _: Query) -> None:
+        """Send the state, now and after each change, as server-sent events."""
         self.close_connection = True
         self.send_response(HTTPStatus.OK)
         for name, value in _SAFETY.items():
@@ -281,13 +289,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b": still here\n\n")
             self.wfile.flush()
 
-    def _frame(self, question: Question) -> None:
-        """A picture as packed bits, row by row, each row a whole number of bytes; 1 where `f < 0`."""
+    def _frame(self, query: Query) -> None:
+        """Send a picture as packed bits, 1 where `f < 0`, row by row, each row padded to whole bytes."""
         start = time.perf_counter()
-        view, session = question.view(), self.server.session
-        shown, picture = session.picture(
-            view, question.text("passes"), question.client(), question.whole("number", 0)
-        )
+        view, session = query.view(), self.server.session
+        shown, picture = session.picture(view, query.text("passes"), query.client(), query.whole("number", 0))
         bits = np.packbits(picture.image, axis=1).tobytes()
         headers = {
             "X-Generation": str(shown.generation),
@@ -298,10 +304,10 @@ class Handler(BaseHTTPRequestHandler):
         }
         self._send("application/octet-stream", bits, headers=headers)
 
-    def _picture(self, question: Question) -> None:
-        """A picture as `absint render` writes it."""
-        view, session = question.view(MOST_EXPORTED), self.server.session
-        shown, picture = session.picture(view, question.text("passes"), "", 0)
+    def _picture(self, query: Query) -> None:
+        """Send a picture as PNG, as `absint render` writes it."""
+        view, session = query.view(MOST_EXPORTED), self.server.session
+        shown, picture = session.picture(view, query.text("passes"), "", 0)
         if picture.defined != (0, 0, view.width, view.height):
             box = shown.program.box
             raise UsageError(f"the program holds for {box} only, and the picture reaches beyond that")
@@ -310,28 +316,27 @@ class Handler(BaseHTTPRequestHandler):
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}"
         })  # fmt: skip
 
-    def _study(self, what: Callable[[Shown, View, str], dict[str, Any]], question: Question) -> None:
-        """One of the long studies."""
-        view, pipeline = question.view(), self.server.session.pipeline(question.text("passes"))
-        self._answer(question, studies.at_work, lambda shown: what(shown, view, pipeline))
+    def _study(self, what: Callable[[Shown, View, str], dict[str, Any]], query: Query) -> None:
+        """Send the answer of a long study."""
+        view, pipeline = query.view(), self.server.session.pipeline(query.text("passes"))
+        self._answer(query, studies.study_lock, lambda shown: what(shown, view, pipeline))
 
-    def _explain(self, question: Question) -> None:
-        """What decides a pixel."""
-        view = question.view()
-        pixel = question.pixel(view)
-        self._answer(question, studies.explaining, lambda shown: studies.explain(shown, view, *pixel))
+    def _explain(self, query: Query) -> None:
+        """Send the explanation of a pixel."""
+        view = query.view()
+        pixel = query.pixel(view)
+        self._answer(query, studies.explain_lock, lambda shown: studies.explain(shown, view, *pixel))
 
-    def _answer(
-        self, question: Question, turn: threading.Lock, what: Callable[[Shown], dict[str, Any]]
-    ) -> None:
-        """An answer, unless by the time it is its turn a newer question of its kind has come in.
+    def _answer(self, query: Query, turn: threading.Lock, what: Callable[[Shown], dict[str, Any]]) -> None:
+        """Compute an answer while holding the lock `turn`, and send it.
 
-        That the program does not hold there, or not at all for pictures, is an answer too: `refused`.
+        Raises `Superseded` if the client has sent a newer request of the same kind meanwhile. A `DomainError`
+        is an answer too, as `refused`.
         """
-        session, client, number = self.server.session, question.client(), question.whole("number", 0)
-        session.ask(client, question.path, number)
+        session, client, number = self.server.session, query.client(), query.whole("number", 0)
+        session.ask(client, query.path, number)
         with turn:
-            session.check_newest(client, question.path, number)
+            session.check_newest(client, query.path, number)
             shown = session.shown
             try:
                 answer = what(shown)
@@ -340,14 +345,14 @@ class Handler(BaseHTTPRequestHandler):
         self._send_json({"generation": shown.generation} | answer)
 
 
-_ANSWERS: dict[str, Callable[[Handler, Question], None]] = {
+_ANSWERS: dict[str, Callable[[Handler, Query], None]] = {
     "/state": Handler._state,
     "/events": Handler._events,
     "/frame": Handler._frame,
     "/picture.png": Handler._picture,
     "/explain": Handler._explain,
-    "/heat": lambda handler, question: handler._study(studies.heat, question),
-    "/terms": lambda handler, question: handler._study(studies.terms, question),
-    "/stages": lambda handler, question: handler._study(studies.stages, question),
+    "/heat": lambda handler, query: handler._study(studies.heat, query),
+    "/terms": lambda handler, query: handler._study(studies.terms, query),
+    "/stages": lambda handler, query: handler._study(studies.stages, query),
 }
-"""What can be asked for, by path."""
+"""Answers by path."""

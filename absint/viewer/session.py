@@ -1,7 +1,6 @@
-"""What is shown: the last good text of a model, what is wrong with its file, and who waits for news.
+"""The session: the last valid text of a model, the error in its file, and the pages that wait for changes.
 
-A text takes the place of the one before when it has been parsed and drawn once; until then, and for as long
-as it cannot be, the one before stays.
+A new text replaces the current one after it was parsed and drawn once. If that fails, the current text stays.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ from absint.native.terminal import note
 from absint.ops.precision import as_precision
 from absint.rewriting.manager import format_pass, parse_pipeline
 
-from .drawing import Drawer, Picture
+from .drawing import Drawer, Frame
 from .source import ModelSource, Trouble, trouble_of
 
 LOOK_EVERY = 0.2
 """Seconds between looks at the file."""
 
 MOST_CLIENTS = 64
-"""Pages of which it is known what they asked for last."""
+"""Largest number of pages whose newest requests are remembered."""
 
 
-class Superseded(Exception):  # noqa: N818  # no error: nobody waits for the answer any more
-    """A newer question of the same page has come in."""
+class Superseded(Exception):  # noqa: N818  # no error: the client no longer waits for the answer
+    """A newer request of the same page and kind has arrived."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A text that is shown. `generation` counts them."""
+    """A text that is shown, with its program. `generation`: the text's number, from 1."""
 
     generation: int
     text: str
@@ -46,14 +45,14 @@ class Shown:
 
     @property
     def has_z(self) -> bool:
-        """Whether a picture depends on its height."""
+        """Whether pictures depend on z."""
         return "z" in self.program.graph.variables.values()
 
 
 class Session:
-    """A model, its pipeline, and all that pages are told of it. For any number of threads.
+    """A model, its pipeline, and the state that pages show. Thread-safe.
 
-    Raises what reading, parsing or drawing the model raises.
+    Raises the errors of reading, parsing and drawing the model.
     """
 
     def __init__(
@@ -70,18 +69,18 @@ class Session:
         self._newest: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._newest_lock = threading.Lock()
         self._start = start
-        self.shown = self._prepared(source.text, 1)
+        self.shown = self._prepare(source.text, 1)
         self._watcher = threading.Thread(target=self._watch, name="absint-view-watcher", daemon=True)
 
-    # What is shown
+    # State
 
     def start_watching(self) -> None:
-        """Look for changes of the file from now on."""
+        """Start to watch the model's file."""
         if self.source.is_watched:
             self._watcher.start()
 
     def stop(self) -> None:
-        """Look no more, and let go of all who wait for news."""
+        """Stop watching, and wake all that wait for changes."""
         self._stopping.set()
         with self._change:
             self._change.notify_all()
@@ -90,11 +89,13 @@ class Session:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it is over."""
+        """Whether `stop` was called."""
         return self._stopping.is_set()
 
     def start_view(self, shown: Shown) -> View:
-        """A view to begin with: what was asked for, else all of the box on which the program holds."""
+        """The first view: the one given on the command line, else all of the box on which the program is
+        valid.
+        """
         if self._start is not None:
             return self._start
         bounds = shown.program.box.bounds
@@ -105,11 +106,11 @@ class Session:
         z = min(max(0.0, low), high)
         try:
             return View(8, 8, (center[0], center[1]), extent, z)
-        except ViewError:  # a point, or all floats
+        except ViewError:  # the box is a point, or too large
             return View(8, 8, z=z)
 
     def state(self) -> dict[str, Any]:
-        """What a page is told; `version` counts the news, `session` differs from one run to the next."""
+        """The state for a page. `version` counts changes; `session` is different in each run."""
         with self._change:
             shown, trouble, version = self.shown, self._trouble, self._version
         view = self.start_view(shown)
@@ -131,26 +132,26 @@ class Session:
         }
 
     def wait_for_news(self, version: int, seconds: float) -> bool:
-        """Whether there is news since a version, now or within some seconds."""
+        """Wait, at most `seconds`, for a change after a version. Returns whether there is one."""
         with self._change:
             return self._change.wait_for(lambda: self._version > version or self.is_stopping, seconds)
 
     # Pictures
 
     def pipeline(self, switches: str) -> str:
-        """The text of the passes that are on. `switches`: 1 or 0 for each, nothing for all of them.
+        """The text of the pipeline of the passes that are on.
 
-        Raises `UsageError` for another.
+        `switches`: "1" or "0" for each pass; empty for all passes. Raises `UsageError` for other text.
         """
         switches = switches or "1" * len(self.passes)
         if len(switches) != len(self.passes) or set(switches) - {"0", "1"}:
             raise UsageError(f"passes {switches[:80]!r}: expected {len(self.passes)} times 0 or 1")
         return ",".join(name for name, on in zip(self.passes, switches, strict=True) if on == "1")
 
-    def picture(self, view: View, switches: str, client: str, number: int) -> tuple[Shown, Picture]:
-        """A picture, and what it is of. `number`: counts what a client asks for.
+    def picture(self, view: View, switches: str, client: str, number: int) -> tuple[Shown, Frame]:
+        """A picture, and the text that it shows. `number`: the number of a client's request.
 
-        Raises `Superseded` where a later one has come in meanwhile, and what `Drawer.picture` raises.
+        Raises `Superseded` if a later request has arrived meanwhile, and the errors of `Drawer.picture`.
         """
         self.ask(client, "picture", number)
         shown = self.shown
@@ -162,7 +163,7 @@ class Session:
         return shown, shown.drawer.picture(view, pipeline, check)
 
     def ask(self, client: str, what: str, number: int) -> None:
-        """Note which is the newest question of its kind that a client has; nameless ones are all new."""
+        """Record a client's newest request of a kind. Requests without a client name are never superseded."""
         if not client:
             return
         with self._newest_lock:
@@ -172,15 +173,15 @@ class Session:
                 self._newest.popitem(last=False)
 
     def check_newest(self, client: str, what: str, number: int) -> None:
-        """Raises `Superseded` for a question that is not its client's newest."""
+        """Raises `Superseded` if a request is not its client's newest of its kind."""
         with self._newest_lock:
             if client and self._newest.get((client, what), 0) > number:
                 raise Superseded
 
     # Changes
 
-    def _prepared(self, text: str, generation: int) -> Shown:
-        """A text, parsed and drawn once by the whole pipeline, so that what is wrong with it is known."""
+    def _prepare(self, text: str, generation: int) -> Shown:
+        """Parse a text and draw it once after the whole pipeline, so that errors in it are found."""
         program = self.source.program(text)
         precision = program.precision if self._precision is None else as_precision(self._precision)
         shown = Shown(generation, text, program, Drawer(program, precision))
@@ -192,16 +193,16 @@ class Session:
             self.look()
 
     def look(self) -> None:
-        """Look at the file once, and tell all who wait if it is another now."""
+        """Look at the file once. If it has changed, update the state and wake all that wait for changes."""
         text: str | None = None
         try:
             text = self.source.changed_text()
             if text is None:
                 return
-            shown, trouble = self._prepared(text, self.shown.generation + 1), None
+            shown, trouble = self._prepare(text, self.shown.generation + 1), None
         except AbsintError as error:
             shown, trouble = self.shown, trouble_of(error, text)
-        except Exception:  # a bug: said here, for nobody looks at a thread's end
+        except Exception:  # a bug: reported here, since nothing sees a thread's exception
             note(traceback.format_exc().rstrip())
             shown, trouble = self.shown, Trouble("internal error: the terminal of absint view says more")
         with self._change:

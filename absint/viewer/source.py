@@ -1,4 +1,6 @@
-"""The text of a model, and what becomes of its file: every change is read once, also one that is wrong."""
+"""The text of a model, and the changes of its file: each change is reported once, even if the
+text is wrong.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,15 @@ from absint.frontend.vm import read_text
 from absint.ir.program import Program
 
 LOOKS_PER_READING = 5
-"""A file whose size and time stayed the same is read at every so many looks: clocks of files are coarse."""
+"""A file with unchanged size and time is read at every fifth look, since file times have a coarse
+resolution.
+"""
 
-_SHOWN = 200  # characters of a line that is shown with an error
+_SHOWN = 200  # largest length of a line that is shown with an error
 
 
 class Trouble(NamedTuple):
-    """What is wrong with a model: a message, and, if it has a place in the text, that line."""
+    """An error in a model: the message and, if the error has a place in the text, that line."""
 
     message: str
     line: int | None = None
@@ -29,7 +33,7 @@ class Trouble(NamedTuple):
 
 
 def trouble_of(error: AbsintError, text: str | None) -> Trouble:
-    """What to show of an error in a text; None: the text could not be read."""
+    """The description of an error for the page. `text`: the model's text; None if it could not be read."""
     if not isinstance(error, VmError) or text is None:
         return Trouble(str(error))
     lines = text.split("\n")
@@ -38,16 +42,16 @@ def trouble_of(error: AbsintError, text: str | None) -> Trouble:
 
 
 class ModelSource:
-    """A model by its name: a path, `-` for standard input, or the name of a bundled one.
+    """A model's text and its file. `model`: a path, `-` for standard input, or the name of a bundled model.
 
-    Raises `UsageError` for one that cannot be read, and `VmError` for bytes that are no text.
+    Raises `UsageError` if the model cannot be read, and `VmError` if it is not UTF-8 text.
     """
 
     def __init__(self, model: str) -> None:
         self.name = "standard input" if model == "-" else Path(model).name
         self.argument = model
         self._path = Path(model) if model != "-" and os.path.isfile(model) else None
-        self._seen = self._signs()
+        self._last_status = self._status()
         source = api.source_of(model)
         assert isinstance(source, Source)  # a name is never a program
         self.text = source.text
@@ -57,25 +61,25 @@ class ModelSource:
 
     @property
     def is_watched(self) -> bool:
-        """Whether it is a file that can change."""
+        """Whether the model is a file, which can change."""
         return self._path is not None
 
     def program(self, text: str) -> Program:
-        """What a text of this model describes. Raises `VmError`."""
+        """The program of a text of this model. Raises `VmError` for malformed text."""
         return Source(text, self._shown).program()
 
     def changed_text(self) -> str | None:
-        """The file's text if it is another than when it was last looked at; None where it is the same.
+        """The file's text if it has changed since the last call, else None.
 
-        Raises `UsageError` or `VmError`, once for each change, for one that cannot be read.
+        Raises `UsageError` or `VmError`, once for each change, if the file cannot be read.
         """
         if self._path is None:
             return None
-        signs = self._signs()
+        status = self._status()
         self._looks += 1
-        if signs == self._seen and (signs is None or self._looks % LOOKS_PER_READING):
+        if status == self._last_status and (status is None or self._looks % LOOKS_PER_READING):
             return None
-        self._seen = signs  # from before it is read: what is written meanwhile is seen next time
+        self._last_status = status  # from before reading, so that the next call notices a later write
         try:
             if self._path.exists() and not self._path.is_file():  # reading a pipe would wait
                 raise UsageError(f"{self._path}: cannot be read: it is no longer a file")
@@ -90,8 +94,10 @@ class ModelSource:
         self._digest = digest
         return text
 
-    def _signs(self) -> tuple[int, ...] | None:
-        """What tells that a file was written; None if there is none."""
+    def _status(self) -> tuple[int, ...] | None:
+        """The file's time, size and number, of which a write changes at least one; None if there
+        is no file.
+        """
         try:
             status = os.stat(self._path) if self._path is not None else None
         except OSError:

@@ -1,7 +1,8 @@
-"""Answers about what is shown: what is left where, terms, what decides a pixel, what each pass did.
+"""Studies of the model that is shown: operations left per tile, terms, the instructions behind a pixel, pass
+effects.
 
-Every answer is of one view and one choice of passes, and holds floats as JSON can: what is not finite is
-spelled out.
+Every answer is about one view and one choice of passes. Infinities and NaN become strings, since JSON lacks
+them.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from absint.study.specialisation import measure_regions
 from .session import Shown
 
 MOST_ROWS = 250
-"""Instructions that are told of a pixel: the last ones."""
+"""Largest number of instructions in an explanation of a pixel: the last ones are given."""
 
 TILES_ALONG = 40
-"""Tiles along the longer side of a view."""
+"""Number of tiles along the longer side of a view."""
 
-at_work = threading.Lock()
-"""One of the long studies at a time: they are work for the interpreter, and pictures need it too."""
+study_lock = threading.Lock()
+"""Held during a long study, so that one runs at a time: studies need the interpreter, and so do pictures."""
 
-explaining = threading.Lock()
-"""Pixels do not wait for the others."""
+explain_lock = threading.Lock()
+"""Held while a pixel is explained, which does not wait for long studies."""
 
 
 def region(shown: Shown, view: View) -> Box:
-    """The part of a view on which the program holds. Raises `DomainError` if there is none."""
+    """The part of a view on which the program is valid. Raises `DomainError` if it is empty."""
     bounds = dict(view.box(shown.drawer.precision).bounds)
     for name, (lower, upper) in shown.program.box.bounds.items():
         low, high = bounds.get(name, (lower, upper))
@@ -48,10 +49,10 @@ def region(shown: Shown, view: View) -> Box:
 
 
 def heat(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
-    """Operations left for `f < 0` on tiles of a view, after the passes that are on and do not lower.
+    """Operations left for `f < 0` on tiles of a view, after those passes of the pipeline that do not lower.
 
-    `columns` and `rows` of tiles, `left` row by row from the top, -1 where a tile is decided, `box` as x0,
-    x1, y0, y1: the part of the view on which the program holds.
+    `columns` and `rows`: numbers of tiles. `left`: row by row from the top, -1 on decided tiles. `box`: (x0,
+    x1, y0, y1), the part of the view on which the program is valid.
     """
     box = region(shown, view)
     real = format_pipeline(pass_ for pass_ in parse_pipeline(pipeline) if pass_.makes is Form.REAL)
@@ -71,9 +72,9 @@ def heat(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
 
 
 def terms(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
-    """The terms of the lowered program that meet a view, as `study.terms` tells of them.
+    """The terms of the lowered program in a view: rows of `study.terms`.
 
-    `lowered`: whether the passes that are on lower at all.
+    `lowered`: whether the pipeline lowers the program; if not, there are no terms.
     """
     if form_after(parse_pipeline(pipeline)) is Form.REAL:
         return {"lowered": False, "terms": []}
@@ -81,34 +82,33 @@ def terms(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
     found = study.terms(shown.program, passes=pipeline, region=region(shown, view), precision=precision)
     for term in found:
         term["lines"] = _ranges(term["lines"])
-    return {"lowered": True, "terms": plain(found)}
+    return {"lowered": True, "terms": to_json(found)}
 
 
 def explain(shown: Shown, view: View, column: int, row: int) -> dict[str, Any]:
-    """What decides a pixel: its position, its value, and the instructions that the value comes from.
+    """The position and value of a pixel, and the instructions that determine the value.
 
-    `rows`: the last of them, as `study.explain` tells of each; `count`: how many there are. Bounds are those
-    on the view.
+    `rows`: the last rows of `study.explain`, with bounds on the view. `count`: number of all rows.
     """
     precision = shown.drawer.precision
     x, y = (float(view.xs(precision)[column]), float(view.ys(precision)[row]))
     z = float(view.height_z(precision)[0])
     rows = study.explain(shown.program, x, y, z, region=region(shown, view), precision=precision)
     return {
-        "x": x, "y": y, "z": z, "value": plain(rows[-1]["value"]), "inside": rows[-1]["value"] < 0,
-        "count": len(rows), "rows": plain(rows[-MOST_ROWS:]),
+        "x": x, "y": y, "z": z, "value": to_json(rows[-1]["value"]), "inside": rows[-1]["value"] < 0,
+        "count": len(rows), "rows": to_json(rows[-MOST_ROWS:]),
     }  # fmt: skip
 
 
 def stages(shown: Shown, view: View, pipeline: str) -> dict[str, Any]:
-    """What each pass that is on does to the program on a view, as `study.stages` tells of it."""
+    """The effect of each pass of the pipeline on the program in a view: rows of `study.stages`."""
     precision = shown.drawer.precision
     rows = study.stages(shown.program, passes=pipeline, region=region(shown, view), precision=precision)
     return {"stages": rows}
 
 
 def _ranges(lines: list[int]) -> list[list[int]]:
-    """Sorted numbers as ranges of first and last."""
+    """Sorted numbers as ranges [first, last]."""
     found: list[list[int]] = []
     for line in lines:
         if found and line == found[-1][1] + 1:
@@ -118,12 +118,12 @@ def _ranges(lines: list[int]) -> list[list[int]]:
     return found
 
 
-def plain(value: Any) -> Any:
-    """A value of dicts, sequences and floats as strict JSON holds it."""
+def to_json(value: Any) -> Any:
+    """A value of dicts, sequences and floats in a form that strict JSON can hold."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, dict):
-        return {name: plain(part) for name, part in value.items()}
+        return {name: to_json(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [to_json(part) for part in value]
     return value
