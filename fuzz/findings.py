@@ -23,13 +23,13 @@ class Finding:
     def describe(self) -> str:
         """The finding as lines of text, with numbers in decimal and as hexadecimal floats."""
         lines = [f"{self.oracle}: {self.what}"]
-        lines += [f"  {name} = {shown(value)}" for name, value in self.point.items()]
+        lines += [f"  {name} = {number_text(value)}" for name, value in self.point.items()]
         if self.expected is not None or self.got is not None:
-            lines += [f"  expected {shown(self.expected)}", f"  got      {shown(self.got)}"]
+            lines += [f"  expected {number_text(self.expected)}", f"  got      {number_text(self.got)}"]
         return "\n".join(lines)
 
 
-def shown(value: Any) -> str:
+def number_text(value: Any) -> str:
     """A value as text; a float in decimal and in hexadecimal."""
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)

@@ -137,7 +137,7 @@ def test_the_process_itself_is_as_before(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_a_child_ends_with_its_parent_and_not_by_control_c() -> None:
     code = "import signal; signal.raise_signal(signal.SIGINT); print('alive', flush=True); signal.pause()"
-    with children.interrupts_blocked():
+    with children.block_interrupts():
         child = subprocess.Popen(
             children.command(code, end_with_parent=True),
             env=children.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -98,7 +98,7 @@ def starting() -> Iterator[None]:
     try:
         if os.name == "posix":
             resource_tracker.ensure_running()  # before blocking, since it unblocks SIGINT
-        with interrupts_blocked():
+        with block_interrupts():
             yield
     finally:
         sys.path[:] = path
@@ -110,7 +110,7 @@ def starting() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def interrupts_blocked() -> Iterator[None]:
+def block_interrupts() -> Iterator[None]:
     """A context in which SIGINT is blocked; processes started in it never get SIGINT. No effect without
     signal masks.
     """

@@ -178,7 +178,7 @@ class Progress:
         with self._lock:
             self._text = text
             if self._status is not None:
-                self._status.update(self._styled())
+                self._status.update(self._line())
 
     def _compiling(self, kernels: str) -> None:
         self.update(f"compiling for this machine, once: {kernels}")
@@ -188,10 +188,10 @@ class Progress:
 
         with self._lock:
             if not self._over:
-                self._status = Console(stderr=True).status(self._styled())
+                self._status = Console(stderr=True).status(self._line())
                 self._status.start()
 
-    def _styled(self) -> Any:
+    def _line(self) -> Any:
         from rich.text import Text
 
         return Text(self._text)  # rich would interpret a str as markup

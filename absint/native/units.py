@@ -182,7 +182,7 @@ def compile_missing(units: Sequence[Named]) -> None:
     environment, quiet = children.environment(), subprocess.DEVNULL
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        with children.interrupts_blocked():
+        with children.block_interrupts():
             for unit in missing:
                 command = children.command(_CHILD, json.dumps(unit), end_with_parent=True)
                 processes.append(

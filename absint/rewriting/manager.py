@@ -103,7 +103,7 @@ class PassManager:
         steps = []
         for pass_ in self.passes:
             start = time.perf_counter()
-            with _collector_paused():
+            with _pause_collector():
                 result = self._run(pass_, program)
             step = Step(pass_, program, result.program, result.rewrites, time.perf_counter() - start)
             steps.append(step)
@@ -125,7 +125,7 @@ class PassManager:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def _pause_collector() -> Iterator[None]:
     """Pause the cyclic garbage collector: passes make many small tuples but no cycles, and scanning the
     tuples
     took a third of the time.
