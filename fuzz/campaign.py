@@ -92,8 +92,7 @@ def _kind(finding: Finding) -> str:
 @dataclass
 class Summary:
     """The counts and finds of a campaign so far. `ops`: int64[ops], uses of each operation. `pairs`:
-    int64[ops,
-    ops], uses of an operation's result (column) by an operation (row).
+    int64[ops, ops], uses of an operation's result (column) by an operation (row).
     """
 
     started: float = field(default_factory=time.monotonic)
@@ -316,8 +315,7 @@ class _WorkerPool:
 
     def complete(self, pipe: Connection) -> bool:
         """Remove a worker that has checked all its seeds. Returns whether its seed was suspect; a new worker
-        then
-        continues with the following seeds.
+        then continues with the following seeds.
         """
         one = self.workers[pipe]
         self.end(pipe)
@@ -327,8 +325,7 @@ class _WorkerPool:
 
     def lose(self, pipe: Connection, *, hangs: bool) -> Find | None:
         """Remove a worker that died or hangs. The first time its seed becomes suspect, the second time it is
-        a
-        find.
+        a find.
         """
         one = self.workers[pipe]
         seed, number = one.beacon.seed, one.beacon.oracle

@@ -10,8 +10,7 @@ from typing import Any
 @dataclass(frozen=True)
 class Finding:
     """What an oracle found wrong. `oracle`: its name. `what`: one sentence. `point`, `expected`, `got`: where
-    values
-    differ, and the values.
+    values differ, and the values.
     """
 
     oracle: str

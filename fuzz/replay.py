@@ -34,8 +34,7 @@ MODE = "program"
 
 _SHAPES = ((64, 48, 0.0, 1.0), (33, 70, 0.3, 0.1), (48, 48, -0.4, 1e-3))
 """Views: width, height, the centre's offset from the middle of the box, and the scale; the last two relative
-to
-half of the box's extent.
+to half of the box's extent.
 """
 
 

@@ -1,6 +1,5 @@
 """Rearrangement of a program's nodes, by which `cse`, `dce`, `rematerialise` and `schedule` drop, move and
-repeat
-nodes.
+repeat nodes.
 """
 
 from __future__ import annotations
@@ -53,8 +52,7 @@ def reorder(program: Program, nodes: NDArray[np.integer], analyses: Analyses) ->
 
 def places(graph: Graph, nodes: NDArray[np.integer]) -> NDArray[np.int32]:
     """int32[n + 1]: the index of each node of the graph in `nodes`, -1 if it is not there. The last entry is
-    -1, so that
-    the operand -1 maps to itself.
+    -1, so that the operand -1 maps to itself.
     """
     place = np.full(len(graph) + 1, -1, np.int32)
     place[nodes] = np.arange(len(nodes), dtype=np.int32)

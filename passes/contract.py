@@ -157,8 +157,7 @@ class _Sweep:
 
     def _boxes(self, jobs: _Jobs, ranges: Ranges) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
         """The boxes, real[jobs + 1, sides, 2], first the program's and then the jobs'; and uint8[jobs + 1],
-        which of them
-        are not empty.
+        which of them are not empty.
         """
         graph, predicates, dtype = self._program.graph, self._predicates, self._dtype
         n, dimensions = len(graph), len(self._names)

@@ -41,8 +41,7 @@ _MIN_RULES = (
 
 def _mirror(rule: Rule) -> Rule:
     """The corresponding rule for max, by reversing the order of the floats. The rule must not contain
-    numbers, which
-    would have to be negated.
+    numbers, which would have to be negated.
     """
     assert not re.search("[0-9]", rule.pattern + rule.replacement + rule.when), f"{rule.name} holds a number"
 

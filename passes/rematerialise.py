@@ -165,8 +165,7 @@ def _is_cheap(graph: Graph) -> NDArray[np.bool_]:
 
 def _readers(graph: Graph) -> tuple[list[int], list[tuple[int, int]]]:
     """The first live reader of each node: -1 if there is none, the graph's length for the root. And for each
-    operand of
-    each node, the operand's first reader after this node.
+    operand of each node, the operand's first reader after this node.
     """
     reader = [-1] * (len(graph) + 1)  # the last entry is for no operand
     reader[graph.root] = len(graph)

@@ -55,8 +55,7 @@ def pair(value: object, what: str, error: Error = UsageError) -> tuple[float, fl
 
 def elements(value: object, most: int) -> tuple[object, ...] | None:
     """The elements of an ordered iterable, at most `most` + 1 of them. None for text, and for values that are
-    not
-    iterable or have no order.
+    not iterable or have no order.
     """
     if type(value) is tuple:
         return value

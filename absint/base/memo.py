@@ -119,8 +119,7 @@ class Pool(Generic[T]):
 
 class Turn:
     """A lock that other threads wait for, but that raises `BackendError` in a signal handler that interrupted
-    its
-    holder, since waiting would be a deadlock.
+    its holder, since waiting would be a deadlock.
 
     `what`: the locked activity, for the message. A forked child gets a new lock.
     """

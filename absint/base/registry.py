@@ -64,8 +64,7 @@ def register(kind: str, made: C) -> C:
 
 def unregister(kind: str, name: str) -> None:
     """Remove a registered class. Raises `UsageError` for an unknown kind, and the kind's error if no class of
-    this name
-    was registered.
+    this name was registered.
     """
     _check_kind(kind)
     if not isinstance(name, str) or name not in _registered[kind]:

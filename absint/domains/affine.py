@@ -27,8 +27,7 @@ from absint.ops.table import Op
 
 UP = 1.0 + 4.0 * UNIT
 """Factor that compensates two roundings: (1 - u) * (1 - u) * UP > 1. Where the product with it underflows,
-the
-rounded sum was exact.
+the rounded sum was exact.
 """
 
 _errstate = np.errstate(all="ignore")
@@ -149,8 +148,7 @@ class AffineDomain:
     @_errstate
     def leq(self, a: Affine, b: Affine) -> Any:
         """Whether, at each point, every value of `a` is certainly a value of `b`. May miss it; never claims
-        it
-        falsely.
+        it falsely.
         """
         near = self._distance(a.form, b.form) <= b.form.error
         # a form without terms contains whole intervals
@@ -220,8 +218,7 @@ class AffineDomain:
 
     def _with_tighter_form(self, form: Form, interval: Interval) -> Affine:
         """The element of a form and an interval. Where the form is unusable or no tighter than the interval's
-        own
-        form, the latter replaces it.
+        own form, the latter replaces it.
         """
         lower, upper = self._wide(interval.lower), self._wide(interval.upper)
         half = 0.5 * (upper - lower)

@@ -222,8 +222,7 @@ class FormArithmetic:
 
     def bounds(self, form: Form) -> tuple[Any, Any]:
         """Binary64 bounds of a form's values. Sound for a form that a method of this class returned,
-        unchanged:
-        its error pays for the roundings here.
+        unchanged: its error pays for the roundings here.
         """
         radius = spread(form) + form.error
         return form.centre - radius, form.centre + radius

@@ -151,8 +151,7 @@ def const(value: float) -> Expr:
 
 def as_expr(value: Operand, what: str) -> Expr:
     """An expression as it is, a number as a constant. Raises `ExpressionError`, which begins with `what`, for
-    other
-    values.
+    other values.
     """
     if isinstance(value, Expr):
         return value
@@ -199,8 +198,7 @@ def _infix(op: Op, a: Operand, b: Operand) -> Expr:
 
 def _power(base: Expr, exponent: object) -> Expr:
     """A power as multiplications or a square root. Raises `ExpressionError` for other exponents: the op table
-    has no
-    general power.
+    has no general power.
     """
     power = as_number(exponent)
     if power is None:

@@ -10,8 +10,7 @@ wrong, so a comment that only resembles a guard is refused. A comment resembles 
 quotes and regardless of case, blanks and punctuation, it
 
 - begins with one of the three parts: `precision` and a width such as f32, 64 or float16; `box` and `all` or
-numbers
-  separated by a colon; `promise` and `bits` or `sign`;
+  numbers separated by a colon; `promise` and `bits` or `sign`;
 - or contains one of the parts and the keyword of another;
 - or contains two of: a width such as f32, a named range such as `x=-1:0`, a promise;
 - or contains all three keywords, whatever follows them.

@@ -17,8 +17,7 @@ from absint.ops.table import ALL, ANY, BAND, CONST, OPS, PREDICATES, RECORDS, VA
 BYTE_ORDER_MARK = "\ufeff"
 NO_NAME_BEGINS_WITH = "#" + BYTE_ORDER_MARK
 """Characters that `.vm` text cannot keep at the start of a name: "#" begins a comment, and a reader drops a
-byte
-order mark from the beginning of a file.
+byte order mark from the beginning of a file.
 """
 
 _Array = TypeVar("_Array", bound=NDArray[Any])

@@ -118,8 +118,7 @@ class Program:
 
     def holds(self, box: Box, precision: Precision, promise: Promise) -> bool:
         """Whether this program is valid on the box, in the precision and under the promise. A program that
-        was
-        parsed or built is valid in both precisions.
+        was parsed or built is valid in both precisions.
 
         Raises `UsageError` unless the arguments are a box, a precision and a promise.
         """
@@ -170,7 +169,6 @@ def check_program(program: object) -> None:
 
 def describe(program: Program) -> str:
     """The precision, box and promise of a program, as text: the guard at the head of a written `.vm` file has
-    the
-    same form (see `absint.frontend.guard`).
+    the same form (see `absint.frontend.guard`).
     """
     return f"precision {program.precision.value}, box {program.box}, promise {program.promise.value}"

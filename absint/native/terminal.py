@@ -37,8 +37,7 @@ _UNLIMITED = 10_000  # columns: one line per row, so that lists can be searched 
 
 def write_out(data: bytes | str) -> None:
     """Write to standard output and flush. Raises `BrokenPipeError` if the reader is gone, `UsageError` for
-    other
-    failures.
+    other failures.
     """
     if sys.stdout is None:
         raise UsageError("standard output is closed")
@@ -99,8 +98,7 @@ def render_text(
     draw: Callable[[Console], None], stream: TextIO | None, piped_width: int = PIPED_WIDTH
 ) -> str:
     """The text that `draw` prints to a console, in a form for a stream: with styles for a terminal, plain for
-    other
-    streams and None.
+    other streams and None.
     """
     from rich.console import Console
 

@@ -39,8 +39,7 @@ from absint.native import cache, children, loaded
 
 observers: list[Callable[[str], None]] = []
 """Functions that are called with a unit's label, such as "operations sin f32", before the unit is compiled.
-Nothing is
-printed.
+Nothing is printed.
 """
 
 _FORMAT = "native 1"
@@ -50,8 +49,7 @@ _SETTINGS_FILE = ".numba_config.yaml"  # Numba reads it from the working directo
 _TOOLS = ("absint.native.build", "llvmlite._version", "numba._version")
 _MARGIN = 50_000_000
 """Margin in nanoseconds: a change so shortly before absint's import counts as one after it, since file
-systems' clocks
-lag by up to 16 ms.
+systems' clocks lag by up to 16 ms.
 """
 _COARSE = 2_000_000_000
 """Margin in nanoseconds for times in whole seconds: some file systems have a resolution of one or two
@@ -92,8 +90,7 @@ def _renew_lock() -> None:
 
 def _delay_forks() -> None:
     """Delay forks while kernels are compiled or mapped: in the child, locks of Numba and LLVM would stay held
-    forever
-    by a thread that does not exist there.
+    forever by a thread that does not exist there.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_hold_lock, after_in_parent=_release_lock, after_in_child=_renew_lock)

@@ -177,8 +177,7 @@ def boxes(
     label: str,
 ) -> Markup:
     """An overlay of boxes for a picture. `window`: the picture's ranges of x and y. `drawn`: each box (left,
-    right,
-    bottom, top) with its title.
+    right, bottom, top) with its title.
     """
     (left, right), (bottom, top) = window
     across, up = 1000 / (right - left), 1000 / (top - bottom)

@@ -1,6 +1,5 @@
 """The report's data: a program before and after a pipeline, the effect of each pass, missed optimisations,
-and
-specialisation on tiles.
+and specialisation on tiles.
 
 A run's programs and steps enter, plain data leaves. `json_bytes` writes the data as JSON,
 `absint.report.tables` as tables for a terminal, `absint.report.html` as a page.
@@ -188,8 +187,7 @@ def _regions(program: Program, domains: Sequence[str], levels: Sequence[int]) ->
 
 def _map(regions: Regions) -> list[list[int]]:
     """Operations left on each tile if only the sign is needed, the largest number along z; -1 on decided
-    tiles.
-    The first row is the top one.
+    tiles. The first row is the top one.
     """
     left = np.where(regions.undecided, regions.operations_for_sign, -1).max(axis=0)[::-1]
     rows: list[list[int]] = left.tolist()

@@ -127,8 +127,7 @@ class PassManager:
 @contextmanager
 def _pause_collector() -> Iterator[None]:
     """Pause the cyclic garbage collector: passes make many small tuples but no cycles, and scanning the
-    tuples
-    took a third of the time.
+    tuples took a third of the time.
     """
     enabled = gc.isenabled()
     if enabled:

@@ -84,8 +84,7 @@ def _cross(a: Vector, b: Vector) -> int:
 
 def _corners(points: list[Vector]) -> list[int]:
     """The numbers of the points at which the polygon turns. Raises `ExpressionError` if it turns back on
-    itself or has
-    fewer than three such points.
+    itself or has fewer than three such points.
     """
     distinct = [i for i, point in enumerate(points) if point != points[i - 1]]
     turning = []
@@ -106,8 +105,7 @@ def _corners(points: list[Vector]) -> list[int]:
 
 def _check_simple(corners: list[Vector], order: list[int]) -> None:
     """Raises `ExpressionError` unless edges meet at common corners only. A sweep along x compares only edges
-    whose
-    bounding boxes overlap.
+    whose bounding boxes overlap.
     """
     n = len(corners)
     edges = sorted(range(n), key=lambda i: min(corners[i], corners[(i + 1) % n]))

@@ -5,8 +5,7 @@ along z; `extrude` cuts it. Each shape's documentation says what its value is:
 
 - *distance*: the signed distance to the boundary;
 - *bound*: of the distance's sign, and never farther from zero than the distance, so that `offset` gives the
-right sign
-  near the boundary, and a region with a large value contains no boundary;
+  right sign near the boundary, and a region with a large value contains no boundary;
 - *sign*: only the sign is meaningful.
 
 Combining, moving and rotating turn distances into distances or bounds. Constants are computed with correctly
@@ -130,8 +129,7 @@ def _least(shapes: Sequence[Expr]) -> Expr:
 
 def _length(vector: Sequence[float]) -> float:
     """The length of a vector, scaled by a power of two so that no square overflows. Only basic operations,
-    which give
-    the same bits everywhere; math.hypot and sum differ between versions of Python.
+    which give the same bits everywhere; math.hypot and sum differ between versions of Python.
     """
     exponent = math.frexp(max(abs(part) for part in vector))[1]
     total = 0.0
@@ -152,8 +150,7 @@ def _relative_to(point: Sequence[float]) -> list[Expr]:
 
 def direction(angle: float) -> tuple[float, float]:
     """The point on the unit circle at an angle in radians; exact for multiples of a quarter turn, up to the
-    angle's
-    rounding. Raises `ExpressionError` for an angle that is not finite.
+    angle's rounding. Raises `ExpressionError` for an angle that is not finite.
     """
     angle = _finite(angle, "direction: angle")
     quarters = round(angle / (math.pi / 2))

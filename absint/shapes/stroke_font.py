@@ -88,8 +88,7 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Ring:
     """The curve at distance `radius` from the rectangle from `lower` to `upper`, which may be a segment or a
-    point, and
-    may be infinite.
+    point, and may be infinite.
     """
 
     lower: Point
@@ -179,8 +178,7 @@ ROOM = {"|": 11.0, "(": 7.0, ")": 7.0, "/": 3.0, ".": 10.0}
 @dataclass(frozen=True, slots=True)
 class Glyph:
     """The strokes of a character. `width`: the skeleton's width. `before`, `after`: space beside the outline.
-    All three
-    are integers.
+    All three are integers.
     """
 
     width: float

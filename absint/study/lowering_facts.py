@@ -87,8 +87,7 @@ def terms_of(graph: Graph) -> tuple[int, ...]:
 
 def term_boxes(program: Program) -> NDArray[np.float64]:
     """float64[m, 2, 2]: each term's box within the program's, by axis (x, y) and end (lower, upper). A term
-    that is
-    never true has a box with equal ends.
+    that is never true has a box with equal ends.
     """
     graph = program.graph
     assert graph.logic is not None
@@ -113,8 +112,7 @@ def term_boxes(program: Program) -> NDArray[np.float64]:
 
 def _parts_of(graph: Graph, terms: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The predicates that hold wherever a term holds: the operands of an `all`, or the term itself. Returns
-    for each
-    the index of its term, and its node.
+    for each the index of its term, and its node.
     """
     assert graph.logic is not None
     joint = graph.op[terms] == ALL.code
@@ -208,8 +206,7 @@ STRIP = 64
 
 def _shares(rectangles: NDArray[np.float64]) -> tuple[float, float]:
     """The share of the first rectangle's area that the others cover, and the sum of the others' areas as a
-    share of
-    it. All others lie within the first.
+    share of it. All others lie within the first.
 
     The plane is cut into strips in which about sqrt(m) of the m rectangles end, so that the worst case takes
     time proportional to m^1.5, and memory proportional to m.
@@ -233,8 +230,7 @@ def _shares(rectangles: NDArray[np.float64]) -> tuple[float, float]:
 
 def _strips(sides: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
     """The distinct ends in y of rectangles, cut into runs; consecutive runs share an end. Few rectangles end
-    strictly
-    inside a run, however many end at one y. `sides`: float64[2, m], lower and upper ends.
+    strictly inside a run, however many end at one y. `sides`: float64[2, m], lower and upper ends.
     """
     ys, counts = np.unique(sides, return_counts=True)
     most = max(STRIP, math.isqrt(sides.size // 16))

@@ -172,8 +172,7 @@ def _at_most(end: float) -> str:
 
 _TINY = 1e-44
 """Ends nearer to zero than this are shown as strict comparisons with zero: a closed band expresses `v < 0` by
-the
-largest float below zero.
+the largest float below zero.
 """
 
 _WIDEST = 70

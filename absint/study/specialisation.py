@@ -117,8 +117,7 @@ SCRATCH, MASKS_OF_A_CHOICE = 2, 7
 
 MASK_BYTES = 2 * 10**8
 """Limit on the memory for masks of min and max, at a byte per tile and mask; to stay below it, tiles are
-processed in
-groups of rows.
+processed in groups of rows.
 """
 
 
@@ -157,8 +156,7 @@ def _sweep_tiles(program: Program, intervals: Mapping[str, Interval], found: Reg
 
 def _slots(graph: Graph) -> tuple[NDArray[np.int32], dict[str, int], int]:
     """The slot of each node's bounds (-1 for constants and dead nodes), the variables' slots by name, and the
-    number of
-    slots. A slot is reused after its value's last use.
+    number of slots. A slot is reused after its value's last use.
     """
     variables = {name: place for place, name in enumerate(sorted(set(graph.variables.values())))}
     last, free, count = last_uses(graph).tolist(), list[int](), len(variables)
@@ -290,8 +288,7 @@ VALUE, NEGATIVE, POSITIVE = range(3)
 
 def _choose(op: Op, known: _Outcome, first: list[Any], second: list[Any], wanted: list[Any]) -> Any:
     """Pass a min's or max's demands on to its arms. Returns the mask of the tiles where both arms are
-    demanded, so that
-    the operation is left.
+    demanded, so that the operation is left.
     """
     kept: Any = np.False_
     if wanted[VALUE] is not None:

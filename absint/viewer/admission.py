@@ -74,8 +74,7 @@ class Admission:
 
     def _check_names(self, headers: Message) -> None:
         """Raises `Refused` if the host or origin is not this server: an attacker may let a name of his own
-        resolve to
-        this machine.
+        resolve to this machine.
         """
         names, port = ("127.0.0.1", "localhost"), self._port
         own = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())

@@ -18,8 +18,7 @@ from .source import ModelSource
 
 SWITCH_INTERVAL = 0.5e-3
 """Seconds for which a thread may keep the interpreter while others wait; short, so that pictures do not wait
-for
-studies.
+for studies.
 """
 
 

@@ -57,8 +57,7 @@ class Connections:
 
     def add(self, connection: socket.socket, thread: threading.Thread) -> bool:
         """Add a connection, which waits for its first request. Returns False if there is no room for it,
-        because all
-        others are being answered.
+        because all others are being answered.
         """
         with self._change:
             if len(self._open) >= MOST:

@@ -57,8 +57,7 @@ class Query:
 
     def whole(self, name: str, default: int | None = None, most: int = 1 << 53) -> int:
         """A parameter that is a whole number from 0 to `most`. Raises `Refused` for others, and if it is
-        missing without
-        a default.
+        missing without a default.
         """
         word = self._words.get(name)
         if word is None and default is not None:

@@ -112,8 +112,7 @@ class Server(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept the next connection. Without a free file handle or memory, a waiting connection is closed,
-        and the new
-        one stays in the queue.
+        and the new one stays in the queue.
         """
         try:
             return super().get_request()

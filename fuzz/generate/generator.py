@@ -45,8 +45,7 @@ OPERATIONS = tuple(op for op in OPS if not op.is_leaf)
 _NAMES = "min max neg abs add sub mul div square sqrt floor recip and or not mod"
 _REWRITTEN = tuple(BY_NAME[name] for name in _NAMES.split())
 """Operations that occur in rewrite rules. Among all operations they would seldom be neighbours, so some
-graphs use
-these alone.
+graphs use these alone.
 """
 
 MODES = ("dag", "shapes", "near", "spicy", "mutated")
@@ -223,8 +222,7 @@ class Generator:
 
     def _shapes(self) -> int:
         """A tree of min and max over shapes. Half of the trees also have smooth blends and arbitrary
-        operations,
-        below which the lowering finds no separate terms.
+        operations, below which the lowering finds no separate terms.
         """
         choices = self._choices
         self._mixed = chance(choices, 50)

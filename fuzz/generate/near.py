@@ -46,8 +46,7 @@ _NUMBERS = tuple(value for value in SPICY if value == value)
 
 class NearMisses:
     """Adds near misses to a builder. `axes`: the builder's nodes of x, y, …. `home`: the number of the rule
-    set
-    whose rules are drawn most often.
+    set whose rules are drawn most often.
     """
 
     def __init__(
@@ -79,8 +78,7 @@ class NearMisses:
 
     def node(self) -> int:
         """A root over several patterns. Either a few, whose signs affect the root's sign, or more, each of
-        whose
-        bits appear in the root somewhere in the box.
+        whose bits appear in the root somewhere in the box.
         """
         choices = self._choices
         rules = _rule_sets()[self._home]
@@ -124,8 +122,7 @@ class NearMisses:
 
     def _touching_ranges(self, place: float) -> int:
         """An operation on a value with `place` as its upper end and one with it as its lower end, in one
-        order or
-        both. If `place` is zero, the two zeros may differ in sign.
+        order or both. If `place` is zero, the two zeros may differ in sign.
         """
         choices = self._choices
         other = -place if place == 0 and chance(choices, 50) else place
@@ -244,8 +241,7 @@ class NearMisses:
 
     def _instance(self, pattern: Pattern, letters: dict[str, int], meeting: float) -> int:
         """An instance of a pattern. Letters without a node get one that ends near `meeting`; a constant of
-        the
-        pattern is sometimes replaced by a number near `meeting`.
+        the pattern is sometimes replaced by a number near `meeting`.
         """
         if pattern.number is not None:
             return self._const(pattern.number) if chance(self._choices, 80) else self._near_constant(meeting)
@@ -276,8 +272,7 @@ class NearMisses:
 
     def _near_range(self, meeting: float) -> int:
         """A node with `meeting` or a float beside it as its lower or upper end; or an axis, or an axis scaled
-        to
-        the smallest numbers, whose products underflow.
+        to the smallest numbers, whose products underflow.
         """
         choices = self._choices
         axis = self._axis()
@@ -315,8 +310,7 @@ def _rule_sets() -> tuple[tuple[Rule, ...], ...]:
 @cached
 def _rules(conditional: bool, home: int) -> tuple[Rule, ...]:
     """The rules of set `home`, or of all sets for -1; with `conditional`, those with a precondition if there
-    are
-    any.
+    are any.
     """
     sets = _rule_sets() if home < 0 else (_rule_sets()[home],)
     rules = tuple(rule for rules in sets for rule in rules)

@@ -46,8 +46,7 @@ class _Nodes:
 
     def inside(self, element: Any, node: int, i: int, exactly: bool = True) -> NDArray[np.bool_]:
         """bool[_COUNT]: whether an element contains a node's values. If `exactly`, an affine form is checked
-        too,
-        at point i.
+        too, at point i.
         """
         column = self.columns[node]
         found = np.array(self.domain.contains(element, column))

@@ -50,8 +50,7 @@ def _first_difference(left: Any, right: Any) -> int | None:
 
 def decide(theorem: Theorem, format_: Format, seconds: float) -> Answer:
     """Prove or refute a theorem by trying all operands, for at most `seconds`. Undecided unless its rule has
-    the
-    mode `bits`, one letter and no precondition.
+    the mode `bits`, one letter and no precondition.
     """
     start = time.perf_counter()
     rule = theorem.rule

@@ -41,8 +41,7 @@ Fields = dict[str, Any]
 
 class HandMade:
     """Changed graphs are refused exactly if they are invalid. An accepted graph does not share memory with
-    the
-    caller's arrays, and has the same values as the same nodes put into a builder.
+    the caller's arrays, and has the same values as the same nodes put into a builder.
     """
 
     name = "hand-made"

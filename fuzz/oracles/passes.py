@@ -139,8 +139,7 @@ class Facts:
 
     def check(self, case: Case) -> Finding | None:
         """Check every cached fact after a random pass of a level; for a recorded find, after each pass and in
-        all
-        domains.
+        all domains.
 
         All domains are equally frequent here: only the other domains' facts are inherited node by node.
         """

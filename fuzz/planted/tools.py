@@ -26,8 +26,7 @@ class Bug:
 
 def module_of(kind: str, name: str, part: str = "") -> Any:
     """The module of a pass or backend, or its submodule `part`. Found through the registry, since layers of
-    other
-    folders must not be imported directly.
+    other folders must not be imported directly.
     """
     home = find(kind, name).__module__
     return importlib.import_module(f"{home}.{part}" if part else home)
