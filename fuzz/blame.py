@@ -26,9 +26,7 @@ def blame_picture(case: Case, backend: str) -> str:
 def blame_pipeline(
     case: Case, program: Program, passes: Sequence[Pass], domains: Sequence[str] = ("interval",)
 ) -> str:
-    """The first pass that breaks its promise, and the first of its rewrites that does so; empty
-    if none does.
-    """
+    """The first pass that breaks its promise, and the first of its rewrites that does; or nothing."""
     _, steps = PassManager(passes, Analyses(domains)).run(program)
     guilty = next((i for i, step in enumerate(steps) if broken_step(case, step) is not None), None)
     if guilty is None:

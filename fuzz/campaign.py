@@ -324,9 +324,7 @@ class _WorkerPool:
         return one.suspect
 
     def lose(self, pipe: Connection, *, hangs: bool) -> Find | None:
-        """Remove a worker that died or hangs. The first time its seed becomes suspect, the second time it is
-        a find.
-        """
+        """Remove a worker that died or hangs: its seed becomes suspect, and the second time it is a find."""
         one = self.workers[pipe]
         seed, number = one.beacon.seed, one.beacon.oracle
         self.end(pipe)

@@ -101,9 +101,7 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _coverage(summary: Summary) -> tuple[int, int]:
-    """Numbers of distinct operations, and of distinct pairs of an operation and its operand's,
-    that occurred.
-    """
+    """Numbers of distinct operations, and of distinct pairs of operation and operand, that occurred."""
     pairs = summary.pairs[np.ix_(_OPERATIONS, _OPERATIONS)]
     return int(np.count_nonzero(summary.ops[_OPERATIONS])), int(np.count_nonzero(pairs))
 

@@ -170,9 +170,7 @@ def _reduce(found: Outcome, oracle: Oracle, seed: int, options: Options, seconds
 
 
 def _work(options: Options, bug: str, most: int, pipe: Connection, at: Any) -> None:
-    """The main function of a process with a bug, which ends with its parent. Only the parent
-    handles Ctrl-C.
-    """
+    """The main function of a process with a bug. It ends with its parent, which alone handles Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     warm_up()

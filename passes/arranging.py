@@ -1,6 +1,4 @@
-"""Rearrangement of a program's nodes, by which `cse`, `dce`, `rematerialise` and `schedule` drop, move and
-repeat nodes.
-"""
+"""Rearrangement of nodes: `cse`, `dce`, `rematerialise` and `schedule` drop, move and repeat them."""
 
 from __future__ import annotations
 
@@ -44,9 +42,7 @@ def arrange(
 
 
 def reorder(program: Program, nodes: NDArray[np.integer], analyses: Analyses) -> Program:
-    """The program with these nodes in this order: operands before users, the root last; other nodes are
-    dropped.
-    """
+    """The program of these nodes in this order, operands before users, the root last, and no others."""
     return arrange(program, nodes, places(program.graph, nodes)[program.graph.args[nodes]], analyses)
 
 

@@ -28,9 +28,7 @@ INLINED = {ALL: Rewrite("all-of-all", Mode.BITS), ANY: Rewrite("any-of-any", Mod
 
 @dataclass(frozen=True)
 class Flatten:
-    """Turns trees of `all` or `any` into lists. `copies`: the longest operand list that is copied into
-    several users.
-    """
+    """Turns trees of `all` or `any` into lists. `copies`: the longest list that is copied into users."""
 
     name: ClassVar[str] = "flatten"
     promise: ClassVar[Promise] = Promise.BITS

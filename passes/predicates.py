@@ -60,9 +60,7 @@ class PredicatesPass:
 
 
 def _push_demands(program: Program, ranges: Ranges) -> tuple[Predicates, Counter[Rewrite]]:
-    """The predicates that are equivalent to `f < 0`, and the number of demands pushed through
-    each operation.
-    """
+    """The predicates equivalent to `f < 0`, and the number of demands pushed through each operation."""
     graph = program.graph
     push, settle = lowering_kernels(program.precision)["push"], lowering_kernels()["settle"]
     n = len(graph)

@@ -72,24 +72,18 @@ class _Walk:
         self.graph, self.most = graph, most
         self.is_cheap = _is_cheap(graph).tolist()
         self.next_reader, self.reader_after = _readers(graph)
-        """The next reader of each node, -1 if there is none; and each node's operands' next readers after the
-        node.
-        """
+        """Each node's next reader, -1 if there is none; and its operands' next readers after the node."""
         self.nodes: list[int] = []
         self.args: list[tuple[int, int]] = []
         """The nodes computed so far and their operands, as `arrange` takes them."""
         self.place = [-1] * (len(graph) + 1)
-        """The index in `nodes` of each node's value, -1 if it is not alive; the last entry is for
-        no operand.
-        """
+        """The index in `nodes` of each node's value, -1 if not alive; the last entry is for no operand."""
         self.held = self.again = 0
         self.candidates: list[tuple[int, int]] = []
         """Heap of values that may be dropped: (negated next reader, node). Entries may be out of date."""
 
     def run(self) -> bool:
-        """Schedule all nodes. Returns whether that succeeded within the limits on live values and
-        operations.
-        """
+        """Schedule all nodes. Returns whether that kept the limits on live values and operations."""
         most_again = self.graph.operation_count // LONGER
         for node, (_, a, b) in enumerate(self.graph.rows):
             if self.next_reader[node] < 0:
@@ -126,9 +120,7 @@ class _Walk:
         self.nodes.append(node)
 
     def _keep(self, node: int) -> None:
-        """Update a value after a use: free it if nothing reads it any more, else make it a candidate if
-        cheap.
-        """
+        """Update a value after a use: free it after the last use, else make it a candidate if cheap."""
         if self.graph.rows[node][1] < 0:
             return  # a leaf
         if self.next_reader[node] < 0:

@@ -15,9 +15,7 @@ from .analyses.demand import demand_of
 
 
 def rewrite_until_stable(program: Program, analyses: Analyses, rules: RuleSet, rounds: int) -> PassResult:
-    """Apply rules in at most `rounds` sweeps, each with facts about the current program, and count all
-    rewrites.
-    """
+    """Apply rules in at most `rounds` sweeps, with facts about the current program; count all rewrites."""
     total: Counter[Rewrite] = Counter()
     for _ in range(rounds):
         facts, demand = bounds_of(program, analyses), demand_of(program, analyses)

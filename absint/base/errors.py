@@ -98,9 +98,7 @@ class ViewError(AbsintError):
 
 
 class DomainError(AbsintError):
-    """A point or view lies outside the box on which a program is valid, or lacks a variable of
-    the program.
-    """
+    """A point or view lies outside a program's box, or lacks one of its variables."""
 
 
 class PromiseError(AbsintError):
@@ -124,9 +122,7 @@ class UsageError(AbsintError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception reports a lack of memory, in any of the forms that Python and its
-    libraries use.
-    """
+    """Whether an exception reports a lack of memory, in any form that Python and its libraries use."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     return isinstance(error, ImportError | OSError | RuntimeError) and any(

@@ -27,9 +27,7 @@ V = TypeVar("V")
 
 
 class cached_property(Generic[T]):  # noqa: N801  # named as the one in functools
-    """A property cached in the object's `__dict__`. Of several results computed at once, the first one stored
-    is kept.
-    """
+    """A property cached in the object's `__dict__`. Of several results at once, the first stored stays."""
 
     def __init__(self, function: Callable[[Any], T]) -> None:
         self._function = function
@@ -103,9 +101,7 @@ class Pool(Generic[T]):
         self._idle: list[T] = []
 
     def take(self) -> T:
-        """An object for the caller's exclusive use until it is given back: the last one given back, or a new
-        one.
-        """
+        """An object for the caller's exclusive use until it is given back: an idle one, or a new one."""
         try:
             return self._idle.pop()
         except IndexError:

@@ -138,18 +138,14 @@ class AffineDomain:
         )
 
     def _distance(self, a: Form, b: Form) -> Any:
-        """Upper bound on the distance, at one point, from a value of form `a` to the line (without error) of
-        `b`.
-        """
+        """Upper bound on the distance, at a point, from a value of `a` to the line of `b` without error."""
         difference, _ = self._forms.sub(Form(a.centre, a.terms, 0.0), Form(b.centre, b.terms, 0.0))
         gap = reach(difference)
         return self._where(gap > 0.0, (gap + a.error) * UP, a.error)
 
     @_errstate
     def leq(self, a: Affine, b: Affine) -> Any:
-        """Whether, at each point, every value of `a` is certainly a value of `b`. May miss it; never claims
-        it falsely.
-        """
+        """Whether every value of `a` is certainly a value of `b`, at each point. May answer False wrongly."""
         near = self._distance(a.form, b.form) <= b.form.error
         # a form without terms contains whole intervals
         constant = spread(b.form) == 0.0

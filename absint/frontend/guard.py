@@ -1,5 +1,4 @@
-"""The guard of a written program: the comment that states the precision, box and promise for which it is
-valid.
+"""The guard of a written program: a comment that states the precision, box and promise of its validity.
 
     # precision f32, box x=-1.0:0.0,y=-1.0:1.0, promise sign
 

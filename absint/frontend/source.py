@@ -37,9 +37,7 @@ class Source:
 
     @cached_property
     def guard(self) -> Guard | None:
-        """The text's guard; None for a program that is valid everywhere. Raises `VmError` for a malformed
-        guard.
-        """
+        """The text's guard; None if the program is valid everywhere. Raises `VmError` for a wrong one."""
         return read_guard(self.text, self.path)
 
     @property

@@ -53,9 +53,7 @@ def read_vm(path: str | Path) -> Graph:
 
 
 def read_text(path: str | Path) -> tuple[str, str]:
-    """The text of a file, or of standard input for `-`, and the file's name in messages. Errors are those of
-    `read_vm`.
-    """
+    """The text of a file (`-`: standard input), and the file's name in messages. Errors as in `read_vm`."""
     if not isinstance(path, str | Path):
         raise UsageError(f"{shown(path)}: expected the path of a file")
     name = "<stdin>" if str(path) == "-" else str(path)
@@ -167,9 +165,7 @@ def _check_encodable(text: str, path: str) -> None:
 
 
 def _fail(path: str, lines: list[str], number: int, position: int, message: str) -> NoReturn:
-    """Raise a `VmError` at a token. `position`: the token's index; the number of tokens stands for the line's
-    end.
-    """
+    """Raise a `VmError` at the token with index `position`, or at the end of the line if there is none."""
     line = _COMMENT.sub("", lines[number - 1])
     starts = [match.start() for match in re.finditer(r"\S+", line)]
     column = starts[position] if position < len(starts) else len(line.rstrip())
@@ -177,9 +173,7 @@ def _fail(path: str, lines: list[str], number: int, position: int, message: str)
 
 
 def _check_shape(path: str, lines: list[str], number: int, tokens: list[str], nodes: dict[str, int]) -> int:
-    """Raise a `VmError` if the name, the opcode or the number of operands is wrong; else return
-    that number.
-    """
+    """Raise a `VmError` if the name, opcode or number of operands is wrong; else return that number."""
     name = tokens[0]
     if name[0] == BYTE_ORDER_MARK:
         _fail(path, lines, number, 0, "a byte order mark can only begin the file, not a name")

@@ -42,9 +42,7 @@ class Line(NamedTuple):
 
 @njit(error_model="numpy")
 def tokenize(text, position, length, line):
-    """Find a line's tokens. Returns their number, -1 for unusual characters or too many tokens, and the
-    line's end.
-    """
+    """Find a line's tokens. Returns their number, -1 if the kernel refuses the line, and the line's end."""
     count = 0
     inside = False
     while position < length and text[position] != _NEWLINE:

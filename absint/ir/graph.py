@@ -174,9 +174,7 @@ class Graph:
         return f"line {line}" if line else f"node {node}"
 
     def verify(self) -> None:
-        """Check every invariant; a second call costs nothing. Raises `GraphError`, which names the first node
-        that breaks one.
-        """
+        """Check every invariant, once. Raises `GraphError`, which names the first node that breaks one."""
         if _VERIFIED not in vars(self):
             if not isinstance(self.logic, Logic | None):
                 raise GraphError(f"logic is a {type(self.logic).__name__}, not None or a Logic")

@@ -68,9 +68,7 @@ def _truth(graph: Graph, precision: Precision, values: Sequence[Any], node: int,
 
 
 def last_reads(graph: Graph) -> list[list[int]]:
-    """For each node, its operands that no later node reads. Dead nodes count as readers, for walks visit
-    them.
-    """
+    """For each node, its operands that no later node reads. Dead nodes count as readers, too."""
     reader = {operand: node for node in range(len(graph)) for operand in graph.operands(node)}
     operands: list[list[int]] = [[] for _ in range(len(graph))]
     for operand, node in reader.items():

@@ -24,9 +24,7 @@ _Array = TypeVar("_Array", bound=NDArray[Any])
 
 
 def freeze_array(array: _Array) -> _Array:
-    """A contiguous copy of an array in memory that cannot be made writeable; the array itself if it lies in
-    such memory.
-    """
+    """A contiguous copy of an array in memory that stays read-only; an array in such memory is returned."""
     base: object = array.base
     if type(base) is bytes and array.flags.c_contiguous and array.flags.aligned:
         return array
@@ -42,9 +40,7 @@ def freeze_fields(record: Any, **dtypes: type[np.generic]) -> None:
 
 
 def _check_array(field: str, array: object, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
-    """Raises `GraphError` unless `array` has this shape and type. Such an array was frozen by
-    `freeze_fields`.
-    """
+    """Raises `GraphError` unless `array` has this shape and type; `freeze_fields` has frozen such arrays."""
     if type(array) is not np.ndarray:
         raise GraphError(f"{field} is a {type(array).__name__}, not an array of NumPy's own type")
     if array.shape != shape or array.dtype != dtype:

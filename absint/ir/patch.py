@@ -26,9 +26,7 @@ class Patch:
         self._graph = graph
         self._replaced: dict[int, int] = {}
         self._made: list[tuple[int, int, int, float, int, int]] = []
-        """For each new node: opcode, two operands, constant, line, and the operation whose replacement made
-        it.
-        """
+        """For each new node: opcode, two operands, constant, line, and the operation that it was made for."""
         self._node = 0
         self._constants: dict[bytes | str, int] | None = None
         self._applied: dict[_Key, int] = {}
@@ -85,9 +83,7 @@ class Patch:
         return len(self._graph) + len(self._made) - 1
 
     def build(self) -> tuple[Graph, list[int]]:
-        """The patched graph, up to the root's substitute, and for each node the node that it
-        copies, or -1.
-        """
+        """The patched graph up to the root's substitute, and for each node the one that it copies, or -1."""
         graph, n, m = self._graph, len(self._graph), len(self._made)
         substitute = np.arange(n + m + 1)  # the last entry is for the operand -1
         substitute[list(self._replaced)] = list(self._replaced.values())

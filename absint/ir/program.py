@@ -85,9 +85,7 @@ class Program:
         return Form.LOWERED if self.graph.lowered else Form.REAL
 
     def verify(self) -> None:
-        """Raises `GraphError` unless the graph and the origin's graph are valid. Each graph is
-        checked once.
-        """
+        """Raises `GraphError` unless the graph and the origin's graph are valid. Each is checked once."""
         self.graph.verify()
         self.origin.graph.verify()
 

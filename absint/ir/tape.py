@@ -66,9 +66,7 @@ class Tape:
 
 
 def last_uses(graph: Graph) -> NDArray[np.int64]:
-    """int64[n]: the last node that reads each node; n for the root, -1 for nodes that the root
-    does not need.
-    """
+    """int64[n]: the last node that reads each node; n for the root, -1 for nodes that are not needed."""
     live = reachable(graph)
     last = np.full(len(graph), -1, np.int64)
     users = np.flatnonzero(live)

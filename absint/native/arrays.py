@@ -29,8 +29,6 @@ def call(kernel: Any, *arguments: Any) -> Any:
 
 
 def addresses(*arrays: NDArray[Any]) -> NDArray[np.int64]:
-    """int64[n]: the addresses of contiguous arrays, for kernels that take many. The caller keeps the arrays
-    alive.
-    """
+    """int64[n]: the addresses of contiguous arrays, for a kernel. The caller keeps the arrays alive."""
     assert all(array.flags.c_contiguous for array in arrays), "a kernel takes contiguous arrays"
     return np.array([address_of(array) for array in arrays], np.int64)

@@ -136,9 +136,7 @@ def _open_entry(path: Path) -> io.BufferedReader:
 
 
 def _check_safe(path: Path, status: os.stat_result) -> None:
-    """Raises OSError if a user other than this one and root owns the file or folder, or others
-    may write it.
-    """
+    """Raises OSError if another user, except root, owns a file or folder, or others may write it."""
     if sys.platform != "win32" and status.st_uid not in (0, os.geteuid()):
         raise OSError(f"{path} is another user's")
     if sys.platform != "win32" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

@@ -30,9 +30,7 @@ _END_WITH_PARENT = (
     "import os, sys, threading; "
     "threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start(); "
 )
-"""Code that ends a child when its standard input ends: the parent holds that open until it ends itself, in
-any way.
-"""
+"""Code that ends a child when its standard input ends, which happens however its parent ends."""
 
 
 def can_start() -> bool:
@@ -111,9 +109,7 @@ def starting() -> Iterator[None]:
 
 @contextlib.contextmanager
 def block_interrupts() -> Iterator[None]:
-    """A context in which SIGINT is blocked; processes started in it never get SIGINT. No effect without
-    signal masks.
-    """
+    """A context in which SIGINT is blocked, also for processes started in it, if there are signal masks."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -23,9 +23,7 @@ _PREFIX = "absint-temporary-"
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A new empty folder that only this user can access, removed at the end of the context.
-    Raises OSError.
-    """
+    """A new empty folder, accessible to this user only, removed at the end of the context. Raises OSError."""
     remove_abandoned()
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX))

@@ -78,9 +78,7 @@ class NoteStream(io.StringIO):
 
 
 def discard_output(stream: TextIO | None) -> None:
-    """Redirect a stream to the null device, so that Python does not complain at exit about output it still
-    holds.
-    """
+    """Redirect a stream to the null device, so that Python does not complain at exit about its buffer."""
     if stream is None:
         return
     with contextlib.suppress(OSError, ValueError):  # ValueError: the stream has no file descriptor

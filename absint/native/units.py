@@ -52,9 +52,7 @@ _MARGIN = 50_000_000
 systems' clocks lag by up to 16 ms.
 """
 _COARSE = 2_000_000_000
-"""Margin in nanoseconds for times in whole seconds: some file systems have a resolution of one or two
-seconds.
-"""
+"""Margin in nanoseconds for times in whole seconds, since some file systems count every other second."""
 _CTYPES: dict[str, Any] = {
     "none": None,
     "int64": ctypes.c_int64,
@@ -314,18 +312,14 @@ def _llvm() -> Any:
 
 
 def _key(module: str, arguments: tuple[str, ...], sources: Sequence[str]) -> str | None:
-    """The cache key of a unit, with everything on which its code depends; None if its sources
-    were changed.
-    """
+    """The cache key of a unit: everything on which its code depends; None if its sources were changed."""
     digest = source_digest(sources)
     return None if digest is None else json.dumps([_FORMAT, module, arguments, digest, _environment()])
 
 
 @functools.cache
 def _environment() -> list[object]:
-    """Everything besides sources on which code depends: the CPU, and Numba's settings, also in the working
-    directory.
-    """
+    """Everything but sources on which code depends: the CPU, and Numba's settings."""
     llvm = _llvm()
     return [
         llvm.get_process_triple(),

@@ -26,9 +26,7 @@ def number(value: float) -> str:
 
 
 def shapes(*children: str, width: float, height: float, name: str, label: str | None = None) -> Markup:
-    """An SVG that stretches in both directions. Without a label it is decoration and hidden from screen
-    readers.
-    """
+    """An SVG that stretches in both directions. Without a label, screen readers skip it as decoration."""
     return element(
         "svg", *children, class_=name, viewBox=f"0 0 {number(width)} {number(height)}",
         preserveAspectRatio="none", role="img" if label else None, aria_label=label,
@@ -58,9 +56,7 @@ def two_bars(whole: float, before: float, after: float) -> Markup:
 
 
 def ranges(left: tuple[float, float], right: tuple[float, float]) -> Markup:
-    """Two intervals, one above the other, on one axis. Infinite ends reach the edge; an empty interval is not
-    drawn.
-    """
+    """Two intervals, one above the other, on one axis. Infinite ends reach the edge; empty: not drawn."""
     ends = [end for end in (*left, *right) if math.isfinite(end)]
     low, high = min(ends, default=0.0), max(ends, default=0.0)
     length = high - low if 0 < high - low < math.inf else 1.0

@@ -30,9 +30,7 @@ TILES_PER_AXIS = (16, 64)
 FINEST_TILES = 128
 """Tiles along an axis at a further, finest level, which only a page shows."""
 MOST_WORK = 3 * 10**8
-"""Largest number of nodes times tiles for the finest level; intervals take 10 ns each, other domains far
-more.
-"""
+"""Largest number of nodes times tiles for the finest level, at 10 ns each in the interval domain."""
 MOST_TILES = 16**3
 """Largest number of tiles that are also cut along z; with more, each tile holds all of z."""
 
@@ -66,9 +64,7 @@ def make_report(
 
 
 def page_tiles(program: Program, domains: Sequence[str]) -> tuple[int, ...]:
-    """The levels of tiles for a page: those of every report, and the finest one if it does not
-    take too long.
-    """
+    """The levels of tiles for a page: those of every report, and the finest one if it is fast enough."""
     quick = tuple(domains) == DEFAULT_DOMAINS and len(program.graph) * FINEST_TILES**2 <= MOST_WORK
     return (*TILES_PER_AXIS, FINEST_TILES) if quick else TILES_PER_AXIS
 
@@ -108,9 +104,7 @@ def _summary(program: Program, analyses: Analyses) -> dict[str, Any]:
 
 
 def _counts(values: NDArray[Any]) -> list[tuple[int, int]]:
-    """Each distinct value with its number of occurrences, most frequent first; ties in order of
-    occurrence.
-    """
+    """Each distinct value with its number of occurrences, most frequent first, ties in order."""
     different, first, counts = np.unique(values, return_index=True, return_counts=True)
     order = np.lexsort((first, -counts))
     return list(zip(different[order].tolist(), counts[order].tolist(), strict=True))
@@ -143,9 +137,7 @@ GROWING = {
     "values alive": ("peak_live_before", "peak_live_after"),
     "slots": ("slots_before", "slots_after"),
 }
-"""Quantities that a pass should not increase, with the keys of a pass's entry that hold them before and
-after.
-"""
+"""Quantities that a pass should not increase, with the keys of their values before and after."""
 
 
 def growth(row: dict[str, Any]) -> str:

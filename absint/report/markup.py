@@ -25,9 +25,7 @@ class Markup(str):
 
 
 def escape(text: str) -> Markup:
-    """Text as markup; a `Markup` is returned as it is. Characters that XML or UTF-8 cannot hold become
-    U+FFFD.
-    """
+    """Escape text; markup stays unchanged. Characters that XML or UTF-8 cannot hold become U+FFFD."""
     return text if isinstance(text, Markup) else Markup(html.escape(_UNPRINTABLE.sub("\ufffd", text)))
 
 

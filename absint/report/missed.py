@@ -105,9 +105,7 @@ class _SourceLines:
 
 
 def _overlaps(facts: BoundFacts, a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.float64]:
-    """The overlap of two nodes' bounds relative to their hull: 0 if disjoint or touching, 1 if equal or
-    unbounded.
-    """
+    """The overlap of bounds relative to their hull: 0 if apart or touching, 1 if equal or unbounded."""
     lower, upper, _ = facts.columns
     with np.errstate(invalid="ignore", divide="ignore"):
         hull = np.maximum(upper[a], upper[b]) - np.minimum(lower[a], lower[b])

@@ -1,6 +1,4 @@
-"""The sections of the report's page. The report's data enters; headings, tables and charts leave
-as markup.
-"""
+"""The sections of the report's page: the report's data enters, headings, tables and charts leave."""
 
 from __future__ import annotations
 

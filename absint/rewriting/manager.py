@@ -38,9 +38,7 @@ LEVELS = {
 
 
 class PassResult(NamedTuple):
-    """The result of a pass: the program (the same object if unchanged) and the number of uses of
-    each rule.
-    """
+    """The result of a pass: the program (the same object if unchanged) and the uses of each rule."""
 
     program: Program
     rewrites: Counter[Rewrite]
@@ -255,9 +253,7 @@ def pass_names() -> tuple[str, ...]:
 
 
 def passes_of_levels() -> frozenset[str]:
-    """Names of the passes that some optimisation level runs; the others run only when a pipeline
-    names them.
-    """
+    """Names of the passes that some level runs; the others run only when a pipeline names them."""
     return frozenset(pass_.name for text in LEVELS.values() for pass_ in parse_pipeline(text))
 
 

@@ -209,9 +209,7 @@ def _between(lower: float, value: Expr, upper: float) -> Expr:
 
 
 def _beyond(lower: float, axis: Expr, upper: float) -> Expr:
-    """The distance of a coordinate from a range, which may be unbounded; if the range is a point, with a
-    sign.
-    """
+    """The distance of a coordinate from a range, which may be unbounded; signed if the range is a point."""
     if lower == upper:
         return axis - lower
     ends = [lower - axis] * math.isfinite(lower) + [axis - upper] * math.isfinite(upper)

@@ -137,9 +137,7 @@ def _meet(a: Vector, b: Vector, c: Vector, d: Vector) -> bool:
 
 
 def _chain(corners: list[Vector], first: int, last: int) -> list[int]:
-    """The postfix formula of the chain of edges `first` … `last`. Iterative, since a spiral would recurse
-    deeply.
-    """
+    """The postfix formula of the chain of edges `first` … `last`. Iterative: spirals would recurse deeply."""
     postfix: list[int] = []
     work: list[int | tuple[int, int]] = [(first, last)]
     while work:

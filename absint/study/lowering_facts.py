@@ -69,9 +69,7 @@ def _distinct_pairs(values: NDArray[np.int32], ends: NDArray[np.float64]) -> int
 
 
 def _kinds(graph: Graph, classes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64[n]: for each node, the index in `KINDS` of a band of it. `classes`: int64[n], each node's
-    variability.
-    """
+    """int64[n]: the index in `KINDS` of a band of each node. `classes`: int64[n], the variability."""
     axis = np.full(1 << (len(AXES) + 1), -1)
     axis[[1 << place for place in range(len(AXES))]] = range(len(AXES))
     alone = axis[classes]
@@ -191,9 +189,7 @@ def _counts_below(graph: Graph, terms: Sequence[int], which: NDArray[np.bool_]) 
 
 
 def _rectangles(program: Program) -> NDArray[np.float64] | None:
-    """float64[m + 1, 2, 2]: the program's box, then the terms' boxes; None if the program's has no finite
-    area.
-    """
+    """float64[m + 1, 2, 2]: the boxes of program and terms; None if the program's has no finite area."""
     outer = [program.box.of_variable(axis) for axis in AXES[:2]]
     if any(bounds.may_nan or not 0 < bounds.upper - bounds.lower < math.inf for bounds in outer):
         return None

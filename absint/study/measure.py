@@ -358,9 +358,7 @@ def _first_or_second(code: int, first: Any, second: Any) -> int:
 
 
 def _cone(graph: Graph, start: int, winners: Mapping[int, int] | None = None) -> list[int]:
-    """The nodes on which a node depends, and itself, in order. `winners`: for some nodes, the only operand
-    that counts.
-    """
+    """The nodes on which a node depends, and itself. `winners`: for some nodes, the operand that counts."""
     needed, stack, chosen = set[int](), [start], winners or {}
     while stack:
         node = stack.pop()

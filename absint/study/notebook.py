@@ -30,9 +30,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 
 
 def scale() -> str:
-    """The notebook's scale: `full`, or `small` for tests. Raises `UsageError` if the environment says
-    otherwise.
-    """
+    """The notebook's scale, `full` or `small`. Raises `UsageError` if the environment says otherwise."""
     value = os.environ.get(SCALE, "full")
     if value not in ("full", "small"):
         raise UsageError(f"{SCALE}={value}: expected full or small")
@@ -115,9 +113,7 @@ def show(figure: Any, alt: str, dpi: int = 80) -> None:
 
 
 def picture(axes: Any, image: Any, title: str = "", **options: Any) -> Any:
-    """Draw an absint picture of the square from -1 to 1, or an array over its tiles. Returns matplotlib's
-    artist.
-    """
+    """Draw a picture of the square from -1 to 1, or an array over its tiles. Returns matplotlib's artist."""
     defaults = {
         "extent": (-1, 1, -1, 1),
         "cmap": "gray_r" if getattr(image, "dtype", None) == np.uint8 else None,

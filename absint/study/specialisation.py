@@ -253,9 +253,7 @@ def _outcome(domain: Domain[Any], op: Op, first: Any, second: Any) -> _Outcome:
 def _count(
     graph: Graph, outcomes: Mapping[int, _Outcome], undecided: Masks, for_sign: bool
 ) -> NDArray[np.int32]:
-    """Operations left on each tile: demands, as masks over tiles, are passed from the root down to the
-    leaves.
-    """
+    """Operations left on each tile, by passing masks of demands from the root down to the leaves."""
     counts = np.zeros(undecided.shape, np.int32)
     # each node's masks: value, `< 0` and `> 0` demanded; None: on no tile
     demands: list[list[Any]] = [[None, None, None] for _ in range(len(graph))]

@@ -17,9 +17,7 @@ from .session import Session
 from .source import ModelSource
 
 SWITCH_INTERVAL = 0.5e-3
-"""Seconds for which a thread may keep the interpreter while others wait; short, so that pictures do not wait
-for studies.
-"""
+"""Seconds for which a thread may keep the interpreter: short, so that pictures do not wait for studies."""
 
 
 def view(arguments: argparse.Namespace) -> int:

@@ -21,9 +21,7 @@ ASK_WITHIN = 10.0
 """Seconds from the opening of a connection to the end of its first request's header."""
 
 IDLE = 120.0
-"""Seconds for which an answered connection may wait for its next request, and for which an answer may be
-stuck.
-"""
+"""Seconds for which an answered connection may wait for its next request, or an answer may be stuck."""
 
 _ROOM_WITHIN = 2.0
 """Seconds for which a new connection waits for another one to be closed."""

@@ -92,9 +92,7 @@ class Drawer:
         return Frame(image, defined, executable.program.graph.operation_count)
 
     def _defined(self, view: View) -> tuple[int, int, int, int]:
-        """The part of a view on which the program is valid, as (left, top, right, bottom); all 0 if it is
-        empty.
-        """
+        """The part of a view on which the program is valid, as (left, top, right, bottom); 0 if empty."""
         ends = []
         for name, samples in (("x", view.xs(self.precision)), ("y", view.ys(self.precision))):
             lower, upper, _ = self.program.box.of_variable(name)
@@ -110,9 +108,7 @@ class Drawer:
         return next((reach for reach in REACHES if self._box(reach).contains(box)), None)
 
     def _box(self, reach: float | None) -> Box:
-        """The box of an executable with a reach: x, y and z from -reach to reach, unless the program bounds
-        them.
-        """
+        """The box of an executable: the program's, and from -reach to reach where that has no bounds."""
         own = dict(self.program.box.bounds)
         return Box(own if reach is None else dict.fromkeys(AXES, (-reach, reach)) | own)
 

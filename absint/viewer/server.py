@@ -82,9 +82,7 @@ def page_files() -> dict[str, tuple[str, bytes]]:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a session until it is closed. `port`: 0 for any free one. Raises `UsageError` if the port is not
-    available.
-    """
+    """Serves a session until closed. `port`: 0 for any. Raises `UsageError` if it is not available."""
 
     request_queue_size = 128
 
@@ -123,9 +121,7 @@ class Server(ThreadingHTTPServer):
             raise OSError("no connection") from error
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection's requests in a thread of its own, a daemon, so that the process can end
-        without it.
-        """
+        """Answer a connection's requests in a daemon thread, so that the process can end without it."""
         thread = threading.Thread(
             target=self.process_request_thread, args=(request, client_address), daemon=True
         )

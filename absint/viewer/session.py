@@ -93,9 +93,7 @@ class Session:
         return self._stopping.is_set()
 
     def start_view(self, shown: Shown) -> View:
-        """The first view: the one given on the command line, else all of the box on which the program is
-        valid.
-        """
+        """The first view: from the command line, else all of the box on which the program is valid."""
         if self._start is not None:
             return self._start
         bounds = shown.program.box.bounds

@@ -1,6 +1,4 @@
-"""The text of a model, and the changes of its file: each change is reported once, even if the
-text is wrong.
-"""
+"""The text of a model, and the changes of its file, each reported once, even if the text is wrong."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from absint.frontend.vm import read_text
 from absint.ir.program import Program
 
 LOOKS_PER_READING = 5
-"""A file with unchanged size and time is read at every fifth look, since file times have a coarse
-resolution.
-"""
+"""A file with unchanged size and time is read at every fifth look, since file times are coarse."""
 
 _SHOWN = 200  # largest length of a line that is shown with an error
 
@@ -95,9 +91,7 @@ class ModelSource:
         return text
 
     def _status(self) -> tuple[int, ...] | None:
-        """The file's time, size and number, of which a write changes at least one; None if there
-        is no file.
-        """
+        """The file's time, size and number, of which a write changes at least one; None without a file."""
         try:
             status = os.stat(self._path) if self._path is not None else None
         except OSError:

@@ -142,9 +142,7 @@ class Generator:
         return self._build(self._random_dag(spicy=mode == "spicy"))
 
     def _build(self, node: int) -> Graph:
-        """The graph whose root is a node. If that is not the builder's last node, -(-node) is the root
-        instead.
-        """
+        """The graph whose root is a node, or -(-node) if the node is not the builder's last one."""
         if node == len(self._builder) - 1:
             return self._builder.build()
         return self._builder.build(self._builder.append(NEG.code, self._builder.append(NEG.code, node)))
@@ -235,9 +233,7 @@ class Generator:
         return shapes[0]
 
     def _combine(self, a: int, b: int) -> int:
-        """The union, intersection or difference of two shapes; in mixed trees also a blend or any
-        operation.
-        """
+        """The union, intersection or difference of two shapes; in mixed trees also any other operation."""
         kind = self._choices.below(20 if self._mixed else 17)
         if kind < 11:
             return self._apply(MIN, a, b)

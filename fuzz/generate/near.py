@@ -95,9 +95,7 @@ class NearMisses:
         return nodes[0]
 
     def _observable(self, signs: bool) -> int:
-        """A pattern, perhaps under an operation that exposes its sign or bits; sometimes two
-        touching ranges.
-        """
+        """A pattern, perhaps below an operation that exposes its sign or bits; or two touching ranges."""
         choices = self._choices
         if chance(choices, 15):
             return self._touching_ranges(self._meeting_point())
@@ -161,9 +159,7 @@ class NearMisses:
         return pick(self._choices, (*(0.0, -0.0, 1.0, 0.0, -0.0, -1.0) * 8, math.inf, -math.inf, *_NUMBERS))
 
     def _near_rule(self, rule: Rule) -> int:
-        """One side of a rule, with operands that satisfy the precondition, barely fail it, or are
-        arbitrary.
-        """
+        """One side of a rule, with operands that satisfy the precondition, barely fail it, or are random."""
         left = chance(self._choices, 90)
         pattern = rule.left if left or rule.right.op is None else rule.right
         meeting = self._meeting_point()
@@ -309,9 +305,7 @@ def _rule_sets() -> tuple[tuple[Rule, ...], ...]:
 
 @cached
 def _rules(conditional: bool, home: int) -> tuple[Rule, ...]:
-    """The rules of set `home`, or of all sets for -1; with `conditional`, those with a precondition if there
-    are any.
-    """
+    """The rules of set `home`, or of all sets for -1. `conditional`: those with a precondition, if any."""
     sets = _rule_sets() if home < 0 else (_rule_sets()[home],)
     rules = tuple(rule for rules in sets for rule in rules)
     return tuple(rule for rule in rules if rule.when) or rules if conditional else rules

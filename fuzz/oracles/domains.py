@@ -45,9 +45,7 @@ class _Nodes:
             column[:] = value
 
     def inside(self, element: Any, node: int, i: int, exactly: bool = True) -> NDArray[np.bool_]:
-        """bool[_COUNT]: whether an element contains a node's values. If `exactly`, an affine form is checked
-        too, at point i.
-        """
+        """bool[_COUNT]: whether an element contains a node's values; affine forms `exactly`, at point i."""
         column = self.columns[node]
         found = np.array(self.domain.contains(element, column))
         if exactly and isinstance(self.domain, AffineDomain):
@@ -93,9 +91,7 @@ class Holds:
         self._domain = domain
 
     def check(self, case: Case) -> Finding | None:
-        """All nodes, at points and at the ends of their operands; the domain's laws for some
-        pairs of nodes.
-        """
+        """All nodes, at points and at the ends of their operands; the domain's laws for some pairs."""
         nodes = _Nodes(case, self._domain)
         return (
             self._check_analysis(nodes)

@@ -127,9 +127,7 @@ def _build_graph(given: Fields) -> Graph:
 
 
 def _as_predicates(graph: Graph, rng: Rng) -> Graph:
-    """A lowered graph: bands of two of a graph's nodes, the `all` of both, and the `any` of that
-    and a band.
-    """
+    """A lowered graph: two bands of a graph's nodes, the `all` of both, the `any` of that and a band."""
     n = len(graph)
     args = np.full((n + 4, 2), -1, np.int32)
     args[:n] = graph.args
@@ -252,9 +250,7 @@ def _length(given: Fields, rng: Rng) -> None:
 
 
 def _operand(given: Fields, rng: Rng) -> None:
-    """An operand becomes missing, the node itself, a later node, or out of range; seldom another earlier
-    node.
-    """
+    """An operand becomes missing, the node itself, a later node, out of range, or another earlier node."""
     args = given["args"]
     node, position = rng.integers(len(args)), rng.integers(2)
     args[node, position] = _pick(rng, [-1, node, node, len(args), 2**31 - 1, -2, rng.integers(len(args))])

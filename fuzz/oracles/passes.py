@@ -21,9 +21,7 @@ from ..cases import Case
 from ..findings import Finding
 
 DOMAINS = (*(("interval",),) * 18, ("interval", "affine"), ("interval", "sign", "affine"))
-"""Domains for passes to draw from: the default is more frequent, since it takes a quarter of the others'
-time.
-"""
+"""Domains to draw from: the default is more frequent, since it takes a quarter of the others' time."""
 
 _EACH_DOMAINS = tuple(dict.fromkeys(DOMAINS))
 PROMISES = (Promise.BITS, Promise.BITS, Promise.BITS, Promise.SIGN)
@@ -42,9 +40,7 @@ class PipelineRun(NamedTuple):
     domains: Sequence[str]
 
     def check(self, oracle: str, first: int = 0) -> Finding | None:
-        """Run the pipeline. Returns the finding for the first pass, from number `first` on, that breaks its
-        promise.
-        """
+        """Run the pipeline. Returns what the first pass from `first` on that breaks its promise did wrong."""
         _, steps = PassManager(self.passes, Analyses(self.domains)).run(self.program)
         for step in steps[first:]:
             found = broken_step(self.case, step)
@@ -54,9 +50,7 @@ class PipelineRun(NamedTuple):
 
 
 def pipeline_run(case: Case, passes: Sequence[Pass], promise: Promise, domains: Sequence[str]) -> PipelineRun:
-    """A pipeline on a case's program, under `promise` or, if a pass only keeps the sign, under that of the
-    sign.
-    """
+    """A pipeline on a case's program, under `promise`, or that of the sign if a pass keeps no more."""
     sign = any(one.promise is Promise.SIGN for one in passes)
     return PipelineRun(case, case.program(Promise.SIGN if sign else promise), passes, domains)
 

@@ -32,9 +32,7 @@ Damage = Callable[[Interval, Sequence[Interval]], Interval]
 
 
 def _transfer(names: str, damage: Damage) -> Plant:
-    """Damage the interval domain's results of some operations. `names`: the operations, separated
-    by spaces.
-    """
+    """Damage the interval domain's results of some operations. `names`: separated by spaces."""
 
     def make(old: Any) -> Any:
         def transfer(self: Any, op: Op, operands: Sequence[Interval]) -> Interval:

@@ -121,9 +121,7 @@ def remarks(task: Task, record: Record) -> Iterator[str]:
 
 
 def select(rules: str) -> list[Entry]:
-    """The rules with these names, with or without their pass; all if empty. Raises ValueError for an unknown
-    name.
-    """
+    """The rules with these names, with or without pass; all if empty. Raises ValueError for unknown ones."""
     known = entries()
     if not rules:
         return known

@@ -197,9 +197,7 @@ def ops_of(pattern: Pattern) -> Iterator[Op]:
 
 
 def entries() -> list[Entry]:
-    """All rules of all passes, and a commutativity rule for each operation whose operands the matcher
-    exchanges.
-    """
+    """All rules of all passes, and the commutativity of each operation where the matcher assumes it."""
     found = []
     for name, rules in rule_sets():
         found += [Entry(f"{name}.{rule.name}", rule) for rule in rules.rules]

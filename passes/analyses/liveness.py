@@ -74,9 +74,7 @@ def liveness_of(program: Program, analyses: Analyses) -> Liveness:
 
 
 def memory_of(program: Program, analyses: Analyses, pixels: int = REPORT_PIXELS) -> dict[str, Any]:
-    """The memory for evaluation on whole arrays: with every value kept, and with each freed at
-    its last use.
-    """
+    """The memory for whole arrays: with every value kept, and with each freed at its last use."""
     liveness = liveness_of(program, analyses)
     size = program.precision.dtype.itemsize
     computed = len(liveness.live)
