@@ -64,7 +64,7 @@ def read_reproducer(path: Path) -> Reproducer:
     """Read a find from a file. Raises `VmError` if the file is not a find."""
     text, name = read_text(str(path))
     if (found := find_in(text, name)) is None:
-        raise VmError(name, 1, 1, f"no line begins with {_MARK!r}: this is no find of absint fuzz")
+        raise VmError(name, 1, 1, f"no line begins with {_MARK!r}: this is not a find of absint fuzz")
     return found
 
 

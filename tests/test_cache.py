@@ -141,7 +141,7 @@ def test_nothing_is_kept_or_found_where_others_may_write(home: Path, mode: int) 
 def test_an_unusable_folder_is_no_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home.parent.mkdir(parents=True)
     home.write_text("a file, not a folder")
-    assert cache.obstacle() == f"{home} is no folder"
+    assert cache.obstacle() == f"{home} is not a folder"
     assert not cache.write("key", b"the payload")
     assert cache.read("key") is None
     monkeypatch.setenv("ABSINT_CACHE_DIR", str(home / "below"))

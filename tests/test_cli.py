@@ -255,7 +255,7 @@ USAGE = [
     (["optimize", "gear", "--print-after", "nothing"], "expected all, changed or"),
     (["optimize", "gear", "--domains", "intervall"], "did you mean 'interval'?"),
     (["optimize", "gear", "-O0", "--domains", "interval,"], "names separated by commas"),
-    (["optimize", "gear", "--region", "1:-1,0:1"], "holds nothing"),
+    (["optimize", "gear", "--region", "1:-1,0:1"], "is empty"),
     (["optimize", "gear", "--region", "0:1"], "expected x0:x1,y0:y1"),
     (["optimize", "gear", "--precision", "f16"], "invalid choice: 'f16'"),
     (["optimize", "no-such-model"], "no bundled model of that name"),

@@ -53,9 +53,9 @@ def test_parse_box(text: str, bounds: dict[str, tuple[float, float]]) -> None:
         ("0:1,:1", "':1' is not a range"),
         ("0:1,a:1", "'a:1' is not a range"),
         ("0:1,", "'' is not a range"),
-        ("0:1,1:0", "'1:0' holds nothing"),
-        ("0:1,nan:1", "'nan:1' holds nothing"),
-        ("0:1,0:nan", "'0:nan' holds nothing"),
+        ("0:1,1:0", "'1:0' is empty"),
+        ("0:1,nan:1", "'nan:1' is empty"),
+        ("0:1,0:nan", "'0:nan' is empty"),
     ],
 )
 def test_parse_box_refuses(text: str, message: str) -> None:
@@ -67,7 +67,7 @@ def test_parse_box_refuses(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("bounds", [(1.0, 0.0), (math.nan, 0.0), (0.0, math.nan)])
 def test_box_that_holds_nothing(bounds: tuple[float, float]) -> None:
-    with pytest.raises(ViewError, match=r"box: x runs from .* which holds nothing"):
+    with pytest.raises(ViewError, match=r"box: x runs from .* which is empty"):
         Box({"x": bounds})
 
 

@@ -95,7 +95,7 @@ def names(kind: str) -> tuple[str, ...]:
 def find(kind: str, name: str) -> Any:
     """The class with this name. Raises the kind's error, with the most similar name, if there is none."""
     if not isinstance(name, str):
-        raise _ERRORS[kind](f"{shown(name)} is no name")
+        raise _ERRORS[kind](f"{shown(name)} is not a name")
     return _find(kind, name)
 
 

@@ -92,7 +92,7 @@ class Expr:
 
     def __rpow__(self, base: object) -> NoReturn:
         raise ExpressionError(
-            "**: for an exponent that is no constant and a base c > 0 write exp(math.log(c) * p)"
+            "**: for an exponent that is not a constant and a base c > 0 write exp(math.log(c) * p)"
         )
 
     def __bool__(self) -> NoReturn:
@@ -202,7 +202,7 @@ def _power(base: Expr, exponent: object) -> Expr:
     """
     power = as_number(exponent)
     if power is None:
-        raise ExpressionError("**: for an exponent that is no constant write exp(ln(a) * p)")
+        raise ExpressionError("**: for an exponent that is not a constant write exp(ln(a) * p)")
     if power == 0.5:
         return Expr(table.SQRT, (base,))
     if not (power.is_integer() and power > 0):

@@ -31,7 +31,7 @@ def _parse_range(text: str, part: str) -> tuple[float, float]:
     except ValueError:
         raise ViewError(f"region {shown(text)}: {shown(part)} is not a range such as -1:1") from None
     if not lower <= upper:
-        raise ViewError(f"region {shown(text)}: {shown(part)} holds nothing")
+        raise ViewError(f"region {shown(text)}: {shown(part)} is empty")
     return lower, upper
 
 
@@ -54,9 +54,7 @@ class Box:
             name = word(given, "box: name", ViewError)
             lower, upper = bounds[name] = pair(ends, f"box: {shown_path(name)}:", ViewError)
             if not lower <= upper:
-                raise ViewError(
-                    f"box: {shown_path(name)} runs from {lower!r} to {upper!r}, which holds nothing"
-                )
+                raise ViewError(f"box: {shown_path(name)} runs from {lower!r} to {upper!r}, which is empty")
         object.__setattr__(self, "bounds", MappingProxyType(bounds))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -304,7 +304,11 @@ class GraphBuilder:
     def apply(self, op: Op, *operands: int, line: int = 0) -> int:
         """The node of an operation on earlier nodes. Raises `GraphError` for a wrong number of operands."""
         if not isinstance(op, Op) or len(operands) != op.arity:
-            takes = f"{op.name} takes {op.arity} operands" if isinstance(op, Op) else f"{shown(op)} is none"
+            takes = (
+                f"{op.name} takes {op.arity} operands"
+                if isinstance(op, Op)
+                else f"{shown(op)} is not an operation"
+            )
             raise GraphError(f"apply: {takes}, got {len(operands)}")
         a, b = (*operands, -1, -1)[:2]
         return self._intern((op.code, a, b), op.code, a, b, 0.0, line)

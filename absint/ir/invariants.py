@@ -89,7 +89,7 @@ def _check_fields(graph: Any) -> None:
     _check_array("constants", graph.constants, (n,), np.float64)
     _check_array("lines", graph.lines, (n,), np.int32)
     if not isinstance(graph.names, tuple) or not isinstance(graph.variables, Mapping):
-        raise GraphError("names is no tuple, or variables no mapping")
+        raise GraphError("names must be a tuple, and variables a mapping")
     if len(graph.names) != n:
         raise GraphError(f"{len(graph.names)} names for {n} nodes")
     if graph.logic is None:
@@ -181,14 +181,14 @@ def _logic_faults(graph: Any, logic: Any, kind: NDArray[np.uint8]) -> Iterator[_
         lambda node: "needs two or more operands, all different",
     )
     yield _Fault(
-        joins & _mask(owner[bad], len(graph)), lambda node: "has an operand that is no earlier predicate"
+        joins & _mask(owner[bad], len(graph)), lambda node: "has an operand that is not an earlier predicate"
     )
     yield _Fault(
         is_band & ~(lower <= upper),
-        lambda node: f"from {float(lower[node])!r} to {float(upper[node])!r} holds nothing",
+        lambda node: f"from {float(lower[node])!r} to {float(upper[node])!r} is empty",
     )
     yield _Fault(
-        ~is_band & ~((lower == 0) & (upper == 0)), lambda node: "has the ends of a band, but is none"
+        ~is_band & ~((lower == 0) & (upper == 0)), lambda node: "has the ends of a band, but is not a band"
     )
 
 

@@ -37,7 +37,7 @@ def unpack(data: bytes) -> dict[str, NDArray[Any]]:
         for name, kind, shape in json.loads(line):
             dtype = np.dtype(kind)
             if dtype.kind not in _KINDS:
-                raise ValueError(f"{kind} is no kind of number")
+                raise ValueError(f"{kind} is not a type of numbers")
             arrays[name] = np.frombuffer(data, dtype, math.prod(shape), place).reshape(shape)
             place += -(-arrays[name].nbytes // _ALIGNMENT) * _ALIGNMENT
     except (OverflowError, RecursionError, TypeError, ValueError) as error:

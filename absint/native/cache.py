@@ -87,7 +87,7 @@ def obstacle() -> str | None:
         if not os.access(home, os.W_OK | os.X_OK):
             return f"{home} cannot be written"
     except FileExistsError:
-        return f"{home} is no folder"
+        return f"{home} is not a folder"
     except OSError as error:
         return str(error) if error.strerror is None else f"{error.filename}: {error.strerror}"
     except RuntimeError as error:
@@ -105,7 +105,7 @@ def open_regular(path: str | Path, flags: int = 0) -> io.BufferedReader:
     handle = os.open(path, os.O_RDONLY | flags)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(f"{path} is no regular file")
+            raise OSError(f"{path} is not a regular file")
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)

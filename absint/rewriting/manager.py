@@ -96,7 +96,7 @@ class PassManager:
         check_program(program)
         for instrument in self.instruments:
             if not callable(getattr(instrument, "after_pass", None)):
-                raise PipelineError(f"{shown(instrument)} is no instrument: it has no method after_pass")
+                raise PipelineError(f"{shown(instrument)} is not an instrument: it has no method after_pass")
         check_order(self.passes, program.form)
         steps = []
         for pass_ in self.passes:

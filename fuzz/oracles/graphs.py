@@ -161,9 +161,9 @@ def why_invalid(given: Fields) -> str:
     if len(given["names"]) != n or len(set(names)) < len(names):
         return "names are not one for each node, or the same for two"
     if any(name.split() != [name] or name[0] == "#" for name in names):
-        return "a name is no word"
+        return "a name is not a word"
     if any(variable.split() != [variable] for variable in given["variables"].values()):
-        return "a variable is no word"
+        return "a variable is not a word"
     if not set(given["variables"]) <= set(range(n)):
         return "a variable belongs to no node"
     if given["starts"] is not None:
@@ -183,7 +183,7 @@ def _why_node(given: Fields, node: int) -> str:
         return f"node {node} has no operation"
     operands = (a, b)[: _ARITY[code]]
     if any(not 0 <= operand < node or codes[operand] not in _ARITY for operand in operands):
-        return f"an operand of node {node} is no earlier number"
+        return f"an operand of node {node} is not an earlier number"
     if any(operand != -1 for operand in (a, b)[_ARITY[code] :]):
         return f"node {node} has too many operands"
     if (code == VAR.code) != (node in given["variables"]):
@@ -202,14 +202,14 @@ def _why_predicate(given: Fields, node: int) -> str:
     if code in (ALL.code, ANY.code):
         items = given["items"][given["starts"][node] : given["starts"][node + 1]].tolist()
         if any(not 0 <= item < node or codes[item] not in _PREDICATES for item in items):
-            return f"an operand of predicate {node} is no earlier predicate"
+            return f"an operand of predicate {node} is not an earlier predicate"
         if len(items) < 2 or len(set(items)) < len(items):
             return f"predicate {node} needs two operands, all different"
     if code == BAND.code:
         if not 0 <= a < node or codes[a] not in _ARITY:
-            return f"the operand of band {node} is no earlier number"
+            return f"the operand of band {node} is not an earlier number"
         if b != -1 or not lower <= upper:
-            return f"band {node} has an operand too many, or holds nothing"
+            return f"band {node} has an operand too many, or is empty"
         return _why_lists(given, node, 0, band=True)
     if (a, b) != (-1, -1):
         return f"predicate {node} has an operand that its kind does not take"
