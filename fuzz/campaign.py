@@ -258,7 +258,7 @@ def end_with_parent() -> None:
 
 
 @dataclass(frozen=True)
-class _Running:
+class _WorkerHandle:
     """A worker process, as its parent sees it.
 
     `first`: its first seed. `suspect`: it checks that seed alone, because another worker was lost at it.
@@ -282,7 +282,7 @@ class _WorkerPool:
         self._options = options
         self._context = context
         self._is_over = False
-        self.workers: dict[Connection, _Running] = {}
+        self.workers: dict[Connection, _WorkerHandle] = {}
         self.oracles = selection(options)
 
     def start(self, first: int, suspect: bool = False) -> None:
@@ -300,7 +300,7 @@ class _WorkerPool:
         with children.starting():
             process.start()
         pipe.close()
-        self.workers[mine] = _Running(process, beacon, first, suspect)
+        self.workers[mine] = _WorkerHandle(process, beacon, first, suspect)
 
     def end(self, pipe: Connection) -> None:
         """Remove a worker, and kill it if it does not end by itself."""

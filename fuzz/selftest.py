@@ -177,7 +177,7 @@ def _work(options: Options, bug: str, most: int, pipe: Connection, at: Any) -> N
     pipe.send(search(options, bug, most, at))
 
 
-class _Running:
+class _BugProcess:
     """A process with a bug, as its parent sees it. `at`: shared memory with the number of its program."""
 
     def __init__(self, process: BaseProcess, bug: str, at: Any) -> None:
@@ -201,7 +201,7 @@ class BugProcesses:
         self._options = options
         fork = "fork" in multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("fork" if fork else "spawn")
-        self._running: dict[Connection, _Running] = {}
+        self._running: dict[Connection, _BugProcess] = {}
 
     def run(
         self, bugs: Sequence[str], most: int, watch: Callable[[Outcome], None] = lambda outcome: None
@@ -239,7 +239,7 @@ class BugProcesses:
         with children.starting():
             process.start()
         pipe.close()
-        self._running[mine] = _Running(process, bug, at)
+        self._running[mine] = _BugProcess(process, bug, at)
 
     def _end(self, pipe: Connection) -> Outcome:
         """End a process. Returns its outcome; if it died or hangs, that counts as found, as in a campaign."""

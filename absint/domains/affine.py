@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from absint.domains.affine_forms import UNIT, Form, FormArithmetic, negate, reach, spread
+from absint.domains.affine_forms import UNIT, AffineForm, FormArithmetic, negate, reach, spread
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
 from absint.ops.precision import Precision
@@ -41,7 +41,7 @@ class Affine(NamedTuple):
     `mul`, as `interpret_abstract` does.
     """
 
-    form: Form
+    form: AffineForm
     interval: Interval
 
 
@@ -92,14 +92,14 @@ class AffineDomain:
         centre, radius = self._midpoint(bounds)
         known = (radius < np.inf) & np.logical_not(bounds.may_nan)
         # exact: at position p, eps = (p - centre) / radius is in [-1, 1] because radius >= |p - centre|
-        form = Form(centre, {name: self._where(known, radius, 0.0)}, self._where(known, 0.0, np.inf))
+        form = AffineForm(centre, {name: self._where(known, radius, 0.0)}, self._where(known, 0.0, np.inf))
         return Affine(form, bounds)
 
     @_errstate
     def from_interval(self, bounds: Interval) -> Affine:
         """An element without symbols: the interval, and the form that describes the same values."""
         centre, radius = self._midpoint(bounds)
-        return Affine(Form(centre, {}, radius), bounds)
+        return Affine(AffineForm(centre, {}, radius), bounds)
 
     def _midpoint(self, bounds: Interval) -> tuple[Any, Any]:
         """Centre and radius of an interval, rounded outwards; (0, inf) if it is empty or unbounded."""
@@ -130,16 +130,18 @@ class AffineDomain:
         p, q = ({name: form.terms.get(name, 0.0) for name in names} for form in (a.form, b.form))
         terms = {name: 0.5 * p[name] + 0.5 * q[name] for name in names}
         centre = 0.5 * a.form.centre + 0.5 * b.form.centre
-        mean = Form(centre, terms, 0.0)
+        mean = AffineForm(centre, terms, 0.0)
         # sound: v_a = mean + (form_a - mean), and the difference is bounded without knowing eps
         error = self._forms.greater(self._distance(a.form, mean), self._distance(b.form, mean))
         return self._with_tighter_form(
-            Form(centre, terms, error), self._intervals.join(a.interval, b.interval)
+            AffineForm(centre, terms, error), self._intervals.join(a.interval, b.interval)
         )
 
-    def _distance(self, a: Form, b: Form) -> Any:
+    def _distance(self, a: AffineForm, b: AffineForm) -> Any:
         """Upper bound on the distance, at a point, from a value of `a` to the line of `b` without error."""
-        difference, _ = self._forms.sub(Form(a.centre, a.terms, 0.0), Form(b.centre, b.terms, 0.0))
+        difference, _ = self._forms.sub(
+            AffineForm(a.centre, a.terms, 0.0), AffineForm(b.centre, b.terms, 0.0)
+        )
         gap = reach(difference)
         return self._where(gap > 0.0, (gap + a.error) * UP, a.error)
 
@@ -187,11 +189,11 @@ class AffineDomain:
         """Bound on the program's own rounding of a result of this size: half an ulp in its precision."""
         return self.precision.epsilon * size + self.precision.tiny
 
-    def _round(self, form: Form, size: Any, rule: Interval) -> Affine:
+    def _round(self, form: AffineForm, size: Any, rule: Interval) -> Affine:
         """The element of a correctly rounded operation, whose real result has this form and size."""
         return self._reduce(form, self.program_error(size), rule)
 
-    def _reduce(self, form: Form, program_error: Any, rule: Interval) -> Affine:
+    def _reduce(self, form: AffineForm, program_error: Any, rule: Interval) -> Affine:
         """The element of `form`'s values rounded to the precision, which moves each by at most
         `program_error`.
 
@@ -200,7 +202,9 @@ class AffineDomain:
         # sound: rounding is monotone, so what is real in [p, q] rounds into [fl(p), fl(q)], overflow included
         lower, upper = self._forms.bounds(form)
         interval = self._intersect(rule, self._narrow(lower), self._narrow(upper))
-        return self._with_tighter_form(Form(form.centre, form.terms, form.error + program_error), interval)
+        return self._with_tighter_form(
+            AffineForm(form.centre, form.terms, form.error + program_error), interval
+        )
 
     def _intersect(self, rule: Interval, lower: Any, upper: Any) -> Interval:
         """The intersection of `rule` and [lower, upper]; a NaN end does not bound."""
@@ -212,7 +216,7 @@ class AffineDomain:
             low, high = self._where(empty, real(np.inf), low), self._where(empty, real(-np.inf), high)
         return Interval(low, high, rule.may_nan)
 
-    def _with_tighter_form(self, form: Form, interval: Interval) -> Affine:
+    def _with_tighter_form(self, form: AffineForm, interval: Interval) -> Affine:
         """The element of a form and an interval. Where the form is unusable or no tighter than the interval's
         own form, the latter replaces it.
         """
@@ -225,7 +229,7 @@ class AffineDomain:
         centre, radius = self._midpoint(interval)
         terms = {name: self._where(keep, term, 0.0) for name, term in form.terms.items()}
         return Affine(
-            Form(self._where(keep, form.centre, centre), terms, self._where(keep, form.error, radius)),
+            AffineForm(self._where(keep, form.centre, centre), terms, self._where(keep, form.error, radius)),
             interval,
         )
 
@@ -256,7 +260,7 @@ class AffineDomain:
         # edges of binades. The error is no rounding of the real result: it goes into the form before the
         # interval is derived from it.
         size = self._forms.greater(abs(self._wide(rule.lower)), abs(self._wide(rule.upper)))
-        form = Form(form.centre, form.terms, form.error + 4.0 * self.program_error(size))
+        form = AffineForm(form.centre, form.terms, form.error + 4.0 * self.program_error(size))
         return self._reduce(form, 0.0, rule)
 
     def _abs(self, op: Op, operands: Sequence[Affine]) -> Affine:
@@ -322,7 +326,9 @@ def _fields(element: Affine, names: Sequence[str]) -> list[Any]:
 def _element(fields: Sequence[Any], names: Sequence[str]) -> Affine:
     """The inverse of `_fields`, for an element that is never NaN."""
     centre, error, lower, upper, *terms = fields
-    return Affine(Form(centre, dict(zip(names, terms, strict=True)), error), Interval(lower, upper, False))
+    return Affine(
+        AffineForm(centre, dict(zip(names, terms, strict=True)), error), Interval(lower, upper, False)
+    )
 
 
 def position(variable: Affine, value: float) -> Fraction:
@@ -370,5 +376,5 @@ def _identity(value: Any) -> Any:
     return value
 
 
-UNBOUNDED = Form(0.0, {}, np.inf)
+UNBOUNDED = AffineForm(0.0, {}, np.inf)
 """The form that bounds nothing."""

@@ -46,7 +46,7 @@ NARROW = 2.0**-16
 """
 
 
-class Form(NamedTuple):
+class AffineForm(NamedTuple):
     """`centre + sum(terms[i] * eps[i]) ± error`, all binary64; bounds nothing where `error` is infinite."""
 
     centre: Any
@@ -54,24 +54,24 @@ class Form(NamedTuple):
     error: Any
 
 
-Sized = tuple[Form, Any]
+Sized = tuple[AffineForm, Any]
 """A form and its size, a bound on the absolute value of the real result."""
 
 
-def spread(form: Form) -> Any:
+def spread(form: AffineForm) -> Any:
     """Sum of the terms' absolute values, rounded to nearest at each step, in the order of the names."""
     terms = form.terms
     return reduce(operator.add, [abs(terms[name]) for name in sorted(terms)]) if terms else 0.0
 
 
-def reach(form: Form) -> Any:
+def reach(form: AffineForm) -> Any:
     """Bound on the absolute value of a form, rounded to nearest."""
     return abs(form.centre) + (spread(form) + form.error)
 
 
-def negate(form: Form) -> Form:
+def negate(form: AffineForm) -> AffineForm:
     """-v, exactly."""
-    return Form(-form.centre, {name: -term for name, term in form.terms.items()}, form.error)
+    return AffineForm(-form.centre, {name: -term for name, term in form.terms.items()}, form.error)
 
 
 class FormArithmetic:
@@ -90,16 +90,16 @@ class FormArithmetic:
 
     def _with_rounding_error(self, centre: Any, terms: Terms, error: Any, size: Any) -> Sized:
         steps = 6 * max(len(terms), SYMBOLS) + 24
-        return Form(centre, terms, error + self.rounding_error(size, steps) + UNDERFLOW), size
+        return AffineForm(centre, terms, error + self.rounding_error(size, steps) + UNDERFLOW), size
 
-    def add(self, a: Form, b: Form) -> Sized:
+    def add(self, a: AffineForm, b: AffineForm) -> Sized:
         """a + b."""
         terms = dict(a.terms)
         for name, term in b.terms.items():
             terms[name] = terms[name] + term if name in terms else term
         return self._sum(a.centre + b.centre, terms, a.error + b.error)
 
-    def sub(self, a: Form, b: Form) -> Sized:
+    def sub(self, a: AffineForm, b: AffineForm) -> Sized:
         """a - b."""
         terms = dict(a.terms)
         for name, term in b.terms.items():
@@ -110,10 +110,12 @@ class FormArithmetic:
         # One rounding for each part: u * (|c| + sum |g| + e); n + 3 for the range; and one in reserve. No
         # underflow: a sum below 2^-1021 is exact, and so is everything after it. Above, steps * u * size is
         # at least 8 subnormals, so rounding it costs at most 1/16 of a step, less than the reserve.
-        size = reach(Form(centre, terms, error))
-        return Form(centre, terms, error + self.rounding_error(size, max(len(terms), SYMBOLS) + 8)), size
+        size = reach(AffineForm(centre, terms, error))
+        return AffineForm(
+            centre, terms, error + self.rounding_error(size, max(len(terms), SYMBOLS) + 8)
+        ), size
 
-    def mul(self, a: Form, b: Form) -> Sized:
+    def mul(self, a: AffineForm, b: AffineForm) -> Sized:
         """a * b: the product of the centres, the cross terms, and the remaining products as error."""
         a_radius = spread(a) + a.error
         b_radius = spread(b) + b.error
@@ -134,7 +136,7 @@ class FormArithmetic:
             terms[name] = cross
         return self._with_rounding_error(centre, terms, error, (size_a + a_radius) * (size_b + b_radius))
 
-    def _line(self, a: Form, slope: Any, lowest: Any, highest: Any, extra: Any) -> Sized:
+    def _line(self, a: AffineForm, slope: Any, lowest: Any, highest: Any, extra: Any) -> Sized:
         """The form of a result that differs from slope * a by a number in [lowest, highest].
 
         `extra`: bound on the partial results from which `lowest` and `highest` were computed.
@@ -147,7 +149,7 @@ class FormArithmetic:
             size * reach(a) + extra,
         )
 
-    def square(self, a: Form, lower: Any, upper: Any) -> Sized:
+    def square(self, a: AffineForm, lower: Any, upper: Any) -> Sized:
         """a * a for a in [lower, upper]."""
         # x^2 = 2mx - m^2 + (x-m)^2 for any m, and (x-m)^2 in [0, r^2] for r >= |x-m|
         middle = 0.5 * lower + 0.5 * upper
@@ -155,7 +157,7 @@ class FormArithmetic:
         offset, rest = middle * middle, radius * radius
         return self._line(a, 2.0 * middle, -offset, rest - offset, offset + rest)
 
-    def sqrt(self, a: Form, lower: Any, upper: Any) -> Sized:
+    def sqrt(self, a: AffineForm, lower: Any, upper: Any) -> Sized:
         """The square root of a in [lower, upper]; negative a have none and are left out."""
         # For any k > 0, sqrt(x) - kx is concave: least at an end, at most 1/(4k), its value at x = 1/(4k^2).
         lower = self.greater(lower, 0.0)
@@ -165,7 +167,7 @@ class FormArithmetic:
         highest = 0.25 / slope
         return self._line(a, slope, lowest, highest, 2.0 * high + highest)
 
-    def recip(self, a: Form, lower: Any, upper: Any) -> Sized:
+    def recip(self, a: AffineForm, lower: Any, upper: Any) -> Sized:
         """1 / a for a in [lower, upper]; bounds nothing if the interval holds 0."""
         # For x > 0 and any k >= 0, 1/x + kx is convex: greatest at an end, at least 2 sqrt(k), since
         # (1/sqrt(x) - sqrt(kx))^2 >= 0. For x < 0, 1/x + kx = -(1/-x + k(-x)).
@@ -179,11 +181,11 @@ class FormArithmetic:
         last = self.where(negative, -lowest, highest)
         return self._line(a, -slope, first, last, highest + lowest)
 
-    def div(self, a: Form, b: Form, lower: Any, upper: Any) -> Sized:
+    def div(self, a: AffineForm, b: AffineForm, lower: Any, upper: Any) -> Sized:
         """a * (1 / b) for b in [lower, upper]; bounds nothing if the interval holds 0."""
         return self.mul(a, self.recip(b, lower, upper)[0])
 
-    def exp(self, a: Form, lower: Any, upper: Any) -> Sized:
+    def exp(self, a: AffineForm, lower: Any, upper: Any) -> Sized:
         """e^a for a in [lower, upper]."""
         # For any k > 0, e^x - kx is convex: greatest at an end, at least k - k ln(k), its value at ln(k).
         low, high = self._exp64(lower), self._exp64(upper)
@@ -195,7 +197,7 @@ class FormArithmetic:
         ends = abs(lower) + abs(upper) + abs(log) + 1.0
         return self._line(a, slope, lowest, highest, slope * ends + low + high)
 
-    def ln(self, a: Form, lower: Any, upper: Any) -> Sized:
+    def ln(self, a: AffineForm, lower: Any, upper: Any) -> Sized:
         """The logarithm of a in [lower, upper]; bounds nothing unless lower > 0."""
         # For any k > 0, ln(x) - kx is concave: least at an end, at most -ln(k) - 1, its value at 1/k.
         low, high = self._ln64(lower), self._ln64(upper)
@@ -207,7 +209,7 @@ class FormArithmetic:
         ends = slope * (abs(lower) + abs(upper))
         return self._line(a, slope, lowest, highest, ends + abs(low) + abs(high) + abs(log) + 1.0)
 
-    def blend(self, a: Form, b: Form, weight: Any, lowest: Any, highest: Any) -> Sized:
+    def blend(self, a: AffineForm, b: AffineForm, weight: Any, lowest: Any, highest: Any) -> Sized:
         """weight * a + (1 - weight) * b + [lowest, highest], for 0 <= weight <= 1."""
         rest = 1.0 - weight  # relative error u at most: it is exact for weight >= 1/2
         terms = {name: weight * term for name, term in a.terms.items()}
@@ -220,7 +222,7 @@ class FormArithmetic:
             weight * reach(a) + rest * reach(b) + (abs(lowest) + abs(highest)),
         )
 
-    def bounds(self, form: Form) -> tuple[Any, Any]:
+    def bounds(self, form: AffineForm) -> tuple[Any, Any]:
         """Binary64 bounds of a form's values. Sound for a form that a method of this class returned,
         unchanged: its error pays for the roundings here.
         """

@@ -26,7 +26,7 @@ _ALL_LANES = int(_LANE_BITS.sum())
 ANYTHING = Interval(-math.inf, math.inf, True)
 
 
-class Bounds(NamedTuple):
+class LaneBounds(NamedTuple):
     """Of n nodes: `lower` and `upper` real[n, 16], `may_nan` int64[n], bit i for lane i. Predicates have
     none.
     """
@@ -59,12 +59,12 @@ class IntervalSweep:
         self._leaves["upper"][constants] = np.where(nan, -math.inf, values)
         self._leaves["may_nan"][constants] = nan[:, 0] * _ALL_LANES
 
-    def run(self, variables: Mapping[str, Interval]) -> Bounds:
+    def run(self, variables: Mapping[str, Interval]) -> LaneBounds:
         """Bounds of every node. `variables`: sixteen intervals each, or one for all lanes; others may be
         anything.
         """
         records = self._leaves.copy()
-        bounds = Bounds(records["lower"], records["upper"], records["may_nan"])
+        bounds = LaneBounds(records["lower"], records["upper"], records["may_nan"])
         for node, name in self.graph.variables.items():
             write_interval(records, node, variables.get(name, ANYTHING))
         self._sweep(

@@ -29,7 +29,7 @@ MOST_CACHED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class PagePicture:
     """A picture for the page.
 
     `image`: uint8[height, width], 255 where `f < 0`. `defined`: (left, top, right, bottom), the columns and
@@ -68,7 +68,7 @@ class Drawer:
         self._compiling = threading.Lock()
         self._drawing = threading.Lock()
 
-    def picture(self, view: View, pipeline: str, check: Callable[[], None] = lambda: None) -> Frame:
+    def picture(self, view: View, pipeline: str, check: Callable[[], None] = lambda: None) -> PagePicture:
         """The picture of a view.
 
         `check`: called when it is this picture's turn to be prepared or drawn; it may raise. Raises
@@ -79,7 +79,7 @@ class Drawer:
         seen = view
         if defined != (0, 0, view.width, view.height):
             if right == 0:
-                return Frame(np.zeros((view.height, view.width), np.uint8), defined, 0)
+                return PagePicture(np.zeros((view.height, view.width), np.uint8), defined, 0)
             size = right - left, bottom - top
             seen = Window(*size, view.center, view.scale, view.z, view.grid, whole=view, left=left, top=top)
         executable = self._executable(pipeline, self._reach(seen.box(self.precision)), check)
@@ -89,7 +89,7 @@ class Drawer:
         if seen is not view:
             part, image = image, np.zeros((view.height, view.width), np.uint8)
             image[top:bottom, left:right] = part
-        return Frame(image, defined, executable.program.graph.operation_count)
+        return PagePicture(image, defined, executable.program.graph.operation_count)
 
     def _defined(self, view: View) -> tuple[int, int, int, int]:
         """The part of a view on which the program is valid, as (left, top, right, bottom); 0 if empty."""

@@ -20,7 +20,7 @@ from absint.native.terminal import note
 from absint.ops.precision import as_precision
 from absint.rewriting.manager import format_pass, parse_pipeline
 
-from .drawing import Drawer, Frame
+from .drawing import Drawer, PagePicture
 from .source import ModelSource, Trouble, trouble_of
 
 LOOK_EVERY = 0.2
@@ -146,7 +146,7 @@ class Session:
             raise UsageError(f"passes {switches[:80]!r}: expected {len(self.passes)} times 0 or 1")
         return ",".join(name for name, on in zip(self.passes, switches, strict=True) if on == "1")
 
-    def picture(self, view: View, switches: str, client: str, number: int) -> tuple[Shown, Frame]:
+    def picture(self, view: View, switches: str, client: str, number: int) -> tuple[Shown, PagePicture]:
         """A picture, and the text that it shows. `number`: the number of a client's request.
 
         Raises `Superseded` if a later request has arrived meanwhile, and the errors of `Drawer.picture`.

@@ -17,7 +17,7 @@ _BOXES = 20
 """Boxes for which bounds are compared."""
 
 
-class Values:
+class ValuesAgree:
     """A backend's values equal the reference's, bit for bit."""
 
     def __init__(self, backend: Backend) -> None:
@@ -69,7 +69,7 @@ class BoundsAgree:
         return None
 
 
-class Images:
+class ImagesAgree:
     """A backend's picture after its render pipeline equals the reference's picture of the source."""
 
     def __init__(self, backend: Backend) -> None:

@@ -101,7 +101,7 @@ class Pipelines:
         return pipeline_run(case, chosen, *_draw_options(rng))
 
 
-class Specialised:
+class Specialises:
     """A program optimised for a part of its box agrees with the program there."""
 
     name = "specialise"
@@ -126,7 +126,7 @@ class Specialised:
         return pipeline_run(smaller, parse_pipeline(LEVELS[level]), promise, ("interval",))
 
 
-class Facts:
+class FactsAgree:
     """Facts cached and inherited from pass to pass equal newly computed ones."""
 
     name = "facts"
@@ -198,7 +198,7 @@ def broken_step(case: Case, step: Step) -> Finding | None:
 def run_of(oracle: str, case: Case) -> PipelineRun:
     """The pipeline run of an oracle for a case. `oracle`: its name."""
     family, _, member = oracle.partition(":")
-    kinds: dict[str, KeepsPromise | Pipelines | Specialised] = {
-        "pass": KeepsPromise(member), "pipeline": Pipelines(), "specialise": Specialised(),
+    kinds: dict[str, KeepsPromise | Pipelines | Specialises] = {
+        "pass": KeepsPromise(member), "pipeline": Pipelines(), "specialise": Specialises(),
     }  # fmt: skip
     return kinds[family].run_for(case)

@@ -23,11 +23,11 @@ from absint.rewriting.manager import rule_sets
 from ..cases import Case
 from ..comparison import REFERENCE, executable_of, find_difference, find_wrong_pixel, reference
 from ..findings import Finding
-from .backends import BoundsAgree, Images, Values
+from .backends import BoundsAgree, ImagesAgree, ValuesAgree
 from .domains import Holds, Walks
 from .graphs import HandMade
 from .guards import Guards
-from .passes import Facts, KeepsPromise, Pipelines, Specialised
+from .passes import FactsAgree, KeepsPromise, Pipelines, Specialises
 from .threads import Threads
 
 
@@ -142,13 +142,13 @@ def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence
     always: list[Oracle] = []
     for backend in backends:
         if backend.name != REFERENCE:
-            always += [Values(backend), BoundsAgree(backend), Images(backend)]
+            always += [ValuesAgree(backend), BoundsAgree(backend), ImagesAgree(backend)]
     in_turn: list[Oracle] = [Itself(), Text(), Walks(), Guards(), HandMade(backends)]
     in_turn += [Threads(backend) for backend in backends if isinstance(backend, DrawsPlans)]
     alone = {name: KeepsPromise(name) for name in passes}
     in_turn += alone.values()
     if passes:
-        in_turn += [Pipelines(), Specialised(), Facts()]
+        in_turn += [Pipelines(), Specialises(), FactsAgree()]
     in_turn += [Holds(name) for name in domains]
     at_home = {"near": tuple(alone[name] for name, _ in rule_sets() if name in alone)}
     return Selection(tuple(always), tuple(in_turn), at_home)

@@ -25,7 +25,7 @@ from absint.evaluation.view import View
 from absint.frontend.expr import minimum, sqrt, var
 from absint.frontend.vm import parse_vm
 from absint.fuzz.generate.generator import random_case, random_graph
-from absint.fuzz.oracles.backends import BoundsAgree, Images, Values
+from absint.fuzz.oracles.backends import BoundsAgree, ImagesAgree, ValuesAgree
 from absint.ir.graph import Graph
 from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
@@ -75,7 +75,7 @@ def test_models_are_drawn_exactly(path: Path, precision: Precision) -> None:
 def test_random_programs_agree_with_the_reference(order: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ABSINT_SHIM_ORDER", str(order))
     backend = find_backend("cuda_shim")
-    oracles = Values(backend), BoundsAgree(backend), Images(backend)
+    oracles = ValuesAgree(backend), BoundsAgree(backend), ImagesAgree(backend)
     for seed in range(500 * order, 500 * order + scaled(500)):
         case = random_case(seed)
         for oracle in oracles:
@@ -205,14 +205,14 @@ import numpy as np
 from absint.evaluation.backend import find_backend
 from absint.backends.cuda_shim import driver
 from absint.frontend.expr import minimum, sqrt, var
-from absint.fuzz.oracles.backends import BoundsAgree, Images, Values
+from absint.fuzz.oracles.backends import BoundsAgree, ImagesAgree, ValuesAgree
 from absint.fuzz.generate.generator import random_case, random_graph
 driver.FLAGS = (*driver.FLAGS, "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g")
 driver._library.__wrapped__.__defaults__ = (driver.FLAGS,)
 backend = find_backend("cuda_shim")
 for seed in range(int(sys.argv[1])):
     case = random_case(seed)
-    for oracle in (Values(backend), BoundsAgree(backend), Images(backend)):
+    for oracle in (ValuesAgree(backend), BoundsAgree(backend), ImagesAgree(backend)):
         assert oracle.check(case) is None, seed
 """
 
