@@ -1,7 +1,7 @@
-"""Preconditions of rewrite rules, compiled to functions of a program's facts.
+"""Preconditions of rewrite rules: text enters, functions of a program's facts leave.
 
-A precondition is text, as `a < b and number(b)`. It speaks of each single point: `a < b` holds if a is below
-b wherever both are numbers, and `number(a)` if a is never NaN.
+A precondition is text such as `a < b and number(b)`. It is a statement about each single point: `a < b` holds
+if a is below b wherever both are numbers, and `number(a)` if a is never NaN.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Condition = Callable[..., bool]
-"""Bounds per node, `less`, `less_equal`, and then the nodes bound to the letters."""
+"""A precondition as a function of the bounds of all nodes, `less`, `less_equal`, and the letters' nodes."""
 
 ArrayCondition = Callable[..., NDArray[np.bool_]]
-"""Lower ends, upper ends and `may_nan` per node, whether the domain is relational, and then, by name, the
-nodes bound to the letters."""
+"""A precondition as a function of the lower ends, upper ends and `may_nan` of all nodes, whether the domain
+is relational, and by keyword the letters' nodes, as arrays.
+"""
 
 
 def condition_on_nodes(text: str, letters: Sequence[str]) -> Condition:
-    """The precondition as a function of one node for each letter, in that order."""
+    """Compile a precondition to a function of one node for each of `letters`, in that order."""
     body = _source(ast.parse(text, mode="eval").body, _NUMBERS)
     names = {"inf": math.inf, "power_of_two": power_of_two}
     made: Condition = eval(f"lambda bounds, less, less_equal, {', '.join(letters)}: {body}", names)
@@ -31,9 +32,10 @@ def condition_on_nodes(text: str, letters: Sequence[str]) -> Condition:
 
 
 def condition_on_arrays(text: str, letters: Sequence[str]) -> ArrayCondition:
-    """The precondition as a function of an array of nodes for each letter.
+    """Compile a precondition to a function of an array of nodes for each letter.
 
-    A comparison of two nodes counts as true where the domain is relational, which alone can tell.
+    The function may return true wrongly: in a relational domain, every comparison of two nodes counts as
+    true, since only the domain can decide it.
     """
     body = _source(ast.parse(text, mode="eval").body, _ARRAYS)
     names = {"inf": math.inf, "powers_of_two": powers_of_two}
@@ -44,20 +46,20 @@ def condition_on_arrays(text: str, letters: Sequence[str]) -> ArrayCondition:
 
 
 def power_of_two(lower: float, upper: float) -> bool:
-    """A constant ±2^k whose reciprocal is exact in every precision (both are normal in binary32)."""
+    """Whether bounds are those of a constant ±2^k that is normal in binary32, and so is its reciprocal."""
     return lower == upper and 2.0**-126 <= abs(lower) <= 2.0**126 and math.frexp(lower)[0] in (0.5, -0.5)
 
 
 def powers_of_two(lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """`power_of_two` of arrays."""
+    """`power_of_two`, for arrays of bounds."""
     size = np.abs(lower)
     normal = (size >= 2.0**-126) & (size <= 2.0**126)
     return np.asarray((lower == upper) & normal & (np.frexp(size)[0] == 0.5), np.bool_)
 
 
 class _Forms(NamedTuple):
-    """How preconditions are spelled in Python: the predicates on a node, comparisons of a node with a number
-    and with a node, and what joins two. NaN is excluded by `number` alone.
+    """The Python text of the parts of preconditions: predicates on a node, comparisons of a node with a
+    number and with a node, and the conjunction. Only `number` excludes NaN.
     """
 
     predicates: dict[str, str]
@@ -87,7 +89,7 @@ _NUMBERS = _Forms(
     },
     " and ",
 )
-"""On the bounds of one node at a time."""
+"""Text on the bounds of single nodes."""
 
 _ARRAYS = _Forms(
     {
@@ -110,11 +112,11 @@ _ARRAYS = _Forms(
     },
     " & ",
 )
-"""On the bounds of many nodes at once."""
+"""Text on arrays of bounds."""
 
 
 def _source(tree: ast.expr, forms: _Forms) -> str:
-    """A precondition in terms of a program's facts."""
+    """The Python text of a precondition."""
     if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And):
         return forms.join.join(_source(part, forms) for part in tree.values)
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):

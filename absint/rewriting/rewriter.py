@@ -1,9 +1,10 @@
-"""Rewriting a program: one sweep of a rule set over it.
+"""The rewriter: one sweep of a rule set over a program.
 
-How rewrites compose: every node v of the new graph agrees with the old one under the demand on v. A rule may
-be used where its mode is not seen by that demand, and where each node that the replacement uses was demanded
-at least as much before as it is now; else an earlier rewrite below it might have changed too much. A node
-that is never zero and was demanded for its value counts as demanded in bits.
+The invariant that makes rewrites compose: every node v of the new graph agrees with the old v under the
+demand on v. A rule may be applied if the demand on its node does not distinguish the rule's two sides, and if
+each node that the replacement uses was demanded at least as much before as the replacement demands it;
+otherwise an earlier rewrite below might have changed that node too much. A node that is never zero and whose
+value is demanded counts as demanded in bits.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from absint.rewriting.analysis import BoundFacts, RewriteBudget
 from absint.rewriting.rules import Pattern, Rewrite, Rule, RuleSet
 
 Binding = dict[str, int]
+"""The node of each letter of a pattern."""
 
 
 class Rewriter:
-    """One sweep of a rule set over a program; facts and demand are those of the program before it."""
+    """One sweep of a rule set over a program. `facts` and `demand`: those of the program before the sweep."""
 
     def __init__(
         self,
@@ -44,7 +46,7 @@ class Rewriter:
         self.rewrites: Counter[Rewrite] = Counter()
 
     def run(self, rules: RuleSet) -> bool:
-        """Rewrite into `patch`, and return whether some rule applied. Counts in `rewrites`."""
+        """Rewrite into `patch`, and count uses of rules in `rewrites`. Returns whether any rule applied."""
         chosen = self._choose(rules)
         lines, patch = self.graph.line_list, self.patch
         for node, (rule, binding) in chosen.items():
@@ -54,7 +56,7 @@ class Rewriter:
         return bool(chosen)
 
     def _choose(self, rules: RuleSet) -> dict[int, tuple[Rule, Binding]]:
-        """For each node that a rule applies to, in order, the first such rule and what its letters are."""
+        """For each node to which a rule applies, in order: the first such rule, and its binding."""
         chosen = {}
         for node, candidates in rules.candidates_in(self.graph, self.precision, self.facts, self.demand):
             found = self._first_match(node, candidates)
@@ -68,7 +70,9 @@ class Rewriter:
         return chosen
 
     def _first_match(self, node: int, rules: Sequence[Rule]) -> tuple[Rule, Binding] | None:
-        """`rules`: those that agree under the demand on the node."""
+        """The first rule that applies to a node, and its binding. `rules`: those that agree under the node's
+        demand.
+        """
         _, a, b = self.graph.rows[node]
         facts = self.facts
         for rule in rules:
@@ -82,12 +86,14 @@ class Rewriter:
             else:
                 bindings = [found for found in self._matches(rule.left, node, {}) if self._holds(rule, found)]
             for binding in bindings:
-                if self._demanded(rule.right, binding, self.demand[node]):
+                if self._demands_suffice(rule.right, binding, self.demand[node]):
                     return rule, binding
         return None
 
     def _matches(self, pattern: Pattern, node: int, binding: Binding) -> list[Binding]:
-        """All ways to match; few, as only commutative operations have two."""
+        """All bindings with which a pattern matches a node: few, since only commutative
+        operations give two.
+        """
         if pattern.op is None:
             return self._match_leaf(pattern, node, binding)
         code, a, b = self.graph.rows[node]
@@ -122,29 +128,34 @@ class Rewriter:
         condition, facts = rule.condition, self.facts
         return condition is None or condition(facts.bounds, facts.less, facts.less_equal, **binding)
 
-    def _demanded(self, pattern: Pattern, binding: Binding, demand: int) -> bool:
-        """Every node in the replacement was demanded at least as much as the replacement demands it."""
+    def _demands_suffice(self, pattern: Pattern, binding: Binding, demand: int) -> bool:
+        """Whether every node in a replacement was demanded at least as much as the replacement demands it.
+
+        `demand`: the demand on the replacement.
+        """
         if pattern.op is None:
-            return not pattern.letter or demand & ~self._kept(binding[pattern.letter]) == 0
-        # sound: old bounds are right, for a demand rule compares results on the old operands and on new ones
+            return not pattern.letter or demand & ~self._agreement(binding[pattern.letter]) == 0
+        # sound: old bounds are right, since a demand rule compares results on the old operands and on new
+        # ones
         operands = tuple(self._bounds_of(operand, binding) for operand in pattern.operands)
         return all(
-            self._demanded(operand, binding, needed)
+            self._demands_suffice(operand, binding, needed)
             for operand, needed in zip(pattern.operands, pattern.op.demand(demand, operands), strict=True)
         )
 
-    def _kept(self, node: int) -> int:
-        """The largest demand under which a new node surely agrees with the old one."""
+    def _agreement(self, node: int) -> int:
+        """The largest demand under which a new node certainly agrees with the old one."""
         demand = self.demand[node]
-        # sound: where the old value is a number it is no zero, so a new value that compares equal has its
-        # bits, as only zeros compare equal to other bits; where it is NaN so is the new one, which is all
-        # that bits ask. Bounds that hold no number at all are the second case everywhere.
+        # sound: where the old value is a number it is not zero, so a new value that compares equal has the
+        # same bits, since only zeros compare equal to different bits. Where it is NaN so is the new one,
+        # which is all that the demand for bits requires. With empty bounds the second case applies
+        # everywhere.
         if demand == Demand.VALUE and self.facts.bounds[node].excludes_zero:
             return Demand.BITS
         return demand
 
     def _bounds_of(self, pattern: Pattern, binding: Binding) -> Bounds:
-        """What is known of an operand in a replacement, on the old values of its letters."""
+        """The bounds of an operand in a replacement, from the old bounds of its letters."""
         if pattern.letter:
             return self.facts.bounds[binding[pattern.letter]]
         if pattern.number is not None:
@@ -153,6 +164,7 @@ class Rewriter:
         return ANYTHING
 
     def _instantiate(self, pattern: Pattern, binding: Binding, line: int) -> int:
+        """Make a replacement's nodes. Returns the number of its root in the patch."""
         if pattern.op is None and pattern.letter:
             return self.patch.number(binding[pattern.letter])
         value = self._constant(pattern, binding)
@@ -163,7 +175,7 @@ class Rewriter:
         return self.patch.apply(pattern.op, *operands, line=line)
 
     def _constant(self, pattern: Pattern, binding: Binding) -> float | None:
-        """The value of a replacement in which only constants occur, as `neg(C)`; else None."""
+        """The value of a replacement of constants alone, such as `neg(C)`; None for others."""
         if pattern.op is None:
             if pattern.letter.isupper():
                 return self.graph.values[binding[pattern.letter]]

@@ -1,14 +1,14 @@
-"""Rewrite rules as data.
+"""Rewrite rules as data, and their index by operation and demand.
 
-A rule is a pattern, a replacement, a precondition and a mode, written as text so that a report can print it
-and a solver can be asked to prove it:
+A rule is a pattern, a replacement, a precondition and a mode, written as text, so that reports can print it
+and a solver can prove it:
 
     Rule("min-left", "min(a, b)", "a", Mode.BITS, when="a < b and number(b)")
 
 Patterns name operations by their opcodes (a trailing `_` keeps Python's keywords readable: `not_(a)`). A
-lower-case letter stands for any node, an upper-case letter for a constant, a number for the constant with
-just those bits. The second operand order of a commutative operation is tried too. Preconditions speak of
-each single point: `a < b` means that it is so wherever both are numbers, `number(a)` that a is never NaN.
+lower-case letter stands for any node, an upper-case letter for any constant, a number for the constant with
+exactly these bits. Both operand orders of a commutative operation are tried. `absint.rewriting.preconditions`
+describes preconditions.
 """
 
 from __future__ import annotations
@@ -33,22 +33,25 @@ from absint.rewriting.preconditions import ArrayCondition, Condition, condition_
 
 
 class Mode(Enum):
-    """How far a rule's two sides agree."""
+    """The sense in which a rule's two sides agree."""
 
     BITS = "bits"
     """Bit for bit, or both NaN."""
     ZERO = "zero"
-    """Except for the sign of a zero."""
+    """In all bits, except for the sign of a zero."""
     SIGN = "sign"
-    """The same answer to the sign comparison that the rule names, and a number wherever there was one."""
+    """In the answer to the comparisons with 0 that the rule names; and where the left side is a number, so is
+    the
+    right side.
+    """
 
 
 class Rewrite(NamedTuple):
-    """What is counted: mostly uses of a rule.
+    """The key under which rewrites are counted: a rule's name and mode.
 
-    A pass that applies no rules counts what it gains, under a name that says so: `dead` the nodes that dce
-    drops, `slots-saved` the slots that schedule saves, `same-operation` the nodes that cse merges. One counts
-    what it pays: `computed-again` the operations that rematerialise repeats.
+    A pass without rules counts its gain under a name of its own: `dead`, nodes that dce drops; `slots-saved`,
+    slots that schedule saves; `same-operation`, nodes that cse merges. Rematerialise counts its cost:
+    `computed-again`, operations that it repeats.
     """
 
     rule: str
@@ -57,7 +60,10 @@ class Rewrite(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """One rewrite. `sees`: for mode sign, the largest demand under which the two sides agree."""
+    """A rewrite rule. `when`: precondition. `why`: explanation for lists. `sees`: in mode *sign*, the largest
+    demand
+    under which the two sides agree.
+    """
 
     name: str
     pattern: str
@@ -84,23 +90,26 @@ class Rule:
 
     @cached_property
     def plain_operands(self) -> tuple[str, ...]:
-        """The operands' letters where the pattern is one operation on any operands, which needs no search."""
+        """The operands' letters, if the pattern is one operation on distinct letters: it then matches without
+        search.
+        """
         letters = tuple(operand.letter for operand in self.left.operands)
         plain = all(letters) and len(set(letters)) == len(letters) and all(map(str.islower, letters))
-        # the two orders of a commutative operation are two matches
+        # not for commutative operations, which match in two orders
         return letters if plain and self.left.op is not None and not self.left.op.commutative else ()
 
     @cached_property
     def condition(self) -> Condition | None:
-        """The precondition, compiled; None when there is none."""
+        """The compiled precondition; None if there is none."""
         if not self.when:
             return None
         return condition_on_nodes(self.when, self.plain_operands or sorted(self.left.letters()))
 
     @cached_property
     def bound_letters(self) -> tuple[tuple[str, ...] | None, ...]:
-        """The letters, or nothing, that the node's operands are bound to, in each order in which the pattern
-        is tried; that of the node itself for a pattern of one letter. None where the pattern looks deeper.
+        """For each operand order that is tried, the letters of the node's operands (empty for numbers); for a
+        pattern
+        that is a letter, that letter. None if the pattern is deeper than one operation.
         """
         if self.left.op is None:
             return ((self.left.letter,),)
@@ -111,11 +120,11 @@ class Rule:
 
     @cached_property
     def array_condition(self) -> ArrayCondition | None:
-        """The precondition on arrays of nodes; None when there is none."""
+        """The precondition compiled for arrays of nodes; None if there is none."""
         return condition_on_arrays(self.when, sorted(self.left.letters())) if self.when else None
 
     def agrees_under(self, demand: int) -> bool:
-        """Whether users with this demand cannot tell the two sides apart."""
+        """Whether the two sides agree for users with this demand."""
         if self.mode is Mode.BITS:
             return True
         seen = Demand.VALUE if self.mode is Mode.ZERO else self.sees
@@ -132,18 +141,18 @@ class Pattern:
     number: float | None = None
 
     def letters(self) -> set[str]:
-        """All letters in it."""
+        """All letters in the pattern."""
         return {self.letter} - {""} if self.op is None else set().union(*(p.letters() for p in self.operands))
 
     def numbers(self) -> list[float]:
-        """All numbers in it."""
+        """All numbers in the pattern."""
         below = [number for operand in self.operands for number in operand.numbers()]
         return below if self.number is None else [self.number]
 
 
 @cache
 def parse_pattern(text: str) -> Pattern:
-    """Read a pattern such as `max(a, neg(b))`. Raises ValueError for anything else."""
+    """Parse a pattern such as `max(a, neg(b))`. Raises ValueError for other text."""
     return _parse(ast.parse(text, mode="eval").body, text)
 
 
@@ -166,11 +175,11 @@ def _parse(tree: ast.expr, text: str) -> Pattern:
 
 
 _CONSTANTS, _NO_KIND = 128, 255
-"""The kinds of operands from which on they are constants, and that of no operand."""
+"""The first kind of operands that are constants, and the kind of an absent operand."""
 
 
 class RuleSet:
-    """Rules indexed by what a node and its operands are; earlier rules are tried first."""
+    """Rules indexed by the kinds of a node and its operands. Earlier rules are tried first."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         assert len({rule.name for rule in rules}) == len(rules), "two rules have the same name"
@@ -183,8 +192,9 @@ class RuleSet:
     def candidates_in(
         self, graph: Graph, precision: Precision, facts: BoundFacts, demand: Sequence[int]
     ) -> Iterator[tuple[int, tuple[Rule, ...]]]:
-        """The nodes that some rule may apply to, in order, with the rules that agree under the demand on the
-        node and may match it, as far as one can see from itself and its operands.
+        """The nodes to which some rule may apply, in order, with these rules: those that agree under the
+        demand on the
+        node, and whose pattern fits the node and its operands' kinds.
         """
         wanted = np.array(demand, np.int64)
         nodes = np.flatnonzero((graph.args[:, 0] >= 0) & (wanted != 0))
@@ -193,7 +203,7 @@ class RuleSet:
         second = np.where(b >= 0, kinds[b], _NO_KIND)
         keys = (((codes << 8 | kinds[a]) << 8 | second) << 1 | (a == b)) << 4 | wanted[nodes]
         different, which = np.unique(keys, return_inverse=True)
-        rules = [self._of_key(key) for key in different.tolist()]
+        rules = [self._rules_of_key(key) for key in different.tolist()]
         may = np.zeros(len(nodes), bool)
         for i in (i for i, candidates in enumerate(rules) if candidates):
             here = np.flatnonzero(which == i)
@@ -202,8 +212,9 @@ class RuleSet:
             yield node, rules[i]
 
     def _kinds(self, graph: Graph, precision: Precision) -> NDArray[np.int64]:
-        """int64[n]: what rules tell apart of an operand: its operation, and of a constant, from `_CONSTANTS`
-        on, whether it is one of the numbers in the rules.
+        """int64[n]: the kind of each node as an operand: its opcode; or, for a constant, `_CONSTANTS` plus
+        the index of
+        its value among the numbers in the rules.
         """
         kinds = graph.op.astype(np.int64)
         constants = np.flatnonzero(graph.op == CONST.code)
@@ -215,8 +226,8 @@ class RuleSet:
             kinds[constants[same]] = _CONSTANTS + place
         return kinds
 
-    def _of_key(self, key: int) -> tuple[Rule, ...]:
-        """The rules for an operation, the kinds of its operands, whether they are one node, and a demand."""
+    def _rules_of_key(self, key: int) -> tuple[Rule, ...]:
+        """The rules for a key: an opcode, the operands' kinds, whether they are one node, and a demand."""
         found = self._candidates.get(key)
         if found is None:
             code, a, b, same, demand = key >> 21, key >> 13 & 255, key >> 5 & 255, key >> 4 & 1, key & 15
@@ -228,7 +239,9 @@ class RuleSet:
         return found
 
     def _may_match(self, pattern: Pattern, code: int, a: int, b: int, same: bool) -> bool:
-        """Whether a pattern fits as far as one can see from a node and its operands' kinds."""
+        """Whether a pattern fits a node's opcode and its operands' kinds. `same`: the operands
+        are one node.
+        """
         if pattern.op is None:
             return True
         if pattern.op.code != code:
@@ -242,6 +255,7 @@ class RuleSet:
         )
 
     def _fits(self, pattern: Pattern, kind: int) -> bool:
+        """Whether a pattern of an operand fits an operand's kind."""
         if pattern.op is not None:
             return pattern.op.code == kind
         if pattern.number is not None:
@@ -252,7 +266,9 @@ class RuleSet:
 def _any_may_hold(
     rules: Sequence[Rule], facts: BoundFacts, nodes: NDArray[Any], a: NDArray[Any], b: NDArray[Any]
 ) -> NDArray[np.bool_]:
-    """For each of some nodes with their operands, whether the precondition of some rule may hold there."""
+    """bool[n]: for each of `nodes`, with operands `a` and `b`, whether the precondition of some rule may
+    hold.
+    """
     may = np.zeros(len(nodes), bool)
     for rule in rules:
         for letters in rule.bound_letters:
