@@ -1,1 +1,3 @@
-"""Random programs and the checks they are put to."""
+"""The fuzzer: random programs, oracles that check them, reduction of finds, and proofs of the
+rewrite rules.
+"""

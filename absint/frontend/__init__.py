@@ -1,1 +1,1 @@
-"""Text and Python expressions in, graphs out."""
+"""The front end: `.vm` text and Python expressions enter, graphs leave."""

@@ -1,4 +1,4 @@
-"""A box: closed bounds of variables. What `--region` says is one; `Box.parse` holds its grammar."""
+"""Boxes: closed bounds of variables, and their text: `Box.parse` defines the grammar of `--region`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from absint.ops.precision import Precision, as_precision
 ANYTHING = Bounds(-math.inf, math.inf, True)
 """The bounds of a variable that a box does not bound."""
 
-_RANGE = re.compile(r"([^:_]+):([^:_]+)")  # Python's digit groups are no notation for users
+_RANGE = re.compile(r"([^:_]+):([^:_]+)")  # without "_", which `float` accepts between digits
 
 
 def _parse_range(text: str, part: str) -> tuple[float, float]:

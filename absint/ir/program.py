@@ -31,7 +31,7 @@ class Promise(Enum):
 
 
 class Form(Enum):
-    """What the root of a program is: a number, or the answer to `f < 0`."""
+    """The form of a program: whether its root is a number (real), or the answer to `f < 0` (lowered)."""
 
     REAL = "real"
     LOWERED = "lowered"
@@ -161,7 +161,7 @@ class Program:
 def check_program(program: object) -> None:
     """Raises `UsageError` if `program` is not a program, `GraphError` if its graph is not valid."""
     if not isinstance(program, Program):
-        raise UsageError(f"expected a program, as of absint.load or absint.optimize, not {shown(program)}")
+        raise UsageError(f"expected a program, such as absint.load returns, not {shown(program)}")
     program.verify()
 
 

@@ -1,1 +1,1 @@
-"""Native code: units compiled once per machine, the cache that keeps them, the memory that they work on."""
+"""Native code: units compiled once per machine, their cache, and the records that host and kernels share."""

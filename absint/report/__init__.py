@@ -1,1 +1,1 @@
-"""The report on an optimisation: its data, and how it is drawn as tables and as a page."""
+"""The report on an optimisation: its data, and the data as tables and as a page."""

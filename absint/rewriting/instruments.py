@@ -54,13 +54,13 @@ class VerifyEach:
         except GraphError as error:
             raise VerificationError(f"pass {name} broke the graph: {error}") from error
         if (after.precision, after.box, after.origin) != (before.precision, before.box, before.origin):
-            raise VerificationError(f"pass {name} changed what the program is true of: {describe(after)}")
+            raise VerificationError(f"pass {name} changed the program's validity: {describe(after)}")
         if after.promise is not before.promise and after.promise is not step.pass_.promise:
             raise VerificationError(
                 f"pass {name} promises {step.pass_.promise.value}, not {after.promise.value}"
             )
         if after.graph.lowered and after.promise is not Promise.SIGN:
-            raise VerificationError(f"pass {name} left a lowered program that promises its bits")
+            raise VerificationError(f"pass {name} made a lowered program that promises its bits")
         if before.graph.lowered and not after.graph.lowered:
             raise VerificationError(f"pass {name} made a real program of a lowered one")
         if after.graph is before.graph:

@@ -1,9 +1,9 @@
 """The pass manager: runs a pipeline pass by pass under instruments, and parses and prints pipelines as text.
 
 A pass is a frozen dataclass whose fields are its options, found by name in `absint.passes`. A pipeline's text
-is `fold,cse,minmax{rounds=2},dce`; a pipeline prints as text that parses to the same passes. A pass says
-which form of program it takes and which it makes. Passes from real to real stand before the one that lowers,
-`predicates`; passes from lowered to lowered stand behind it, in any order.
+has the form `fold,cse,minmax{rounds=2},dce`; printing and parsing are inverse. A pass declares which form of
+program it takes and which it makes. Passes from real to real come before the pass that lowers, `predicates`;
+passes from lowered to lowered come after it, in any order.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class PassResult(NamedTuple):
 class Pass(Protocol):
     """A rewrite of programs. `promise`: the sense in which the result agrees with the pass's input.
 
-    `takes` and `makes`: the form of program that it rewrites, and the form of the result. A pass that makes
-    lowered programs returns a program of another form than it takes as it is; a pass from real to real is
-    never given a lowered program.
+    `takes`: the form of program that the pass rewrites; `makes`: the form of the result. A pass that makes
+    lowered programs returns a program of any other form than `takes` unchanged. A pass from real to real
+    never gets a lowered program.
     """
 
     name: ClassVar[str]
@@ -159,8 +159,8 @@ _PASS = re.compile(r"\s*([a-z][a-z0-9]*)\s*(?:\{([^{}]*)\})?\s*")
 
 
 def parse_pipeline(text: str) -> list[Pass]:
-    """Passes of a pipeline's text. Raises `PipelineError` naming the pass or option that does not exist, or
-    the pass from real to real that stands behind one that lowers.
+    """The passes of a pipeline's text. Raises `PipelineError` for a syntax error, an unknown pass or option,
+    and a pass from real to real after one that lowers; the message names it.
     """
     text = word(text, "passes", PipelineError)
     passes: list[Pass] = []
@@ -182,7 +182,7 @@ def parse_pipeline(text: str) -> list[Pass]:
 
 
 def form_after(passes: Iterable[Pass], form: Form = Form.REAL) -> Form:
-    """The form of what a pipeline makes of a program of this form."""
+    """The form of a pipeline's result. `form`: that of the program that enters the pipeline."""
     for pass_ in passes:
         if pass_.takes is form:
             form = pass_.makes
@@ -190,10 +190,10 @@ def form_after(passes: Iterable[Pass], form: Form = Form.REAL) -> Form:
 
 
 def check_order(passes: Sequence[Pass], form: Form = Form.REAL) -> None:
-    """Raises `PipelineError` where a pass from real to real would be given a lowered program, and for a pass
-    that does not say which forms it takes and makes.
+    """Raises `PipelineError` if a pass from real to real would get a lowered program, and for a pass that
+    does not declare the forms that it takes and makes.
 
-    `form`: that of the program that the pipeline begins with.
+    `form`: the form of the program that enters the pipeline.
     """
     lowering = None
     for pass_ in passes:

@@ -1,1 +1,1 @@
-"""Random programs."""
+"""The generator of random programs."""

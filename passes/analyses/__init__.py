@@ -1,1 +1,1 @@
-"""Facts about programs that passes ask for."""
+"""Analyses: facts about programs, for passes; found by `absint.base.registry`."""
