@@ -54,7 +54,9 @@ class VerifyEach:
         except GraphError as error:
             raise VerificationError(f"pass {name} broke the graph: {error}") from error
         if (after.precision, after.box, after.origin) != (before.precision, before.box, before.origin):
-            raise VerificationError(f"pass {name} changed the program's validity: {describe(after)}")
+            raise VerificationError(
+                f"pass {name} changed the program's precision, box or origin: {describe(after)}"
+            )
         if after.promise is not before.promise and after.promise is not step.pass_.promise:
             raise VerificationError(
                 f"pass {name} promises {step.pass_.promise.value}, not {after.promise.value}"

@@ -34,10 +34,10 @@ START = Program(SOURCE).restricted(Box({"x": (1.0, 2.0)}), Precision.F32)
 @pytest.mark.parametrize(
     ("lie", "message"),
     [
-        (lambda p: Program(JUST_X), "true of"),
-        (lambda p: replace(p.with_graph(JUST_X), box=EVERYWHERE), "true of"),
-        (lambda p: replace(p, box=EVERYWHERE), "true of"),
-        (lambda p: replace(p, precision=Precision.F64), "true of"),
+        (lambda p: Program(JUST_X), "precision, box or origin"),
+        (lambda p: replace(p.with_graph(JUST_X), box=EVERYWHERE), "precision, box or origin"),
+        (lambda p: replace(p, box=EVERYWHERE), "precision, box or origin"),
+        (lambda p: replace(p, precision=Precision.F64), "precision, box or origin"),
         (lambda p: replace(p.with_graph(DOUBLED), promise=Promise.SIGN), "promises bits, not sign"),
         (lambda p: p.with_graph(DOUBLED), "bits differ"),
     ],
