@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from absint.ir.program import Form, Program, Promise
-from absint.lowering.predicates import Draft, Predicates
+from absint.lowering.predicates import Builder, Predicates
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call
 from absint.rewriting.analysis import Analyses
@@ -59,9 +59,9 @@ class Bands:
 def _sweep(predicates: Predicates, program: Program) -> tuple[Predicates, Counter[Rewrite]]:
     """Merge bands in one sweep. Returns the new predicates and the rewrites made."""
     n, p, m = len(program.graph), len(predicates), len(predicates.items)
-    draft, counts = Draft(p + 2 * m, m), np.zeros(len(RULES), np.int64)
+    builder, counts = Builder(p + 2 * m, m), np.zeros(len(RULES), np.int64)
     made = call(
-        lowering_kernels(program.precision)["bands"], p, predicates.table, draft.table,
+        lowering_kernels(program.precision)["bands"], p, predicates.record.address, builder.record.address,
         *np.empty((4, p), np.int32),
         # the context
         np.zeros(n, np.int32), *np.empty((2, n)), *np.empty((2, m)),
@@ -71,4 +71,4 @@ def _sweep(predicates: Predicates, program: Program) -> tuple[Predicates, Counte
         np.full(n, -1, np.int32), np.empty(m, np.int32), *np.empty((2, m)), counts,
     )  # fmt: skip
     assert made > 0, "an operand becomes one operand, of at most two bands"
-    return draft.result(made), +Counter(dict(zip(RULES, counts.tolist(), strict=True)))
+    return builder.result(made), +Counter(dict(zip(RULES, counts.tolist(), strict=True)))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from absint.ir.graph import AXES
 from absint.ir.program import Form, Program, Promise
 from absint.lowering.kernels.limits import DEEPEST_BOX
-from absint.lowering.predicates import Draft, Predicates
+from absint.lowering.predicates import Builder, Predicates
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call
 from absint.ops.table import ANY, BAND, CONST
@@ -129,16 +129,17 @@ class _Sweep:
         old, dimensions = self._predicates, len(self._names)
         p, m = len(old), len(old.items)
         operands = int(np.maximum(np.diff(old.starts)[jobs.item], 1).sum()) + len(jobs) * dimensions
-        draft = Draft(p + len(jobs) * (1 + dimensions), m + operands)
+        builder = Builder(p + len(jobs) * (1 + dimensions), m + operands)
         counts = np.zeros(len(RULES), np.int64)
         bounded = np.array([name in self._program.box.bounds for name in self._names], np.uint8)
         made = call(
-            self._kernels["boxed"], p, old.table, draft.table, jobs.first, np.empty(p, np.int32),
-            np.empty(m, np.int32), int(old.code[-1] != ANY.code and len(jobs) > 0), ends, held, jobs.outer,
-            dimensions, self._node, bounded, np.full(dimensions, -1, np.int32), self._variable, counts,
+            self._kernels["boxed"], p, old.record.address, builder.record.address, jobs.first,
+            np.empty(p, np.int32), np.empty(m, np.int32),
+            int(old.code[-1] != ANY.code and len(jobs) > 0), ends, held, jobs.outer, dimensions,
+            self._node, bounded, np.full(dimensions, -1, np.int32), self._variable, counts,
         )  # fmt: skip
-        assert made > 0, "the draft has room for every operand and every side of a box"
-        return draft.result(made), +Counter(dict(zip(RULES, counts.tolist(), strict=True)))
+        assert made > 0, "the builder has room for every operand and every side of a box"
+        return builder.result(made), +Counter(dict(zip(RULES, counts.tolist(), strict=True)))
 
     def _jobs(self) -> _Jobs:
         """The operands of every `any`, outer ones first."""
@@ -147,7 +148,7 @@ class _Sweep:
         count = call(
             lowering_kernels()["jobs"],
             p,
-            self._predicates.table,
+            self._predicates.record.address,
             *np.empty((3, p), np.int32),
             first,
             item,

@@ -13,9 +13,9 @@ from typing import ClassVar
 import numpy as np
 
 from absint.ir.program import Form, Program, Promise
-from absint.lowering.predicates import Draft, Predicates
+from absint.lowering.kernels.records import FlattenTask
+from absint.lowering.predicates import Builder, Predicates
 from absint.lowering.units import lowering_kernels
-from absint.native.arrays import call
 from absint.ops.table import ALL, ANY, RECORDS
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
@@ -56,13 +56,15 @@ class Flatten:
         """Inline lists in one sweep. Returns the new predicates and the rewrites made."""
         count, items = len(predicates), 2 * len(predicates.items) + 64
         while True:
-            draft, inlined = Draft(count, items), np.zeros(max(RECORDS) + 1, np.int64)
-            made = call(
-                lowering_kernels()["flatten"], count, predicates.table, draft.table,
-                *np.empty((4, count), np.int32), self.copies, inlined,
+            builder, inlined = Builder(count, items), np.zeros(max(RECORDS) + 1, np.int64)
+            users, parent, cursor, become = np.empty((4, count), np.int32)
+            task = FlattenTask(
+                old=predicates.record, builder=builder.record, users=users, parent=parent, cursor=cursor,
+                made=become, longest_copy=self.copies, inlined=inlined,
             )  # fmt: skip
+            made = lowering_kernels()["flatten"](task.address)
             if made >= 0:
                 break
             items *= 2
         rewrites = {rewrite: int(inlined[kind.code]) for kind, rewrite in INLINED.items()}
-        return draft.result(made), +Counter(rewrites)
+        return builder.result(made), +Counter(rewrites)

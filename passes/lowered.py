@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from absint.ir.program import Program, Promise
-from absint.lowering.predicates import Predicates, assembled_with_origins
+from absint.lowering.predicates import Predicates, assemble_with_origins
 from absint.rewriting.analysis import Analyses
 
 from .analyses.ranges import RangesAnalysis, ranges_of
@@ -14,7 +14,7 @@ from .analyses.ranges import RangesAnalysis, ranges_of
 
 def with_predicates(program: Program, predicates: Predicates, analyses: Analyses) -> Program:
     """The program with these predicates in place of its root or of its own predicates."""
-    graph, origins = assembled_with_origins(program.graph, predicates)
+    graph, origins = assemble_with_origins(program.graph, predicates)
     made = program.with_graph(graph).with_promise(Promise.SIGN)  # a predicate only keeps the sign
     analyses.inherit(made, program, cast(Sequence[int], origins))  # an array can be indexed like a sequence
     if RangesAnalysis(analyses.domains) in analyses.cached(program):

@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.frontend.vm import parse_vm
+from absint.frontend.vm_scan_records import Opcode, ScanTask, Span, Unread
 from absint.ir.graph import BYTE_ORDER_MARK, Graph, mark_verified
+from absint.ir.records import RECORD_SOURCES, Operands
 from absint.native import units
-from absint.native.arrays import call
 from absint.ops.table import CONST, OPS
 
-SCANNER = units.Named("absint.frontend.vm_scan_kernel", (), ("absint.native.memory", "absint.ops"))
+SCANNER = units.Named(
+    "absint.frontend.vm_scan_kernel", (), ("absint.frontend.vm_scan_records", *RECORD_SOURCES, "absint.ops")
+)
 """The kernel's unit."""
 
 WORD = 8
@@ -39,22 +42,21 @@ def _scan(text: str) -> Graph | None:
     if len(data) >= 1 << 31:
         return None
     n = int(np.count_nonzero(data == ord("\n"))) + 1
-    slots = np.full(1 << (2 * n).bit_length(), -1, np.int32)
     op, lines = np.empty(n, np.uint8), np.empty(n, np.int32)
     args, constants = np.empty((n, 2), np.int32), np.empty(n)
-    names, rest, size = np.empty(len(data) + n, np.uint8), np.empty((n, 3), np.int32), np.empty(2, np.int64)
-    words, codes, arities = _opcodes()
-    scan = units.load(SCANNER.module, depends=SCANNER.depends)["scan"]
-    count = call(
-        scan, data, len(data), len(words), words, codes, arities, slots, len(slots) - 1,
-        np.empty((2, 4), np.int32), op, args, constants, lines, *np.empty((2, n), np.int32), names, rest,
-        size,
+    names, unread = np.empty(len(data) + n, np.uint8), Unread.empty(n)
+    slots, opcodes = np.full(1 << (2 * n).bit_length(), -1, np.int32), _opcodes()
+    task = ScanTask(
+        text=data, length=len(data), opcodes=opcodes, opcode_count=len(opcodes),
+        slots=slots, mask=len(slots) - 1, op=op, operands=Operands.view(args), constants=constants,
+        lines=lines, name_spans=Span.empty(n), names=names, unread=unread,
     )  # fmt: skip
+    count = units.load(SCANNER.module, depends=SCANNER.depends)["scan"](task.address)
     if count <= 0:
         return None
     variables = {}
-    for node, first, last in rest[: size[1]].tolist():
-        word = data[first:last].tobytes().decode()
+    for node, (first, end) in unread[: task.unread_count].tolist():
+        word = data[first:end].tobytes().decode()
         if op[node] != CONST.code:
             variables[node] = word
             continue
@@ -70,16 +72,15 @@ def _scan(text: str) -> Graph | None:
             args=args[:count],
             constants=constants[:count],
             variables=variables,
-            names=tuple(names[: size[0] - 1].tobytes().decode().split("\n")),
+            names=tuple(names[: task.names_length - 1].tobytes().decode().split("\n")),
             lines=lines[:count],
         )
     )
 
 
 @functools.cache
-def _opcodes() -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.uint8]]:
-    """The operations that the kernel reads, as three arrays: name (its bytes), code and arity."""
+def _opcodes() -> NDArray[np.void]:
+    """The operations that the kernel reads, records `Opcode`."""
     known = [op for op in OPS if not op.is_leaf and len(op.name) <= WORD]
     words = [int.from_bytes(op.name.encode(), "little") for op in known]
-    codes, arities = [op.code for op in known], [op.arity for op in known]
-    return np.array(words, np.uint64), np.array(codes, np.uint8), np.array(arities, np.uint8)
+    return np.array([(word, op.code, op.arity) for word, op in zip(words, known, strict=True)], Opcode.dtype)

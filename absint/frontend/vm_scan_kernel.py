@@ -5,12 +5,13 @@ It reads plain, well-formed text and refuses all other text.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit, types
 
-from absint.native.memory import f64s, i32s, i64s, u8s, u64s
+from absint.frontend.vm_scan_records import MOST_TOKENS, ScanTask
+from absint.native.record_pointers import pointer_to
 from absint.ops.table import CONST, VAR
 
 _CONST, _VAR = CONST.code, VAR.code
@@ -18,11 +19,10 @@ _BLANK, _TAB, _NEWLINE, _RETURN, _HASH, _PLUS, _MINUS, _POINT, _SMALL_E, _ZERO =
 _LAST = 0x7F
 """The last byte of ASCII."""
 _CONSTANT, _VARIABLE = (np.uint64(int.from_bytes(word, "little")) for word in (b"const", b"var-"))
+_PREFIX = len(b"var-")
 
 REFUSED = -1
 """The result of `scan` for text that it refuses."""
-
-MOST_TOKENS = 4
 
 MOST_DIGITS = 18
 """Largest number of digits whose value is certain to fit an int64."""
@@ -33,23 +33,22 @@ EXACT_POWER = 22
 POWERS = tuple(10.0**i for i in range(EXACT_POWER + 1))
 
 
-class Line(NamedTuple):
-    """The start and end of each token of a line."""
-
-    first: Any
-    last: Any
+task_at = pointer_to(ScanTask)
 
 
 @njit(error_model="numpy")
-def tokenize(text, position, length, line):
-    """Find a line's tokens. Returns their number, -1 if the kernel refuses the line, and the line's end."""
+def tokenize(task, position):
+    """Find the tokens of the line that starts at a position. Returns their number, -1 for unusual characters
+    or too many tokens, and the line's end.
+    """
+    text, length = task.text, task.length
     count = 0
     inside = False
     while position < length and text[position] != _NEWLINE:
         byte = np.int64(text[position])
         if byte == _BLANK or byte == _TAB or byte == _RETURN:
             if inside:
-                line.last[count - 1] = position
+                task.tokens[count - 1].end = position
             inside = False
         elif byte == _HASH and not inside:
             while position < length and text[position] != _NEWLINE:
@@ -60,49 +59,51 @@ def tokenize(text, position, length, line):
         elif not inside:
             if count == MOST_TOKENS:
                 return -1, position
-            line.first[count] = position
+            task.tokens[count].first = position
             count += 1
             inside = True
         position += 1
     if inside:
-        line.last[count - 1] = position
+        task.tokens[count - 1].end = position
     return count, position
 
 
 @njit(error_model="numpy")
-def word_of(text, first, last):
+def word_of(text, first, end):
     """The bytes of a token as a number; 0 if it is longer than eight bytes."""
     word = np.uint64(0)
-    if last - first > 8:
+    if end - first > 8:
         return word
-    for i in range(last - first):
+    for i in range(end - first):
         word |= np.uint64(text[first + i]) << np.uint64(8 * i)
     return word
 
 
 @njit(error_model="numpy")
-def place_of(text, first, last, slots, mask, names_first, names_last):
-    """The hash table's slot of a name: the slot that holds it, or the free slot for it."""
-    place = np.int64(0x1B873593)
-    for i in range(first, last):
-        place = (place ^ text[i]) * 0x100000001B3
-    place = (place ^ place >> 29) & mask
-    while slots[place] >= 0:
-        other = slots[place]
-        begin = names_first[other]
-        same = names_last[other] - begin == last - first
+def find_slot(task, name):
+    """The hash table's slot of a name, a `Span`: the slot that holds it, or the free slot for it."""
+    text, slots, mask = task.text, task.slots, task.mask
+    first, length = np.int64(name.first), np.int64(name.end - name.first)
+    slot = np.int64(0x1B873593)
+    for i in range(length):
+        slot = (slot ^ text[first + i]) * 0x100000001B3
+    slot = (slot ^ slot >> 29) & mask
+    while slots[slot] >= 0:
+        other = task.name_spans[slots[slot]]
+        begin = np.int64(other.first)
+        same = other.end - begin == length
         i = 0
-        while same and i < last - first:
+        while same and i < length:
             same = text[begin + i] == text[first + i]
             i += 1
         if same:
             break
-        place = (place + 1) & mask
-    return place
+        slot = (slot + 1) & mask
+    return slot
 
 
 @njit(error_model="numpy")
-def number(text, first, last):
+def parse_number(text, first, end):
     """A decimal number, and whether the result is certain to be the nearest binary64 number.
 
     It is if the digits form an integer below 2**53 and the power of ten is exact in binary64 (Clinger 1990).
@@ -114,7 +115,7 @@ def number(text, first, last):
     whole = np.int64(0)
     digits = power = 0
     behind_point = False
-    while position < last and (text[position] == _POINT or _ZERO <= text[position] <= _ZERO + 9):
+    while position < end and (text[position] == _POINT or _ZERO <= text[position] <= _ZERO + 9):
         if text[position] == _POINT:
             if behind_point:
                 return 0.0, False
@@ -128,17 +129,17 @@ def number(text, first, last):
         position += 1
     if digits == 0:
         return 0.0, False
-    if position < last:
+    if position < end:
         if text[position] | 32 != _SMALL_E:
             return 0.0, False
         position += 1
-        down = position < last and text[position] == _MINUS
-        if down or (position < last and text[position] == _PLUS):
+        down = position < end and text[position] == _MINUS
+        if down or (position < end and text[position] == _PLUS):
             position += 1
-        if position == last or last - position > 4:
+        if position == end or end - position > 4:
             return 0.0, False
         exponent = 0
-        for i in range(position, last):
+        for i in range(position, end):
             if not _ZERO <= text[i] <= _ZERO + 9:
                 return 0.0, False
             exponent = 10 * exponent + (text[i] - _ZERO)
@@ -150,83 +151,92 @@ def number(text, first, last):
     return (-value if negative else value), True
 
 
-def scan(
-    text_, length, opcodes, word_, code_, arity_, slots_, mask, tokens_,
-    op_, args_, constants_, lines_, names_first_, names_last_, names_, rest_, size_,
-):  # fmt: skip
-    """Read the nodes of a text, one per instruction. Returns their number, or REFUSED.
+@njit(error_model="numpy")
+def leave_word(task, node, first, end):
+    """Leave the word of a node to the caller."""
+    unread = task.unread[task.unread_count]
+    unread.node, unread.word.first, unread.word.end = node, first, end
+    task.unread_count += 1
 
-    Inputs: `text` u8[length]; for each of `opcodes` operations `word` u64 (the name's bytes), `code` and
-    `arity` u8. Scratch: `slots` i32[mask + 1], all -1, a hash table; `tokens` i32[2, MOST_TOKENS];
-    `names_first` and `names_last` i32, the start and end of each name. Outputs, with room for a node per
-    line: the arrays of the graph; `names` u8[length + lines], all names, each followed by a newline; `rest`
-    i32[·, 3], nodes whose text the caller must read (a variable's name, a constant that is not plain), with
-    its start and end; `size` i64[2], the lengths of `names` and `rest`.
+
+@njit(error_model="numpy")
+def read_operation(task, node, opcode, count):
+    """Read the node of an operation from a line of `count` tokens; returns False unless there is such an
+    operation, and its operands are known.
     """
-    text, word, code, arity = u8s(text_), u64s(word_), u8s(code_), u8s(arity_)
-    slots, op, args, constants, lines = i32s(slots_), u8s(op_), i32s(args_), f64s(constants_), i32s(lines_)
-    names, names_first, names_last = u8s(names_), i32s(names_first_), i32s(names_last_)
-    rest, size = i32s(rest_), i64s(size_)
-    line = Line(i32s(tokens_), i32s(tokens_ + 4 * MOST_TOKENS))
-    node = named = left = np.int64(0)
-    position = np.int64(0)
-    line_number = 0
-    while position < length:
-        line_number += 1
-        count, position = tokenize(text, position, length, line)
+    for k in range(task.opcode_count):
+        known = task.opcodes[k]
+        if known.word == opcode:
+            task.op[node] = known.code
+            if count != 2 + known.arity:
+                return False
+            a = task.slots[find_slot(task, task.tokens[2])]
+            b = a if known.arity == 1 else task.slots[find_slot(task, task.tokens[3])]
+            task.operands[node].a = a
+            if known.arity == 2:
+                task.operands[node].b = b
+            return a >= 0 and b >= 0
+    return False
+
+
+@njit(error_model="numpy")
+def read_node(task, node, count):
+    """Read a node, but for its name, from a line of `count` tokens; returns False for one that is odd."""
+    text, token = task.text, task.tokens[1]
+    first, end = np.int64(token.first), np.int64(token.end)
+    task.operands[node].a = task.operands[node].b = -1
+    task.constants[node] = 0.0
+    opcode = word_of(text, first, end)
+    if opcode == _CONSTANT and count == 3:
+        task.op[node] = _CONST
+        word = task.tokens[2]
+        value, plain = parse_number(text, np.int64(word.first), np.int64(word.end))
+        task.constants[node] = value
+        if not plain:
+            leave_word(task, node, word.first, word.end)
+        return True
+    if count == 2 and end - first > _PREFIX and word_of(text, first, first + _PREFIX) == _VARIABLE:
+        task.op[node] = _VAR
+        leave_word(task, node, first + _PREFIX, end)
+        return True
+    return read_operation(task, node, opcode, count)
+
+
+@njit(error_model="numpy")
+def add_name(task, node):
+    """Name a node by the first token of its line."""
+    name = task.tokens[0]
+    task.name_spans[node].first, task.name_spans[node].end = name.first, name.end
+    end = task.names_length
+    for i in range(name.first, name.end):
+        task.names[end] = task.text[i]
+        end += 1
+    task.names[end] = _NEWLINE
+    task.names_length = end + 1
+
+
+def scan(address):
+    """Read the nodes of a text, one a line; returns how many there are, or REFUSED. See `ScanTask`."""
+    task = task_at(address)
+    node = position = line = np.int64(0)
+    while position < task.length:
+        line += 1
+        count, position = tokenize(task, position)
         position += 1
         if count == 0:
             continue
         if count < 2:
             return np.int64(REFUSED)
-        place = place_of(text, line.first[0], line.last[0], slots, mask, names_first, names_last)
-        if slots[place] >= 0:
+        slot = find_slot(task, task.tokens[0])
+        if task.slots[slot] >= 0 or not read_node(task, node, count):
             return np.int64(REFUSED)
-        opcode = word_of(text, line.first[1], line.last[1])
-        kind = 0
-        while kind < opcodes and word[kind] != opcode:
-            kind += 1
-        args[2 * node] = args[2 * node + 1] = -1
-        constants[node] = 0.0
-        if kind < opcodes:
-            op[node] = code[kind]
-            if count != 2 + arity[kind]:
-                return np.int64(REFUSED)
-            for i in range(arity[kind]):
-                first, last = line.first[2 + i], line.last[2 + i]
-                args[2 * node + i] = slots[place_of(text, first, last, slots, mask, names_first, names_last)]
-                if args[2 * node + i] < 0:
-                    return np.int64(REFUSED)
-        elif opcode == _CONSTANT and count == 3:
-            op[node] = _CONST
-            value, plain = number(text, np.int64(line.first[2]), np.int64(line.last[2]))
-            constants[node] = value
-            if not plain:
-                rest[3 * left], rest[3 * left + 1], rest[3 * left + 2] = node, line.first[2], line.last[2]
-                left += 1
-        elif (
-            count == 2
-            and line.last[1] - line.first[1] > 4
-            and word_of(text, line.first[1], line.first[1] + 4) == _VARIABLE
-        ):
-            op[node] = _VAR
-            rest[3 * left], rest[3 * left + 1], rest[3 * left + 2] = node, line.first[1] + 4, line.last[1]
-            left += 1
-        else:
-            return np.int64(REFUSED)
-        slots[place] = node
-        names_first[node], names_last[node] = line.first[0], line.last[0]
-        for i in range(line.first[0], line.last[0]):
-            names[named] = text[i]
-            named += 1
-        names[named] = _NEWLINE
-        named += 1
-        lines[node] = line_number
+        task.slots[slot] = node
+        add_name(task, node)
+        task.lines[node] = line
         node += 1
-    size[0], size[1] = named, left
     return node
 
 
 def kernels() -> dict[str, tuple[Any, Any]]:
     """The kernel by name, with its signature."""
-    return {"scan": (scan, types.int64(*[types.int64] * 18))}
+    return {"scan": (scan, types.int64(types.int64))}

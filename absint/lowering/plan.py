@@ -19,7 +19,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.ir.program import Program, Promise, check_program
+from absint.ir.records import Operands
 from absint.lowering.kernels.limits import MOST_ENTRIES
+from absint.lowering.kernels.records import (
+    Atoms,
+    DistributeTask,
+    Frame,
+    SimpleTerm,
+    Sum,
+    SumTask,
+    TermBox,
+    TermFacts,
+    TermTask,
+    ValueBand,
+    Written,
+)
 from absint.lowering.plan_format import (
     AT_MOST,
     BETWEEN,
@@ -31,14 +45,14 @@ from absint.lowering.plan_format import (
     SUM_NUMBERS,
     SUM_WORDS,
     TERM,
+    Entry,
     X,
     Y,
 )  # fmt: skip
-from absint.lowering.predicates import Predicates, assembled
+from absint.lowering.predicates import Predicates, assemble
 from absint.lowering.region_plan import RegionProgram, make_region_program
 from absint.lowering.register_code import RegisterCode
 from absint.lowering.units import lowering_kernels
-from absint.native.arrays import call
 from absint.ops.precision import Precision
 from absint.ops.table import ANY, BAND, FALSE
 
@@ -107,28 +121,26 @@ class Plan:
 
 
 class _Terms(NamedTuple):
-    """Predicates written as terms, see `absint.lowering.kernels.terms`."""
+    """Predicates written as terms.
 
-    code: NDArray[np.int32]
+    `code`: records `Entry`. `boxes` float64[·, 4]: left, right, bottom, top. `sums`: records `ValueBand`.
+    `tapes`: the nodes that each tape computes, and `tape_ends` float64[·, 2], the ends of their bands.
+    `facts`: records `TermFacts`, one for each predicate.
+    """
+
+    code: NDArray[np.void]
     boxes: NDArray[np.float64]
-    sum_value: NDArray[np.int32]
-    sum_ends: NDArray[np.float64]
+    sums: NDArray[np.void]
     tapes: list[list[int]]
     tape_ends: NDArray[np.float64]
-    first: NDArray[np.int32]
-    box: NDArray[np.int32]
-    sums: NDArray[np.int32]
-    bands: NDArray[np.int32]
-    alternatives: NDArray[np.int32]
-    others: NDArray[np.int32]
+    facts: NDArray[np.void]
 
 
-class _Forms(NamedTuple):
-    """Values that are sums `u(x) + v(y)`, see `absint.lowering.kernels.simple_terms`."""
+class _Sums(NamedTuple):
+    """Real nodes that are sums `u(x) + v(y)`. `sides`: records `Side` [n, 2], those of x and those of y."""
 
     is_sum: NDArray[np.uint8]
-    places: NDArray[np.int32]
-    numbers: NDArray[np.float64]
+    sides: NDArray[np.void]
 
 
 class _Bases(NamedTuple):
@@ -146,7 +158,7 @@ class _Items(NamedTuple):
 
     predicate: NDArray[np.int32]
     product: NDArray[np.int32]
-    products: NDArray[np.float64]
+    products: NDArray[np.void]
 
     def some(self, places: NDArray[Any]) -> _Items:
         """Those at some places."""
@@ -183,7 +195,7 @@ def as_predicate(program: Program) -> Program:
         items=np.zeros(0, np.int32),
         lines=graph.lines[-1:],
     )
-    return replace(program, graph=assembled(graph, question), promise=Promise.SIGN, source=program.origin)
+    return replace(program, graph=assemble(graph, question), promise=Promise.SIGN, source=program.origin)
 
 
 class _PlanBuilder:
@@ -196,18 +208,18 @@ class _PlanBuilder:
         self._predicates = predicates
         self._kernels = lowering_kernels()
         self._code = RegisterCode(program.graph, program.precision)
-        self._forms = self._find_forms()
+        self._sums = self._find_sums()
         self._axis = np.full(len(program.graph), 2, np.uint8)
         for node, name in program.graph.variables.items():
             self._axis[node] = {"x": 0, "y": 1}.get(name, 2)
 
     def build(self, operands: NDArray[np.int32]) -> Plan:
         """The plan of a program that holds where one of the operands does."""
-        code, forms = self._code, self._forms
-        terms, rest = self._write_terms(operands, forms.is_sum)
-        x, y = (self._find_bases(axis, forms.places[terms.sum_value, 2 * axis]) for axis in (0, 1))
-        has_bases = forms.is_sum & (x.number[forms.places[:, 0]] >= 0) & (y.number[forms.places[:, 2]] >= 0)
-        if not has_bases[terms.sum_value].all():
+        code, is_sum, bases = self._code, self._sums.is_sum, self._sums.sides["node"]
+        terms, rest = self._write_terms(operands, is_sum)
+        x, y = (self._find_bases(axis, bases[terms.sums["value"], axis]) for axis in (0, 1))
+        has_bases = is_sum & (x.number[bases[:, 0]] >= 0) & (y.number[bases[:, 1]] >= 0)
+        if not has_bases[terms.sums["value"]].all():
             terms, rest = self._write_terms(operands, has_bases)
         tapes, bands = self._append_tapes(terms)
         regions = make_region_program(code, list(self._predicates.rows()), rest.tolist())
@@ -231,9 +243,9 @@ class _PlanBuilder:
             tapes=tapes,
             band_registers=bands,
             band_ends=terms.tape_ends,
-            code=terms.code,
-            starts=terms.first,
-            top_boxes=terms.box,
+            code=terms.code.view(np.int32).reshape(-1, CODE).copy(),
+            starts=terms.facts["first"].copy(),
+            top_boxes=terms.facts["box"].copy(),
             thresholds_x=thresholds_x,
             thresholds_y=thresholds_y,
             boxes=np.concatenate([left_right, bottom_top], axis=1),
@@ -248,11 +260,12 @@ class _PlanBuilder:
         """
         items = self._distribute(operands, is_sum)
         terms = self._write(items, is_sum)
-        written = np.flatnonzero(terms.first >= 0)  # the others are too large
+        facts = terms.facts
+        written = np.flatnonzero(facts["first"] >= 0)  # the others are too large
         drawn = written[~self._loose(terms, written) & self._some_terms]
         rest = np.delete(items.predicate, drawn)
-        tops = terms.boxes[terms.box[drawn], 3]
-        keys = -tops, terms.sums[drawn], terms.bands[drawn], terms.alternatives[drawn] > 0
+        _, _, _, top = terms.boxes[facts["box"][drawn]].T
+        keys = -top, facts["sums"][drawn], facts["bands"][drawn], facts["alternatives"][drawn] > 0
         order = drawn[np.lexsort(keys)]  # alike follow each other; from above
         return self._write(items.some(order), is_sum), rest
 
@@ -260,11 +273,13 @@ class _PlanBuilder:
         """Predicates with `all` distributed over `any`, where that makes few terms."""
         count = len(self._predicates)
         room = 4 * count + 1024
-        products, first, length = np.empty((room, 10)), np.empty(count, np.int32), np.empty(count, np.int32)
-        call(
-            self._kernels["multiply"], count, self._predicates.table, self._axis, is_sum,
-            room, products, first, length,
+        products = SimpleTerm.empty(room)
+        first, length = np.empty(count, np.int32), np.empty(count, np.int32)
+        task = DistributeTask(
+            predicates=self._predicates.record, atoms=Atoms(axis=self._axis, is_sum=is_sum), room=room,
+            terms=products, first=first, length=length,
         )  # fmt: skip
+        self._kernels["distribute"](task.address)
         times = np.where(length[operands] < 0, 1, length[operands])
         behind = np.cumsum(times)
         place = np.arange(behind[-1] if len(behind) else 0) - np.repeat(behind - times, times)
@@ -272,41 +287,50 @@ class _PlanBuilder:
         product = np.where(length[predicate] < 0, -1, first[predicate] + place).astype(np.int32)
         return _Items(predicate, product, products)
 
-    def _find_forms(self) -> _Forms:
+    def _find_sums(self) -> _Sums:
         n, real = len(self._graph), self._program.precision.dtype
-        forms = _Forms(np.empty(n, np.uint8), np.zeros((n, 4), np.int32), np.empty((n, 4)))
         with np.errstate(over="ignore"):
             constants = self._graph.constants.astype(real).astype(np.float64)
-        a, b = (np.ascontiguousarray(self._graph.args[:, column]) for column in (0, 1))
-        varies = np.array(self._code.node_varies, np.uint8) & (OF_X | OF_Y)
-        call(self._kernels["forms"], n, self._graph.op, a, b, varies, constants, *forms)
-        return forms
+        is_sum, sums = np.empty(n, np.uint8), Sum.array(n)
+        task = SumTask(
+            count=n, op=self._graph.op, operands=Operands.view(self._graph.args),
+            varies=np.array(self._code.node_varies, np.uint8) & (OF_X | OF_Y), constants=constants,
+            is_sum=is_sum, sums=sums,
+        )  # fmt: skip
+        self._kernels["find_sums"](task.address)
+        return _Sums(is_sum, sums["sides"])
 
     def _write(self, items: _Items, is_sum: NDArray[np.uint8]) -> _Terms:
         """The terms that some items are written as."""
         count, predicates = len(items.predicate), self._predicates
         room = 2 * (len(predicates) + len(predicates.items)) + 2 * MOST_ENTRIES
         while True:
-            code, boxes = np.empty((room, CODE), np.int32), np.empty((room, 4))
-            sum_value, sum_ends = np.empty(room, np.int32), np.empty((room, 2))
-            tape_starts, tape_value = np.empty(room + 1, np.int32), np.empty(room, np.int32)
-            tape_ends = np.empty((room, 2))
-            size, of_terms = np.zeros(6, np.int64), np.zeros((6, count), np.int32)
-            done = call(
-                self._kernels["write"], count, *items, predicates.table, self._axis, is_sum,
-                np.empty(MOST_ENTRIES + 8, np.int32), np.empty((DEEPEST_TERM, 8), np.int64), room,
-                code, boxes, sum_value, sum_ends, tape_starts, tape_value, tape_ends, size, *of_terms,
+            entries, boxes = Entry.empty(room), np.empty((room, 4))
+            sums, tape_bands = ValueBand.empty(room), ValueBand.empty(room)
+            tape_starts, facts = np.empty(room + 1, np.int32), TermFacts.array(count)
+            written = Written(
+                entries=entries, boxes=TermBox.view(boxes), sums=sums, tape_starts=tape_starts,
+                tape_bands=tape_bands,
             )  # fmt: skip
-            if done >= 0:
+            task = TermTask(
+                count=count, **items._asdict(), predicates=predicates.record,
+                atoms=Atoms(axis=self._axis, is_sum=is_sum), parts=np.empty(MOST_ENTRIES + 8, np.int32),
+                frames=Frame.array(DEEPEST_TERM), room=room, written=written, facts=facts,
+            )  # fmt: skip
+            if self._kernels["write_terms"](task.address) >= 0:
                 break
             room *= 2
-        entries, box_count, sums, tapes, tape_bands, _ = size.tolist()
-        values, starts = tape_value[:tape_bands].tolist(), tape_starts[: tapes + 1].tolist()
+        size = task.written.size
+        bands = tape_bands[: size.tape_bands]
+        values, starts = bands["value"].tolist(), tape_starts[: size.tapes + 1].tolist()
         return _Terms(
-            code[:entries].copy(), boxes[:box_count], sum_value[:sums], sum_ends[:sums],
-            [values[first:last] for first, last in itertools.pairwise(starts)],
-            tape_ends[:tape_bands].copy(), *of_terms,
-        )  # fmt: skip
+            code=entries[: size.entries],
+            boxes=boxes[: size.boxes],
+            sums=sums[: size.sums],
+            tapes=[values[first:last] for first, last in itertools.pairwise(starts)],
+            tape_ends=np.stack([bands["lower"], bands["upper"]], axis=1),
+            facts=facts,
+        )
 
     def _loose(self, terms: _Terms, some: NDArray[np.int64]) -> NDArray[np.bool_]:
         """bool[some]: whether each of some terms is better left to the regions."""
@@ -316,13 +340,14 @@ class _PlanBuilder:
             if 0 < high - low < math.inf:
                 lower, upper = terms.boxes[:, 2 * axis : 2 * axis + 2].T
                 share *= np.maximum(np.minimum(upper, high) - np.maximum(lower, low), 0) / (high - low)
-        outer, first = share[terms.box[some]], terms.first[some]
-        kind, number = terms.code[:, :2].T
+        facts, kind = terms.facts[some], terms.code["kind"]
+        outer, first = share[facts["box"]], facts["first"]
         own = np.maximum.accumulate(np.where(kind == TERM, np.arange(len(kind)), 0))  # its sums come first
         within = np.repeat(outer, np.diff(first, append=len(kind)))
-        sums = np.where(kind == SUM, np.minimum(share[number[own]], within), 0.0)
-        cost = np.add.reduceat(sums, first) + ALTERNATIVE * terms.alternatives[some] * outer
-        return ((terms.others[some] > 0) & (outer > LOOSE)) | (cost > HEAVY)
+        sums = np.where(kind == SUM, np.minimum(share[terms.code["number"][own]], within), 0.0)
+        cost = np.add.reduceat(sums, first) + ALTERNATIVE * facts["alternatives"] * outer
+        loose: NDArray[np.bool_] = ((facts["others"] > 0) & (outer > LOOSE)) | (cost > HEAVY)
+        return loose
 
     def _find_bases(self, axis: int, used: NDArray[np.int32]) -> _Bases:
         """The bases that sums use of an axis, the most frequent first; `used`: the node of each sum, -1 for
@@ -343,13 +368,15 @@ class _PlanBuilder:
         self, terms: _Terms, x: _Bases, y: _Bases
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """`Plan.sums` and `Plan.sum_numbers`."""
-        x_base, x_squared, y_base, y_squared = self._forms.places[terms.sum_value].T
-        sums = np.zeros((len(x_base), SUM_WORDS), np.int32)
-        sums[:, :4] = np.stack([x.number[x_base], x_squared, y.number[y_base], y_squared], axis=1)
-        sums[:, 4] = np.where(terms.sum_ends[:, 0] == -math.inf, AT_MOST, BETWEEN)
-        numbers = np.zeros((len(sums), SUM_NUMBERS))
-        numbers[:, :4] = self._forms.numbers[terms.sum_value]
-        numbers[:, 4:6] = terms.sum_ends
+        sides, bands = self._sums.sides[terms.sums["value"]], terms.sums
+        sums = np.zeros((len(bands), SUM_WORDS), np.int32)
+        numbers = np.zeros((len(bands), SUM_NUMBERS))
+        for axis, bases in enumerate((x, y)):
+            side = sides[:, axis]
+            sums[:, 2 * axis], sums[:, 2 * axis + 1] = bases.number[side["node"]], side["is_squared"]
+            numbers[:, 2 * axis], numbers[:, 2 * axis + 1] = side["offset"], side["sign"]
+        sums[:, 4] = np.where(bands["lower"] == -math.inf, AT_MOST, BETWEEN)
+        numbers[:, 4], numbers[:, 5] = bands["lower"], bands["upper"]
         return sums, numbers
 
     def _append_tapes(self, terms: _Terms) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -5,6 +5,8 @@ Nothing here depends on an engine. How an engine arranges a plan in memory is a 
 
 from __future__ import annotations
 
+from absint.native.records import Int32, Record
+
 VERSION = 2
 """The version of a plan's form: cached plans of another one are made anew."""
 
@@ -21,20 +23,30 @@ CODE = 4
 """Numbers (int32) of an entry of the code of terms."""
 
 TERM, SUM, TAPE, EITHER, END_EITHER, END = range(6)
-"""Entries of the code of terms:
+"""Kinds of entries of the code of terms; see `Entry`."""
 
-| entry        | 1        | 2                                           | 3                          |
-|--------------|----------|---------------------------------------------|----------------------------|
-| `TERM`       | box      | number of factors, -1 if not all are `SUM`  | index behind its `END`     |
-| `SUM`        | sum      | 1 if the first factor, + 2 if the last      |                            |
-| `TAPE`       | tape     | 1 if the first factor, + 2 if the last      |                            |
-| `EITHER`     |          |                                             |                            |
-| `END_EITHER` |          | 1 if the first factor, + 2 if the last      |                            |
-| `END`        |          |                                             |                            |
 
-A term is its box and all of its factors up to its `END`; `EITHER` holds where one of the terms up to its
-`END_EITHER` does.
-"""
+class Entry(Record):
+    """An entry of the code of terms.
+
+    | kind         | number   | other                                       | next                       |
+    |--------------|----------|---------------------------------------------|----------------------------|
+    | `TERM`       | box      | number of factors, -1 if not all are `SUM`  | index behind its `END`     |
+    | `SUM`        | sum      | 1 if the first factor, + 2 if the last      |                            |
+    | `TAPE`       | tape     | 1 if the first factor, + 2 if the last      |                            |
+    | `EITHER`     |          |                                             |                            |
+    | `END_EITHER` |          | 1 if the first factor, + 2 if the last      |                            |
+    | `END`        |          |                                             |                            |
+
+    A term is its box and all of its factors up to its `END`; `EITHER` holds where one of the terms up to its
+    `END_EITHER` does.
+    """
+
+    kind: Int32
+    number: Int32
+    other: Int32
+    next: Int32
+
 
 SUM_WORDS = 6
 """A sum's int32s: x base, square x, y base, square y, kind of band, 0."""

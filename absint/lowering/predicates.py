@@ -1,7 +1,7 @@
 """The predicate part of a graph as arrays of its own, which the lowering passes rewrite in native kernels.
 
 Predicates are numbered from 0 here, operands before users, the root last; real nodes keep their numbers in
-the graph until `assembled` leaves out those that no predicate needs any more.
+the graph until `assemble` leaves out those that no predicate needs any more.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from absint.base.memo import cached_property
 from absint.ir.graph import FIRST_PREDICATE, Graph, Logic
+from absint.ir.records import Operands
+from absint.lowering.kernels.records import Ends, NeedTask, PredicateArrays, PredicateBuilder
 from absint.lowering.units import lowering_kernels
-from absint.native.arrays import addresses, call
 from absint.ops.table import FALSE, TRUE
 
 
@@ -52,15 +53,13 @@ class Predicates:
     def __len__(self) -> int:
         return len(self.code)
 
-    @property
-    def arrays(self) -> tuple[NDArray[Any], ...]:
-        """In the order in which kernels are told of them."""
-        return self.code, self.value, self.bands, self.starts, self.items, self.lines
-
     @cached_property
-    def table(self) -> NDArray[np.int64]:
-        """The addresses of the arrays, for kernels."""
-        return addresses(*self.arrays)
+    def record(self) -> PredicateArrays:
+        """The arrays, for kernels."""
+        return PredicateArrays(
+            count=len(self), code=self.code, value=self.value, bands=Ends.view(self.bands),
+            starts=self.starts, items=self.items, lines=self.lines,
+        )  # fmt: skip
 
     @staticmethod
     def of(graph: Graph) -> Predicates:
@@ -99,29 +98,33 @@ class Predicates:
         return map(Row._make, zip(*columns, strict=True))
 
 
-class Draft:
+class Builder:
     """Room for kernels to make predicates in: at most `predicates` of them, with `items` operands in all.
 
     See `absint.lowering.kernels.predicates`.
     """
 
     def __init__(self, predicates: int, items: int) -> None:
+        most = predicates + 2  # false and true beside
         slots = 1 << (2 * predicates + 3).bit_length()
-        self._predicates = Predicates(
-            code=np.empty(predicates + 2, np.uint8),  # false and true beside
-            value=np.empty(predicates + 2, np.int32),
-            bands=np.empty((predicates + 2, 2)),
-            starts=np.empty(predicates + 3, np.int32),
+        self._made = Predicates(
+            code=np.empty(most, np.uint8),
+            value=np.empty(most, np.int32),
+            bands=np.empty((most, 2)),
+            starts=np.empty(most + 1, np.int32),
             items=np.empty(items, np.int32),
-            lines=np.empty(predicates + 2, np.int32),
+            lines=np.empty(most, np.int32),
         )
-        self._slots = np.full(slots, -1, np.int32)
-        self._size = np.array([0, predicates + 2, items, slots - 1, 0], np.int64)
-        self.table = addresses(*self._predicates.arrays, self._slots, self._size)
+        self.record = PredicateBuilder(
+            made=self._made.record, most=most, most_items=items, slots=np.full(slots, -1, np.int32),
+            mask=slots - 1,
+        )  # fmt: skip
+        """For kernels."""
+        self.record.made.count = 0
 
     def result(self, count: int) -> Predicates:
         """The first `count` predicates, when they are made."""
-        made = self._predicates
+        made = self._made
         starts = made.starts[: count + 1]
         return Predicates(
             made.code[:count],
@@ -133,16 +136,18 @@ class Draft:
         )
 
 
-def assembled(graph: Graph, predicates: Predicates) -> Graph:
+def assemble(graph: Graph, predicates: Predicates) -> Graph:
     """The graph of these predicates and of the real nodes of `graph` that they need."""
-    return assembled_with_origins(graph, predicates)[0]
+    return assemble_with_origins(graph, predicates)[0]
 
 
-def assembled_with_origins(graph: Graph, predicates: Predicates) -> tuple[Graph, NDArray[np.int32]]:
+def assemble_with_origins(graph: Graph, predicates: Predicates) -> tuple[Graph, NDArray[np.int32]]:
     """The same, and the node of `graph` that each is a copy of, -1 for predicates."""
     number = np.empty(len(graph) + 1, np.int32)
-    kernel = lowering_kernels()["number_needed"]
-    n = call(kernel, len(graph), graph.args, len(predicates), predicates.code, predicates.value, number)
+    task = NeedTask(
+        count=len(graph), operands=Operands.view(graph.args), predicates=predicates.record, number=number
+    )
+    n = lowering_kernels()["number_needed"](task.address)
     number[-1] = -1  # stands for the operand -1
     needed = number[:-1] >= 0
     keep = np.flatnonzero(needed)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from absint.ir.records import RECORD_SOURCES
 from absint.native import units
 from absint.ops.precision import Precision
 from absint.ops.units import OP_SOURCES
 
 KERNELS = "absint.lowering.kernels"
 PLAN_FORMAT = "absint.lowering.plan_format"
-_SOURCES = (KERNELS, PLAN_FORMAT, *OP_SOURCES)
+_SOURCES = (KERNELS, PLAN_FORMAT, *RECORD_SOURCES, *OP_SOURCES)
 
 
 def lowering_kernels(precision: Precision | None = None) -> units.Unit:

@@ -11,24 +11,25 @@ from numpy.typing import NDArray
 
 def address_of(array: NDArray[Any]) -> int:
     """The address of an array's first element: `array.ctypes.data`, in a fifth of the time."""
-    if array.flags.writeable and array.flags.c_contiguous and array.size:
+    try:
         return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # an array has a buffer
-    return int(array.ctypes.data)
+    except (TypeError, ValueError):  # it is read-only, or empty, or not contiguous
+        return int(array.ctypes.data)
+
+
+def address_of_contiguous(array: NDArray[Any]) -> int:
+    """The same of a contiguous array, as kernels take them."""
+    try:
+        return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # as above
+    except (TypeError, ValueError):
+        assert array.flags.c_contiguous, "a kernel takes contiguous arrays"
+        return int(array.ctypes.data)
 
 
 def call(kernel: Any, *arguments: Any) -> Any:
     """Call a kernel with integers and contiguous arrays; arrays are passed as addresses."""
-    given = []
-    for argument in arguments:
-        if isinstance(argument, np.ndarray):
-            assert argument.flags.c_contiguous, "a kernel takes contiguous arrays"
-            given.append(address_of(argument))
-        else:
-            given.append(argument)
+    given = [
+        address_of_contiguous(argument) if isinstance(argument, np.ndarray) else argument
+        for argument in arguments
+    ]
     return kernel(*given)  # `arguments` keeps the arrays alive
-
-
-def addresses(*arrays: NDArray[Any]) -> NDArray[np.int64]:
-    """int64[n]: the addresses of contiguous arrays, for a kernel. The caller keeps the arrays alive."""
-    assert all(array.flags.c_contiguous for array in arrays), "a kernel takes contiguous arrays"
-    return np.array([address_of(array) for array in arrays], np.int64)

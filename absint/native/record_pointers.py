@@ -6,8 +6,10 @@
         task = tasks(address)
         for i in range(task.rows):
             task.parts[i].begin += 1      # a pointer is indexed as an array is, without bounds checks
+            total += sum_of(task.samples + i * task.rows, task.rows)    # numbers from the one at an index on
 
 Reading a field is one load, or none for what lies within the record: that gives a pointer to it.
+`place_of(task, "rows")` is a pointer to a field that holds a number.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import raw_memmove
 from numba.core.typing.templates import (
     AbstractTemplate,
     AttributeTemplate,
@@ -53,8 +56,12 @@ class _PointerModel(models.PrimitiveModel):  # type: ignore[misc]  # as above
 def _pointer_type(field: Field) -> Any:
     """A pointer to what a field holds or points to."""
     if isinstance(field.element, str):
-        return types.CPointer(getattr(types, field.element))
-    return RecordPointer(field.element)
+        kind = types.CPointer(getattr(types, field.element))
+    else:
+        kind = RecordPointer(field.element)
+    for _ in range(field.pointers - 1):
+        kind = types.CPointer(kind)
+    return kind
 
 
 def _is_number(field: Field) -> bool:
@@ -118,6 +125,32 @@ def _item(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
     return builder.gep(pointer, [builder.mul(index, size)], inbounds=True)
 
 
+@infer_global(operator.add)
+class _Sum(AbstractTemplate):  # type: ignore[misc]  # as above
+    def generic(self, arguments: Any, keywords: Any) -> Any:
+        pointer, index = arguments
+        if isinstance(pointer, types.CPointer) and isinstance(index, types.Integer):
+            return signature(pointer, pointer, types.int64)
+        return None
+
+
+@lower_builtin(operator.add, types.CPointer, types.int64)
+def _moved(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+    return builder.gep(arguments[0], [arguments[1]])
+
+
+@intrinsic(prefer_literal=True)
+def place_of(typingctx: Any, pointer: Any, name: Any) -> Any:
+    """A pointer to a field that holds a number; `name` is written where it is called."""
+    field = pointer.record.fields[name.literal_value]
+    kind = _pointer_type(field)
+
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        return _place(builder, arguments[0], field, context.get_data_type(kind.dtype))
+
+    return kind(pointer, name), codegen
+
+
 def pointer_to(record: type[Record]) -> Any:
     """A function for kernels: from an address, an int64, to a pointer to records."""
     kind = RecordPointer(record)
@@ -140,3 +173,15 @@ def address_of_record(typingctx: Any, pointer: Any) -> Any:
         return builder.ptrtoint(arguments[0], ir.IntType(64))
 
     return types.int64(pointer), codegen
+
+
+@intrinsic
+def copy_records(typingctx: Any, target: Any, source: Any, count: Any) -> Any:
+    """Copy so many records from one pointer to another of the same type; the two may overlap."""
+    assert target == source, "records are copied to records of their type"
+
+    def codegen(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        raw_memmove(builder, *arguments, sig.args[0].record.dtype.itemsize)
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), codegen

@@ -11,6 +11,7 @@ the same fields by the same names, see `absint.native.record_pointers`. Needs no
     class Task(Record):
         rows: Int64
         samples: Pointer[Real]                # the address of the first of many numbers
+        columns: Pointer[Pointer[Real]]       # the address of the first of many such addresses
         parts: Pointer[Part]                  # the address of the first of many records
         whole: Part                           # a record within this one
 
@@ -32,7 +33,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.native.arrays import address_of
+from absint.native.arrays import address_of_contiguous
 
 UInt8 = Annotated[int, "uint8"]
 UInt16 = Annotated[int, "uint16"]
@@ -77,23 +78,101 @@ class Array(Generic[_Element, _Count]):
 class Field:
     """A field: where it lies in its record, in bytes, and what lies there.
 
-    `element`: the name of a number's type, or a record. `is_pointer`: whether the field holds an element's
-    address. `count`: how many elements the field holds, None for a single one.
+    `element`: the name of a number's type, or a record. `pointers`: how many addresses lead to an element: 0
+    if the field holds it, 1 if it holds the address, 2 if that of addresses. `count`: how many elements the
+    field holds, None for a single one.
     """
 
     offset: int
     element: str | type[Record]
-    is_pointer: bool
+    pointers: int
     count: int | None
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What the field holds or points to, one after the other, for NumPy."""
+        if self.pointers > 1:
+            return np.dtype(np.int64)
+        return np.dtype(self.element) if isinstance(self.element, str) else self.element.dtype
 
-class _RecordType(type(ctypes.Structure)):  # type: ignore[misc]  # it has no public name
+    @property
+    def is_pointer(self) -> bool:
+        """Whether the field holds an address."""
+        return self.pointers > 0
+
+
+def _keep(record: Any, offset: int, target: Any) -> None:
+    """Keep what a field leads to alive as long as the outermost record: one within another is a new object
+    whenever it is asked for.
+    """
+    holder = record
+    while holder._b_base_ is not None:
+        holder = holder._b_base_
+    try:
+        targets = holder._targets
+    except AttributeError:
+        targets = holder._targets = {}
+    targets[ctypes.addressof(record) + offset] = target
+
+
+class _Inner:
+    """A field that holds a record: one that is assigned is copied, and kept with what it points to."""
+
+    __slots__ = ("_inner", "_offset")
+
+    def __init__(self, inner: Any, field: Field) -> None:
+        self._inner, self._offset = inner, field.offset
+
+    def __get__(self, record: Any, owner: type) -> Any:
+        return self._inner.__get__(record, owner)
+
+    def __set__(self, record: Any, value: Record) -> None:
+        self._inner.__set__(record, value)
+        _keep(record, self._offset, value)
+
+
+class _Address:
+    """A field that holds an address, for the host: an int, or that of an array or a record, which is kept."""
+
+    __slots__ = ("_number", "_offset", "_takes")
+
+    def __init__(self, number: Any, field: Field) -> None:
+        self._number = number
+        self._offset, self._takes = field.offset, field.dtype
+
+    def __get__(self, record: Any, owner: type) -> Any:
+        return self._number.__get__(record, owner)
+
+    def __set__(self, record: Any, value: int | NDArray[Any] | Record) -> None:
+        if isinstance(value, np.ndarray):
+            dtype = value.dtype
+            assert dtype is self._takes or dtype == self._takes, f"a pointer to {self._takes}, not {dtype}"
+            self._number.__set__(record, address_of_contiguous(value))
+        elif isinstance(value, Record):
+            self._number.__set__(record, ctypes.addressof(value))
+        else:
+            self._number.__set__(record, value)
+            return
+        _keep(record, self._offset, value)
+
+
+_Structure: Any = ctypes.Structure
+_StructureType: Any = type(ctypes.Structure)  # it has no public name
+
+
+class _RecordType(_StructureType):  # type: ignore[misc]  # as above
     """Makes the fields of a record from the annotations of its class."""
 
     fields: Mapping[str, Field]
     dtype: np.dtype[np.void]
+    row_dtype: np.dtype[Any] | None
+    """The type of all fields, None if they have several, or are no single numbers."""
 
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+        namespace.setdefault("__slots__", ())  # there is nothing but fields
+        return super().__new__(cls, name, bases, namespace)
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:  # noqa: N805  # of a metaclass
         super().__init__(name, bases, namespace)
         precision = namespace.get("precision")
         hints = typing.get_type_hints(cls, include_extras=True)
@@ -103,6 +182,15 @@ class _RecordType(type(ctypes.Structure)):  # type: ignore[misc]  # it has no pu
         cls._fields_ = [(name, _c_type(*of_field)) for name, of_field in declared.items()]
         offsets = {name: getattr(cls, name).offset for name in declared}
         cls.fields = MappingProxyType({name: Field(offsets[name], *declared[name]) for name in declared})
+        for name, field in cls.fields.items():
+            if field.is_pointer:
+                setattr(cls, name, _Address(getattr(cls, name), field))
+            elif not isinstance(field.element, str) and field.count is None:
+                setattr(cls, name, _Inner(getattr(cls, name), field))
+        kinds = {(field.dtype, field.is_pointer, field.count) for field in cls.fields.values()}
+        dtype, is_pointer, count = next(iter(kinds))
+        is_row = len(kinds) == 1 and not is_pointer and count is None and dtype.names is None
+        cls.row_dtype = dtype if is_row else None
         cls.dtype = np.dtype(
             {
                 "names": list(declared),
@@ -113,26 +201,19 @@ class _RecordType(type(ctypes.Structure)):  # type: ignore[misc]  # it has no pu
         )
 
 
-class Record(ctypes.Structure, metaclass=_RecordType):
+class Record(_Structure, metaclass=_RecordType):  # type: ignore[misc]  # mypy knows no metaclass of structures
     """A structure whose fields are the annotations of its class, aligned as C aligns them.
 
     Made from keyword arguments; the other fields are 0. A record that is not generic has `fields`, which says
     what lies where, and `dtype`, the same structure for NumPy, in which addresses are int64.
     """
 
+    __slots__ = ("_targets",)  # what its addresses point to, by the places of the addresses
+
     def __init__(self, **values: Any) -> None:
         super().__init__()
         for name, value in values.items():
             setattr(self, name, value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        field = type(self).fields.get(name)
-        if field is None:
-            raise AttributeError(f"{type(self).__name__} has no field {name!r}")
-        if field.is_pointer and not isinstance(value, int):
-            self.__dict__.setdefault("_pointed_to", {})[name] = value  # alive as long as the record
-            value = value.address if isinstance(value, Record) else _address_of(value, field)
-        super().__setattr__(name, value)
 
     @classmethod
     def of(cls, precision: str) -> type[Any]:
@@ -156,19 +237,31 @@ class Record(ctypes.Structure, metaclass=_RecordType):
         """Many records, all fields 0, as an array of NumPy's."""
         return np.zeros(count, cls.dtype)
 
+    @classmethod
+    def empty(cls, count: int) -> NDArray[np.void]:
+        """The same with any fields, for kernels to fill."""
+        return np.empty(count, cls.dtype)
+
+    @classmethod
+    def view(cls, rows: NDArray[Any]) -> NDArray[np.void]:
+        """The rows of a contiguous array as records, in the same memory: column i is the i-th field."""
+        is_row = rows.dtype is cls.row_dtype and rows.shape[1] == len(cls.fields)
+        assert is_row, f"{cls.__name__} is no row of {rows.dtype}"
+        return rows.view(cls.dtype)[:, 0]
+
 
 _made: dict[tuple[type[Record], str], type[Any]] = {}
 """The records of a precision that were made of generic ones."""
 
 
-def _declared(kind: Any, precision: str | None) -> tuple[str | type[Record], bool, int | None]:
-    """`element`, `is_pointer` and `count` of a field, from its annotation."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Pointer:
-        return _element(arguments[0], precision), True, None
-    if origin is Array:
-        return _element(arguments[0], precision), False, typing.get_args(arguments[1])[0]
-    return _element(kind, precision), False, None
+def _declared(kind: Any, precision: str | None) -> tuple[str | type[Record], int, int | None]:
+    """`element`, `pointers` and `count` of a field, from its annotation."""
+    pointers, count = 0, None
+    while typing.get_origin(kind) is Pointer:
+        pointers, kind = pointers + 1, typing.get_args(kind)[0]
+    if typing.get_origin(kind) is Array:
+        kind, (count,) = typing.get_args(kind)[0], typing.get_args(typing.get_args(kind)[1])
+    return _element(kind, precision), pointers, count
 
 
 def _element(kind: Any, precision: str | None) -> str | type[Record]:
@@ -182,23 +275,15 @@ def _is_generic(element: str | type[Record]) -> bool:
     return element == "real" if isinstance(element, str) else not hasattr(element, "fields")
 
 
-def _c_type(element: str | type[Record], is_pointer: bool, count: int | None) -> Any:
-    if is_pointer:
+def _c_type(element: str | type[Record], pointers: int, count: int | None) -> Any:
+    if pointers:
         return ctypes.c_int64
     single = element if not isinstance(element, str) else np.ctypeslib.as_ctypes_type(element)
     return single if count is None else single * count
 
 
-def _numpy_type(element: str | type[Record], is_pointer: bool, count: int | None) -> Any:
-    if is_pointer:
+def _numpy_type(element: str | type[Record], pointers: int, count: int | None) -> Any:
+    if pointers:
         return np.int64
     single = np.dtype(element) if isinstance(element, str) else element.dtype
     return single if count is None else (single, count)
-
-
-def _address_of(array: NDArray[Any], field: Field) -> int:
-    """Where an array of a pointer's elements lies."""
-    expected = np.dtype(field.element) if isinstance(field.element, str) else field.element.dtype
-    assert array.dtype == expected, f"a pointer to {expected} is no address of {array.dtype}"
-    assert array.flags.c_contiguous, "a kernel takes contiguous arrays"
-    return address_of(array)

@@ -24,13 +24,14 @@ from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
 from absint.ir.interpreter import last_reads, walk_abstract
 from absint.ir.program import Program, check_program
+from absint.ir.records import Operands
 from absint.ir.tape import last_uses
+from absint.lowering.kernels.records import Choice, DemandMasks, Intervals, RemainingTask
 from absint.lowering.sweep import ANYTHING, interval_kernels, write_interval
 from absint.lowering.units import lowering_kernels
-from absint.native.arrays import address_of, call
 from absint.ops.precision import Precision
 from absint.ops.table import MAX, MIN, NEG, OPS, Op
-from absint.ops.units import LANES, record_dtype
+from absint.ops.units import LANES
 from absint.rewriting.analysis import DEFAULT_DOMAINS, make_domain
 
 Masks = NDArray[np.bool_]
@@ -110,10 +111,8 @@ def measure_regions(
     return found
 
 
-SCRATCH, MASKS_OF_A_CHOICE = 2, 7
-"""Scratch records before the slots' records, and masks of each min or max; see
-`absint.lowering.kernels.remaining`.
-"""
+MASKS_OF_A_CHOICE = len(Choice.fields)
+"""Masks of a min or max, see `_Outcome`."""
 
 MASK_BYTES = 2 * 10**8
 """Limit on the memory for masks of min and max, at a byte per tile and mask; to stay below it, tiles are
@@ -124,20 +123,20 @@ processed in groups of rows.
 def _sweep_tiles(program: Program, intervals: Mapping[str, Interval], found: Regions) -> None:
     """Fill `found` by a native kernel in the interval domain, sixteen tiles at a time."""
     graph, precision = program.graph, program.precision
-    kernel = lowering_kernels(precision)["remaining"]
-    kernels = interval_kernels(graph, precision) * graph.live
+    kernel = lowering_kernels(precision)["count_remaining"]
     slots, variables, count = _slots(graph)
-    records = np.zeros(count + SCRATCH, record_dtype(precision))
+    bounds = Intervals.of(precision.value).array(count)
     for slot in variables.values():
-        write_interval(records, slot + SCRATCH, ANYTHING)
+        write_interval(bounds, slot, ANYTHING)
     with np.errstate(over="ignore"):
         values = graph.constants.astype(precision.dtype)
-    a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
-    choices = int(np.isin(graph.op, (MIN.code, MAX.code)).sum())
-    known, masks = np.empty((choices, MASKS_OF_A_CHOICE), np.uint16), np.zeros((len(graph), 3), np.uint16)
-    # not `address_of(records[SCRATCH:])`: the slice may be empty, and its address would be that of `records`
-    behind_scratch = address_of(records) + SCRATCH * records.itemsize
-    given = len(graph), graph.op, a, b, kernels, slots, values, behind_scratch
+    counts = np.zeros((2, LANES), np.int32)
+    task = RemainingTask.of(precision.value)(
+        count=len(graph), op=graph.op, operands=Operands.view(graph.args),
+        kernel=interval_kernels(graph, precision) * graph.live, slot=slots, values=values, bounds=bounds,
+        choices=Choice.array(int(np.isin(graph.op, (MIN.code, MAX.code)).sum())),
+        demands=DemandMasks.array(len(graph)), operations=counts[0], operations_for_sign=counts[1],
+    )  # fmt: skip
     shape, total = found.undecided.shape, found.undecided.size
     ends = {name: [np.broadcast_to(part, shape).ravel() for part in intervals[name]]
             for name in variables if name in intervals}  # fmt: skip
@@ -145,11 +144,11 @@ def _sweep_tiles(program: Program, intervals: Mapping[str, Interval], found: Reg
         tiles = np.minimum(np.arange(first, first + LANES), total - 1)
         here = slice(first, min(first + LANES, total))
         for name, parts in ends.items():
-            write_interval(records, variables[name] + SCRATCH, Interval(*(part[tiles] for part in parts)))
-        lanes = (1 << here.stop - first) - 1
-        undecided, counts = np.zeros(1, np.int64), np.zeros((2, LANES), np.int32)
-        call(kernel, *given, known, masks, lanes, undecided, counts)
-        found.undecided.reshape(-1)[here] = undecided >> np.arange(here.stop - first) & 1
+            write_interval(bounds, variables[name], Interval(*(part[tiles] for part in parts)))
+        task.lanes = (1 << here.stop - first) - 1
+        counts[:] = 0
+        kernel(task.address)
+        found.undecided.reshape(-1)[here] = task.undecided >> np.arange(here.stop - first) & 1
         for layer, left in zip((found.operations, found.operations_for_sign), counts, strict=True):
             layer.reshape(-1)[here] = left[: here.stop - first]
 

@@ -13,16 +13,16 @@ from numba import njit, types
 
 from absint.lowering.kernels.predicates import (
     FULL,
-    SIZE,
-    added,
+    add,
     band,
+    builder_at,
+    copy_leaf,
     count_users,
-    draft_at,
-    finished,
+    finish,
     is_list,
     join,
-    leaf,
-    opened,
+    make_constants,
+    open_list,
     predicates_at,
 )  # fmt: skip
 from absint.native.memory import f64s, i32s, i64s, u8s
@@ -98,27 +98,27 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         return kept + 1
 
     @njit(error_model="numpy")
-    def join_bands(draft, code, first, end, groups, counts):
+    def join_bands(builder, code, first, end, groups, counts):
         """Join the bands of each value in the open list of an `all` or `any`."""
-        items = draft.items
+        items = builder.made.items
         for last in range(end - 1, first - 1, -1):
             item = np.int64(items[last])
-            if draft.code[item] == _BAND:
-                groups.after[last - first] = groups.first[draft.value[item]]
-                groups.first[draft.value[item]] = last - first
+            if builder.made.code[item] == _BAND:
+                groups.after[last - first] = groups.first[builder.made.value[item]]
+                groups.first[builder.made.value[item]] = last - first
         for number in range(end - first):
             start = np.int64(number)
             item = np.int64(items[first + start])
-            if draft.code[item] != _BAND or groups.first[draft.value[item]] != start:
+            if builder.made.code[item] != _BAND or groups.first[builder.made.value[item]] != start:
                 continue
-            value = np.int64(draft.value[item])
+            value = np.int64(builder.made.value[item])
             groups.first[value] = -1
             count = 0
             place = start
             while place >= 0:
                 other = np.int64(items[first + place])
-                groups.lower[count] = draft.bands[2 * other]
-                groups.upper[count] = draft.bands[2 * other + 1]
+                groups.lower[count] = builder.made.bands[other].lower
+                groups.upper[count] = builder.made.bands[other].upper
                 count += 1
                 place = np.int64(groups.after[place])
             if count == 1:
@@ -133,19 +133,19 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 sort_bands(groups, count)
                 kept = united(groups, count)
                 counts[COUNTS.united] += count - kept
-            line = draft.lines[item]
+            line = builder.made.lines[item]
             k = 0
             place = start
             while place >= 0:
                 neutral = np.int64(code == _ALL)  # false in an `any`, true in an `all`
                 items[first + place] = (
-                    band(draft, value, groups.lower[k], groups.upper[k], line) if k < kept else neutral
+                    band(builder, value, groups.lower[k], groups.upper[k], line) if k < kept else neutral
                 )
                 k += 1
                 place = np.int64(groups.after[place])
 
     def bands(
-        count, predicates_, draft_, users_, parent_, cursor_, made_, times_, lower_, upper_, saved_lower_,
+        count, predicates_, builder_, users_, parent_, cursor_, made_, times_, lower_, upper_, saved_lower_,
         saved_upper_, code_, new_lower_, new_upper_, first_, after_, group_lower_, group_upper_, counts_,
     ):  # fmt: skip
         """One sweep; returns how many predicates there are after it, or `FULL`.
@@ -154,13 +154,14 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         i32, all 0, `lower` and `upper` f64, scratch, `first` i32, all -1. Of operands: scratch, `code` u8,
         `after` i32, the others f64. `counts` i64: see `Counts`, added up.
         """
-        old, draft = predicates_at(predicates_), draft_at(draft_)
+        old, builder = predicates_at(predicates_), builder_at(builder_)
+        make_constants(builder)
         users, parent, cursor, made = i32s(users_), i32s(parent_), i32s(cursor_), i32s(made_)
         context = Context(i32s(times_), f64s(lower_), f64s(upper_), f64s(saved_lower_), f64s(saved_upper_))
         new = Bands(u8s(code_), f64s(new_lower_), f64s(new_upper_))
         groups = Groups(i32s(first_), i32s(after_), f64s(group_lower_), f64s(group_upper_))
         counts = i64s(counts_)
-        count_users(count, old, users, parent)
+        count_users(old, users, parent)
         for top in range(count - 1, -1, -1):
             if not is_list(old.code[top]) or users[top] == 1:
                 continue  # the circumstances of one that is in a single list are those of that list
@@ -182,23 +183,23 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                     depth = entered(current, old, new, context, depth, counts)
         for i in range(count):
             if not is_list(old.code[i]):
-                made[i] = leaf(draft, old, i, old.lines[i])
+                made[i] = copy_leaf(builder, old, i, old.lines[i])
                 continue
-            first = end = opened(draft)
+            first = end = open_list(builder)
             for j in range(old.starts[i], old.starts[i + 1]):
                 item = np.int64(old.items[j])
                 if old.code[item] != _BAND:
                     operand = np.int64(made[item])
                 elif new.code[j] == _BAND:
-                    operand = band(draft, old.value[item], new.lower[j], new.upper[j], old.lines[item])
+                    operand = band(builder, old.value[item], new.lower[j], new.upper[j], old.lines[item])
                 else:
                     operand = np.int64(new.code[j] == _TRUE)
-                end = added(draft, end, operand)
-            join_bands(draft, old.code[i], first, end, groups, counts)
-            made[i] = join(draft, np.int64(old.code[i]), end, old.lines[i])
-            if draft.size[SIZE.full]:
+                end = add(builder, end, operand)
+            join_bands(builder, old.code[i], first, end, groups, counts)
+            made[i] = join(builder, np.int64(old.code[i]), end, old.lines[i])
+            if builder.is_full:
                 return np.int64(FULL)
-        return finished(draft, np.int64(made[count - 1]))
+        return finish(builder, np.int64(made[count - 1]))
 
     return {"bands": (bands, types.int64(*[types.int64] * 20))}
 
@@ -223,7 +224,7 @@ def sort_bands(group, count):
 @njit(error_model="numpy")
 def ask(place, item, old, new, context, counts):
     """The band of an operand without what is known of its value."""
-    value, lower, upper = np.int64(old.value[item]), old.bands[2 * item], old.bands[2 * item + 1]
+    value, lower, upper = np.int64(old.value[item]), old.bands[item].lower, old.bands[item].upper
     known_lower, known_upper = context.lower[value], context.upper[value]
     new.code[place], new.lower[place], new.upper[place] = _BAND, lower, upper
     if context.times[value] == 0:
@@ -261,8 +262,8 @@ def entered(top, old, new, context, depth, counts):
                 context.saved_upper[depth] = context.upper[value]
                 depth += 1
                 context.times[value] += 1
-                context.lower[value] = max(context.lower[value], old.bands[2 * item])
-                context.upper[value] = min(context.upper[value], old.bands[2 * item + 1])
+                context.lower[value] = max(context.lower[value], old.bands[item].lower)
+                context.upper[value] = min(context.upper[value], old.bands[item].upper)
     return depth
 
 

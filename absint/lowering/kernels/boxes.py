@@ -14,16 +14,16 @@ from numba import njit, types
 
 from absint.lowering.kernels.predicates import (
     FULL,
-    SIZE,
-    added,
+    add,
     band,
+    builder_at,
+    copy_leaf,
     count_users,
-    draft_at,
-    finished,
+    finish,
     is_list,
     join,
-    leaf,
-    opened,
+    make_constants,
+    open_list,
     predicates_at,
 )  # fmt: skip
 from absint.native.memory import REALS, i32s, i64s, u8s
@@ -99,7 +99,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             dimension = replaced(part, job, old, boxes)
             if dimension >= 0:
                 lower, upper, narrower = side(boxes, job, dimension)
-                same = real(old.bands[2 * part]) == lower and real(old.bands[2 * part + 1]) == upper
+                same = real(old.bands[part].lower) == lower and real(old.bands[part].upper) == upper
                 if not (narrower and same and old.value[part] == boxes.node[dimension]):
                     return False
                 boxes.met[dimension] = job
@@ -109,7 +109,7 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         return True
 
     @njit(error_model="numpy")
-    def operand(item, job, old, draft, made, boxes, counts):
+    def operand(item, job, old, builder, made, boxes, counts):
         """The predicate of a job with its box."""
         if not boxes.held[job + 1]:
             counts[COUNTS.empty] += 1
@@ -120,20 +120,20 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
             return np.int64(made[item])
         counts[COUNTS.boxed] += 1
         line = old.lines[item]
-        last = opened(draft)
+        last = open_list(builder)
         for i in range(begin, end):
             part = np.int64(old.items[i]) if old.code[item] == _ALL else item
             if replaced(part, job, old, boxes) < 0:
-                last = added(draft, last, np.int64(made[part]))
+                last = add(builder, last, np.int64(made[part]))
         for dimension in range(boxes.dimensions):
             lower, upper, narrower = side(boxes, job, dimension)
             if narrower:
-                last = added(draft, last, band(draft, boxes.node[dimension], lower, upper, line))
-        return join(draft, _ALL, last, line)
+                last = add(builder, last, band(builder, boxes.node[dimension], lower, upper, line))
+        return join(builder, _ALL, last, line)
 
     def boxed(
-        count, predicates_, draft_, first_, made_, chosen_, root_job, ends_, held_, outer_, dimensions, node_,
-        bounded_, met_, variable_, counts_,
+        count, predicates_, builder_, first_, made_, chosen_, root_job, ends_, held_, outer_, dimensions,
+        node_, bounded_, met_, variable_, counts_,
     ):  # fmt: skip
         """The predicates with the boxes; returns how many there are, or `FULL`.
 
@@ -141,7 +141,8 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         `chosen` i32, scratch. `root_job`: whether job 0 is that of the root. The boxes: see `Boxes`; `met`
         i32, all -1, the other lists i32 or u8. `counts` i64: see `Counts`, added up.
         """
-        old, draft = predicates_at(predicates_), draft_at(draft_)
+        old, builder = predicates_at(predicates_), builder_at(builder_)
+        make_constants(builder)
         first, made, chosen, counts = i32s(first_), i32s(made_), i32s(chosen_), i64s(counts_)
         boxes = Boxes(
             reals(ends_), u8s(held_), i32s(outer_), dimensions, i32s(node_), u8s(bounded_), i32s(met_),
@@ -149,25 +150,25 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         )  # fmt: skip
         for i in range(count):
             if not is_list(old.code[i]):
-                made[i] = leaf(draft, old, i, old.lines[i])
+                made[i] = copy_leaf(builder, old, i, old.lines[i])
                 continue
             begin, behind = np.int64(old.starts[i]), np.int64(old.starts[i + 1])
             for j in range(begin, behind):
                 item = np.int64(old.items[j])
                 if old.code[i] == _ANY:
-                    chosen[j] = operand(item, first[i] + j - begin, old, draft, made, boxes, counts)
+                    chosen[j] = operand(item, first[i] + j - begin, old, builder, made, boxes, counts)
                 else:
                     chosen[j] = made[item]
-            end = opened(draft)
+            end = open_list(builder)
             for j in range(begin, behind):
-                end = added(draft, end, np.int64(chosen[j]))
-            made[i] = join(draft, np.int64(old.code[i]), end, old.lines[i])
-            if draft.size[SIZE.full]:
+                end = add(builder, end, np.int64(chosen[j]))
+            made[i] = join(builder, np.int64(old.code[i]), end, old.lines[i])
+            if builder.is_full:
                 return np.int64(FULL)
         root = np.int64(made[count - 1])
         if root_job:
-            root = operand(np.int64(count - 1), np.int64(0), old, draft, made, boxes, counts)
-        return finished(draft, root)
+            root = operand(np.int64(count - 1), np.int64(0), old, builder, made, boxes, counts)
+        return finish(builder, root)
 
     return {"boxed": (boxed, types.int64(*[types.int64] * 16))}
 
@@ -182,7 +183,7 @@ def jobs(count, predicates_, users_, parent_, box_, first_, item_, outer_):
     old = predicates_at(predicates_)
     users, parent, box = i32s(users_), i32s(parent_), i32s(box_)
     first, item, outer = i32s(first_), i32s(item_), i32s(outer_)
-    count_users(count, old, users, parent)
+    count_users(old, users, parent)
     for i in range(count):
         box[i] = 0
     total = 0

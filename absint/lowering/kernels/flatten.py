@@ -1,4 +1,7 @@
-"""Lists of predicates given to the lists that they are in: the inner loop of the pass `flatten`."""
+"""Flattening: lists of predicates give their operands to lists of the same kind that they are in.
+
+The inner loop of the pass `flatten`.
+"""
 
 from __future__ import annotations
 
@@ -7,73 +10,77 @@ from numba import njit, types
 
 from absint.lowering.kernels.predicates import (
     FULL,
-    SIZE,
-    added,
+    add,
+    copy_leaf,
     count_users,
-    draft_at,
-    finished,
+    finish,
     is_list,
     join,
-    leaf,
-    opened,
-    predicates_at,
+    make_constants,
+    open_list,
 )  # fmt: skip
-from absint.native.memory import i32s, i64s
+from absint.lowering.kernels.records import FlattenTask
+from absint.native.record_pointers import pointer_to
+
+task_at = pointer_to(FlattenTask)
 
 
 @njit(error_model="numpy")
-def dissolved(item, old, users, parent):
-    """Whether a list is left to the only list that it is in, which is of its kind."""
-    code = old.code[item]
-    return is_list(code) and users[item] == 1 and old.code[parent[item]] == code
+def dissolves(task, item):
+    """Whether a list becomes part of the only list that it is in, which is of its kind."""
+    code = task.old.code
+    return is_list(code[item]) and task.users[item] == 1 and code[task.parent[item]] == code[item]
 
 
-def flatten(count, predicates_, draft_, users_, parent_, cursor_, made_, copies, inlined_):
-    """One sweep; returns how many predicates there are after it, or `FULL`.
-
-    Of `count` predicates: `users`, `parent`, `cursor` and `made` i32, scratch. `copies`: the longest list
-    that is copied into several. `inlined` i64: for each code, how many lists were given to another, added up.
+@njit(error_model="numpy")
+def gather(task, top):
+    """Add the operands of a list to the open list, and in place of a list that dissolves the operands of that
+    one; returns where the open list ends.
     """
-    old, draft = predicates_at(predicates_), draft_at(draft_)
-    users, parent, cursor, made = i32s(users_), i32s(parent_), i32s(cursor_), i32s(made_)
-    inlined = i64s(inlined_)
-    count_users(count, old, users, parent)
-    for top in range(count):
-        code = np.int64(old.code[top])
-        if not is_list(code):
-            made[top] = leaf(draft, old, top, old.lines[top])
+    old, builder, cursor = task.old, task.builder, task.cursor
+    code = np.int64(old.code[top])
+    end = open_list(builder)
+    current = np.int64(top)
+    cursor[top] = old.starts[top]
+    while True:
+        if cursor[current] == old.starts[current + 1]:
+            if current == top:
+                return end
+            current = np.int64(task.parent[current])
             continue
-        if dissolved(top, old, users, parent):
+        item = np.int64(old.items[cursor[current]])
+        cursor[current] += 1
+        if dissolves(task, item):
+            task.inlined[code] += 1
+            cursor[item] = old.starts[item]
+            current = item
             continue
-        end = opened(draft)
-        current = np.int64(top)
-        cursor[top] = old.starts[top]
-        while True:
-            if cursor[current] == old.starts[current + 1]:
-                if current == top:
-                    break
-                current = np.int64(parent[current])
-                continue
-            item = np.int64(old.items[cursor[current]])
-            cursor[current] += 1
-            if dissolved(item, old, users, parent):
-                inlined[code] += 1
-                cursor[item] = old.starts[item]
-                current = item
-                continue
-            new = np.int64(made[item])
-            begin, behind = np.int64(draft.starts[new]), np.int64(draft.starts[new + 1])
-            if draft.code[new] == code and behind - begin <= copies:
-                inlined[code] += 1
-                for j in range(begin, behind):
-                    end = added(draft, end, draft.items[j])
-            else:
-                end = added(draft, end, new)
-        made[top] = join(draft, code, end, old.lines[top])
-        if draft.size[SIZE.full]:
-            return np.int64(FULL)
-    return finished(draft, np.int64(made[count - 1]))
+        new = np.int64(task.made[item])
+        first, behind = np.int64(builder.made.starts[new]), np.int64(builder.made.starts[new + 1])
+        if builder.made.code[new] == code and behind - first <= task.longest_copy:
+            task.inlined[code] += 1
+            for j in range(first, behind):
+                end = add(builder, end, builder.made.items[j])
+        else:
+            end = add(builder, end, new)
 
 
-SHARED = {"flatten": (flatten, types.int64(*[types.int64] * 9))}
-"""The kernels; they serve both precisions."""
+def flatten(address):
+    """One sweep over all predicates; returns how many there are after it, or `FULL`. See `FlattenTask`."""
+    task = task_at(address)
+    old, builder = task.old, task.builder
+    make_constants(builder)
+    count_users(old, task.users, task.parent)
+    for top in range(old.count):
+        if not is_list(old.code[top]):
+            task.made[top] = copy_leaf(builder, old, top, old.lines[top])
+        elif not dissolves(task, top):
+            end = gather(task, top)
+            task.made[top] = join(builder, np.int64(old.code[top]), end, old.lines[top])
+            if builder.is_full:
+                return np.int64(FULL)
+    return finish(builder, np.int64(task.made[old.count - 1]))
+
+
+SHARED = {"flatten": (flatten, types.int64(types.int64))}
+"""The kernel, which serves both precisions."""

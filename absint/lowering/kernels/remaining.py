@@ -1,4 +1,4 @@
-"""Operations that are left of a program on sixteen tiles, once bounds have decided its min and max.
+"""Operations that remain of a program on sixteen tiles, once bounds have decided its min and max.
 
 Forward over the graph, the bounds of each node go into a slot, which is used again when they are read no
 more; of a min or max is noted in which lanes, one of each tile, what is decided. Backward, masks of the
@@ -11,172 +11,190 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
+from numba.extending import intrinsic
 
-from absint.native.memory import INLINE, REALS, call2, call3, i32s, i64s, u8s, u16s
-from absint.ops.kernels import record_size, row_size
+from absint.lowering.kernels.records import RemainingTask
+from absint.native.memory import INLINE, address_of, call2, call3
+from absint.native.record_pointers import address_of_record, pointer_to
 from absint.ops.precision import Precision
-from absint.ops.printers import vectors
+from absint.ops.printers import lanes, vectors
+from absint.ops.printers.vectors import LANES, mask_bits, mask_of, splat
 from absint.ops.table import MAX, MIN, NEG
 
 _MIN, _MAX, _NEG = (op.code for op in (MIN, MAX, NEG))
-VALUE, NEGATIVE, POSITIVE = range(3)
-"""Kinds of demand, as places among a node's three masks."""
 
-CHOICE = 7
-"""Masks of a min or max: where only the left arm is needed and where only the right one, for the value, for
-the test that both arms must pass, and for the test that one arm must pass; and where neither may be NaN.
-"""
+EVERY_LANE = (1 << LANES) - 1
 
-EVERY_LANE = (1 << vectors.LANES) - 1
+
+@intrinsic
+def load_lanes(typingctx: Any, numbers: Any) -> Any:
+    """The sixteen numbers from a pointer on, as a vector."""
+    vector = vectors.F32x16 if numbers.dtype == types.float32 else vectors.F64x16
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return lanes.load(builder, builder.ptrtoint(arguments[0], ir.IntType(64)), vector.llvm)
+
+    return vector(numbers), codegen
 
 
 @njit(**INLINE)
-def split(wanted, only_left, only_right, kind, masks, a, b):
-    """Demand each arm where it is needed, and return where both are."""
-    not_left = wanted & ~only_left
-    right_alone = not_left & only_right
-    masks[3 * a + kind] |= wanted ^ right_alone
-    masks[3 * b + kind] |= not_left
-    return not_left ^ right_alone
+def numbers_of(bounds):
+    """The lanes in which bounds hold no NaN."""
+    return ~mask_of(bounds.may_nan)
+
+
+@njit(**INLINE)
+def bounds_of(task, node, scratch, inf):
+    """The bounds of a node; those of a constant are written to `scratch`."""
+    if task.slot[node] >= 0:
+        return task.bounds[task.slot[node]]
+    value = task.values[node]
+    nan = value != value
+    vectors.store(address_of(scratch.lower), splat(inf if nan else value))
+    vectors.store(address_of(scratch.upper), splat(-inf if nan else value))
+    scratch.may_nan = EVERY_LANE if nan else 0
+    return scratch
+
+
+@njit(error_model="numpy")
+def write_choice(is_min, first, second, choice, zero):
+    """Write where a min or max of two bounds is decided."""
+    low, high = load_lanes(first.lower), load_lanes(first.upper)
+    other_low, other_high = load_lanes(second.lower), load_lanes(second.upper)
+    number, other_number = numbers_of(first), numbers_of(second)
+    zeros = splat(zero)
+    if is_min:  # conjunction: min > 0; disjunction: min < 0
+        left, right = high < other_low, other_high <= low
+        left_idle, left_idle_too = low > zeros, low >= zeros
+        right_idle, right_idle_too = other_low > zeros, other_low >= zeros
+    else:  # conjunction: max < 0; disjunction: max > 0
+        left, right = low > other_high, other_low >= high
+        left_idle, left_idle_too = high < zeros, high <= zeros
+        right_idle, right_idle_too = other_high < zeros, other_high <= zeros
+    only_left, only_right = mask_bits(left & other_number), mask_bits(right & number)
+    choice.left, choice.right = only_left, only_right
+    choice.conjunction_left = only_left | mask_bits(right_idle & other_number)
+    choice.conjunction_right = only_right | mask_bits(left_idle & number)
+    choice.disjunction_left = only_left | mask_bits(right_idle_too & other_number)
+    choice.disjunction_right = only_right | mask_bits(left_idle_too & number)
+    choice.numbers = mask_bits(number & other_number)
+
+
+@njit(error_model="numpy")
+def bound_nodes(task, zero, inf):
+    """Bound every node; returns the number of choices, and the mask of lanes in which the root may be
+    negative and may be something else. Tiles on which the root is NaN or not negative are outside.
+    """
+    choices = 0
+    for node in range(task.count):
+        kernel = task.kernel[node]
+        if kernel == 0:
+            continue
+        a, b = np.int64(task.operands[node].a), np.int64(task.operands[node].b)
+        first = bounds_of(task, a, task.scratch[0], inf)
+        made = address_of_record(task.bounds[task.slot[node]])
+        if b < 0:
+            call2(kernel, made, address_of_record(first))
+            continue
+        second = bounds_of(task, b, task.scratch[1], inf)
+        if task.op[node] == _MIN or task.op[node] == _MAX:
+            write_choice(task.op[node] == _MIN, first, second, task.choices[choices], zero)
+            choices += 1
+        call3(kernel, made, address_of_record(first), address_of_record(second))
+    root = bounds_of(task, task.count - 1, task.scratch[0], inf)
+    low, high, zeros = load_lanes(root.lower), load_lanes(root.upper), splat(zero)
+    return choices, EVERY_LANE & ~mask_bits(((high < zeros) & numbers_of(root)) | (low >= zeros))
+
+
+@njit(**INLINE)
+def split(wanted, only_left, only_right):
+    """Of lanes in which a min or max is demanded: where its left arm is needed, where its right arm is, and
+    where both are.
+    """
+    not_left = wanted & ~np.int64(only_left)
+    right_alone = not_left & np.int64(only_right)
+    return wanted ^ right_alone, not_left, not_left ^ right_alone
+
+
+@njit(error_model="numpy")
+def demand_arms(is_min, value, negative, positive, choice, first, second):
+    """Pass the demands on a min or max on to its arms; returns where both are needed: there it remains."""
+    conjunction, disjunction = (positive, negative) if is_min else (negative, positive)
+    left, right, both = split(value, choice.left, choice.right)
+    and_left, and_right, and_both = split(conjunction, choice.conjunction_left, choice.conjunction_right)
+    only_left, only_right = np.int64(choice.disjunction_left), np.int64(choice.disjunction_right)
+    # where an arm may be NaN, the disjunction needs both arms' values, unless one arm is idle
+    by_value = disjunction & ~(only_left | only_right | np.int64(choice.numbers))
+    or_left, or_right, or_both = split(disjunction ^ by_value, only_left, only_right)
+    first.value |= left | by_value
+    second.value |= right | by_value
+    first.positive |= and_left if is_min else or_left
+    second.positive |= and_right if is_min else or_right
+    first.negative |= or_left if is_min else and_left
+    second.negative |= or_right if is_min else and_right
+    return both | by_value | and_both | or_both
+
+
+@njit(error_model="numpy")
+def count_demanded(task, choices, counts):
+    """Count the operations that are demanded in each lane, where the root is as its masks say; clears all
+    masks.
+    """
+    demands = task.demands
+    for node in range(task.count - 1, -1, -1):
+        op = task.op[node]
+        is_choice = task.kernel[node] != 0 and (op == _MIN or op == _MAX)
+        choices -= is_choice
+        demand = demands[node]
+        value, negative, positive = (
+            np.int64(demand.value),
+            np.int64(demand.negative),
+            np.int64(demand.positive),
+        )
+        kept = value | negative | positive
+        if kept == 0:
+            continue
+        demand.value = demand.negative = demand.positive = 0
+        a, b = np.int64(task.operands[node].a), np.int64(task.operands[node].b)
+        if a < 0:
+            continue
+        if is_choice:
+            kept = demand_arms(
+                op == _MIN, value, negative, positive, task.choices[choices], demands[a], demands[b]
+            )
+        elif op == _NEG:
+            demands[a].value |= value
+            demands[a].negative |= positive
+            demands[a].positive |= negative
+        else:
+            demands[a].value |= kept
+            if b >= 0:
+                demands[b].value |= kept
+        for lane in range(LANES):
+            counts[lane] += kept >> lane & 1
+
+
+@njit(error_model="numpy")
+def count_operations(task, zero, inf):
+    """Count what remains of a program on sixteen tiles, see `RemainingTask`."""
+    choices, undecided = bound_nodes(task, zero, inf)
+    task.undecided = undecided & task.lanes
+    if task.undecided != 0:
+        root = task.demands[task.count - 1]
+        root.value = task.undecided
+        count_demanded(task, choices, task.operations)
+        root.negative = task.undecided
+        count_demanded(task, choices, task.operations_for_sign)
 
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
-    """`remaining` for the precision, see there."""
-    precision = Precision(precision_name)
-    load = vectors.load_f32 if precision is Precision.F32 else vectors.load_f64
-    splat, mask_bits, load_mask = vectors.splat, vectors.mask_bits, vectors.load_mask
-    store, reals = vectors.store, REALS[precision_name]
-    upper, record = row_size(precision), record_size(precision)
-    real = types.float32 if precision is Precision.F32 else types.float64
-    inf = real(np.inf)
+    """`count_remaining` for the precision."""
+    task_at = pointer_to(RemainingTask.of(precision_name))
+    real = types.float32 if Precision(precision_name) is Precision.F32 else types.float64
 
-    @njit(**INLINE)
-    def record_of(node, slot, values, records, scratch):
-        """The address of a node's bounds; those of a constant are written to a scratch record first."""
-        if slot[node] >= 0:
-            return records + np.int64(slot[node]) * record
-        value = values[node]
-        nan = value != value
-        store(scratch, splat(inf if nan else value))
-        store(scratch + upper, splat(-inf if nan else value))
-        i64s(scratch + 2 * upper)[0] = EVERY_LANE if nan else 0
-        return scratch
+    def count_remaining(address):
+        count_operations(task_at(address), real(0.0), real(np.inf))
 
-    @njit(error_model="numpy")
-    def note(is_min, first, second, known, at):
-        """Note where a min or max of two records is decided, see `CHOICE`."""
-        zero = splat(real(0.0))
-        low, high, other_low, other_high = (
-            load(first), load(first + upper), load(second), load(second + upper)
-        )  # fmt: skip
-        number, other_number = ~load_mask(first + 2 * upper), ~load_mask(second + 2 * upper)
-        if is_min:  # conjunction: min > 0; disjunction: min < 0
-            left, right = high < other_low, other_high <= low
-            left_idle, left_idle_too = low > zero, low >= zero
-            right_idle, right_idle_too = other_low > zero, other_low >= zero
-        else:  # conjunction: max < 0; disjunction: max > 0
-            left, right = low > other_high, other_low >= high
-            left_idle, left_idle_too = high < zero, high <= zero
-            right_idle, right_idle_too = other_high < zero, other_high <= zero
-        only_left, only_right = mask_bits(left & other_number), mask_bits(right & number)
-        known[at], known[at + 1] = only_left, only_right
-        known[at + 2] = only_left | mask_bits(right_idle & other_number)
-        known[at + 3] = only_right | mask_bits(left_idle & number)
-        known[at + 4] = only_left | mask_bits(right_idle_too & other_number)
-        known[at + 5] = only_right | mask_bits(left_idle_too & number)
-        known[at + 6] = mask_bits(number & other_number)
-
-    @njit(error_model="numpy")
-    def bound(n, op, a, b, kernel, slot, values, records, known):
-        """Bound every node; returns the number of choices and the mask of lanes in which the root may be
-        negative, and may be something else. Tiles on which it is NaN or not negative are outside.
-        """
-        choices = 0
-        for node in range(n):
-            if kernel[node] == 0:
-                continue
-            first = record_of(np.int64(a[node]), slot, values, records, records - record)
-            out = records + np.int64(slot[node]) * record
-            if b[node] < 0:
-                call2(kernel[node], out, first)
-                continue
-            second = record_of(np.int64(b[node]), slot, values, records, records - 2 * record)
-            if op[node] == _MIN or op[node] == _MAX:
-                note(op[node] == _MIN, first, second, known, choices * CHOICE)
-                choices += 1
-            call3(kernel[node], out, first, second)
-        root = record_of(n - 1, slot, values, records, records - record)
-        zero = splat(real(0.0))
-        low, high, number = load(root), load(root + upper), ~load_mask(root + 2 * upper)
-        return choices, EVERY_LANE & ~mask_bits(((high < zero) & number) | (low >= zero))
-
-    @njit(error_model="numpy")
-    def choose(is_min, value, negative, positive, known, at, masks, a, b):
-        """Pass the demands on a min or max on to its arms; returns where both are needed: there it stays."""
-        conjunction, disjunction = (positive, negative) if is_min else (negative, positive)
-        kind, other = (POSITIVE, NEGATIVE) if is_min else (NEGATIVE, POSITIVE)
-        kept = split(value, np.int64(known[at]), np.int64(known[at + 1]), VALUE, masks, a, b)
-        kept |= split(conjunction, np.int64(known[at + 2]), np.int64(known[at + 3]), kind, masks, a, b)
-        only_left, only_right = np.int64(known[at + 4]), np.int64(known[at + 5])
-        # where an arm may be NaN, the disjunction needs both arms' values, unless one arm is idle
-        by_value = disjunction & ~(only_left | only_right | np.int64(known[at + 6]))
-        masks[3 * a + VALUE] |= by_value
-        masks[3 * b + VALUE] |= by_value
-        return kept | by_value | split(disjunction ^ by_value, only_left, only_right, other, masks, a, b)
-
-    @njit(error_model="numpy")
-    def count(n, op, a, b, kernel, known, choices, masks, counts):
-        """Count what is left in each lane where the root is demanded as its masks say; clears all masks."""
-        for node in range(n - 1, -1, -1):
-            is_choice = kernel[node] != 0 and (op[node] == _MIN or op[node] == _MAX)
-            choices -= is_choice
-            value, negative, positive = (
-                np.int64(masks[3 * node]), np.int64(masks[3 * node + 1]), np.int64(masks[3 * node + 2])
-            )  # fmt: skip
-            kept = value | negative | positive
-            if kept == 0:
-                continue
-            masks[3 * node] = masks[3 * node + 1] = masks[3 * node + 2] = 0
-            first, second = np.int64(a[node]), np.int64(b[node])
-            if first < 0:
-                continue
-            if is_choice:
-                kept = choose(
-                    op[node] == _MIN, value, negative, positive, known, choices * CHOICE, masks, first, second
-                )  # fmt: skip
-            elif op[node] == _NEG:
-                masks[3 * first + VALUE] |= value
-                masks[3 * first + NEGATIVE] |= positive
-                masks[3 * first + POSITIVE] |= negative
-            else:
-                masks[3 * first + VALUE] |= kept
-                if second >= 0:
-                    masks[3 * second + VALUE] |= kept
-            for lane in range(vectors.LANES):
-                counts[lane] += kept >> lane & 1
-
-    def remaining(
-        n, op_, a_, b_, kernel_, slot_, values_, records, known_, masks_, lanes, undecided_, counts_
-    ):  # fmt: skip
-        """Count what is left of a program on sixteen tiles.
-
-        `op` u8[n], `a`, `b` i32[n]: the graph. `kernel` i64[n]: the interval kernel of each operation that
-        the root depends on, else 0. `slot` i32[n]: the place of the node's record behind `records`, before
-        which lie two for scratch; -1 for a constant, whose number is in `values` real[n]. The records of
-        variables are filled. `known` u16[choices, CHOICE]: scratch. `masks` u16[n, 3]: zero before and after.
-        `lanes`: those that count. `undecided` i64[1]: the lanes in which the root is. `counts` i32[2, 16]:
-        what is left with the root's value demanded there, and with its sign.
-        """
-        op, a, b, kernel, slot = u8s(op_), i32s(a_), i32s(b_), i64s(kernel_), i32s(slot_)
-        known, masks = u16s(known_), u16s(masks_)
-        choices, undecided = bound(n, op, a, b, kernel, slot, reals(values_), records, known)
-        undecided &= lanes
-        i64s(undecided_)[0] = undecided
-        if undecided != 0:
-            for kind in range(NEGATIVE + 1):
-                masks[3 * (n - 1) + kind] = undecided
-                of_kind = i32s(counts_ + 4 * vectors.LANES * kind)
-                count(n, op, a, b, kernel, known, choices, masks, of_kind)
-
-    return {"remaining": (remaining, types.none(*[types.int64] * 13))}
+    return {"count_remaining": (count_remaining, types.none(types.int64))}

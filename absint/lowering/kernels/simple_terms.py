@@ -1,216 +1,218 @@
-"""Simple terms: a box, and at most two bands of sums in it.
+"""Sums `u(x) + v(y)`, and predicates as unions of simple terms.
 
-`forms` finds the values that are sums `u(x) + v(y)`, `multiply` the predicates that are unions of few simple
-terms.
+A *simple term* holds in a box where at most two sums are in their bands. `find_sums` finds the values that
+are sums. `distribute` finds the predicates that are unions of few simple terms: it distributes `all` over
+`any`.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
 from numba import njit, types
 
-from absint.lowering.kernels.predicates import predicates_at
-from absint.native.memory import f64s, i32s, u8s
+from absint.lowering.kernels.records import DistributeTask, SumTask
+from absint.lowering.plan_format import OF_X, OF_Y
+from absint.native.record_pointers import copy_records, pointer_to
 from absint.ops.table import ADD, ALL, ANY, BAND, CONST, FALSE, MUL, NEG, SQUARE, SUB, VAR
 
 _ADD, _CONST, _MUL, _NEG, _SQUARE, _SUB, _VAR = (op.code for op in (ADD, CONST, MUL, NEG, SQUARE, SUB, VAR))
 _FALSE, _BAND, _ALL, _ANY = (kind.code for kind in (FALSE, BAND, ALL, ANY))
 _INF = np.inf
 
-_ROW, _COLUMN = 1, 2
-"""What values vary with, x alone or y alone, as in `absint.lowering.plan_format`."""
+_X, _Y = 0, 1
+"""Axes, and the sides of a sum."""
+
+MOST_SUMS = 2
+"""Bands of sums in a simple term."""
 
 MOST_PRODUCTS = 16
-"""Simple terms that a predicate may be multiplied out to."""
+"""Simple terms that one predicate may become."""
 
-
-class Real(NamedTuple):
-    """Of real nodes: `axis`, 0 for x, 1 for y, 2 for all others; whether a band of it is written as a sum."""
-
-    axis: Any
-    is_sum: Any
+sum_task_at = pointer_to(SumTask)
+task_at = pointer_to(DistributeTask)
 
 
 @njit(error_model="numpy")
-def write_side(op, a, b, constant, t, sign, place, places, numbers):
-    """Write a value of one variable as ±(t + c) or ±(t + c)², times a sign."""
+def write_side(task, node, sign, side):
+    """Write `sign` times a node of one variable as a side of a sum."""
+    op, operands, constants = task.op, task.operands, task.constants
     squared, offset = 0, -0.0  # adding this zero changes nothing
+    t = np.int64(node)
     while op[t] == _NEG:
-        sign, t = -sign, np.int64(a[t])
-    if op[t] == _SQUARE or (op[t] == _MUL and a[t] == b[t]):
-        squared, t = 1, np.int64(a[t])
+        sign, t = -sign, np.int64(operands[t].a)
+    if op[t] == _SQUARE or (op[t] == _MUL and operands[t].a == operands[t].b):
+        squared, t = 1, np.int64(operands[t].a)
         while op[t] == _NEG:
-            t = np.int64(a[t])
+            t = np.int64(operands[t].a)
     if op[t] == _ADD or op[t] == _SUB:
-        left, right = np.int64(a[t]), np.int64(b[t])
+        left, right = np.int64(operands[t].a), np.int64(operands[t].b)
         if op[right] == _CONST:
-            offset = constant[right] if op[t] == _ADD else -constant[right]
+            offset = constants[right] if op[t] == _ADD else -constants[right]
             t = left
         elif op[left] == _CONST and op[t] == _ADD:
-            offset, t = constant[left], right
+            offset, t = constants[left], right
         elif op[left] == _CONST:  # c - t is -(t - c)
-            offset, t = -constant[left], right
+            offset, t = -constants[left], right
             sign = sign if squared else -sign
-    places[place], places[place + 1] = t, squared
-    numbers[place], numbers[place + 1] = offset, sign
-
-
-def forms(n, op_, a_, b_, class_, constant_, is_sum_, places_, numbers_):
-    """The values that are sums of ±(t + c) or ±(t + c)², one of x and one of y, t being a node's value.
-
-    A value of x or y alone is the sum of it and of zeros, the samples of the other axis times 0. Of n nodes:
-    `op` u8, `a` and `b` i32, `class` u8, `constant` f64, rounded; the result: `is_sum` u8, `places`
-    i32[n, 4], t, -1 for the samples, and whether it is squared, for x and for y, and `numbers` f64[n, 4], c
-    and the sign, for each.
-    """
-    op, a, b, kind, constant = u8s(op_), i32s(a_), i32s(b_), u8s(class_), f64s(constant_)
-    is_sum, places, numbers = u8s(is_sum_), i32s(places_), f64s(numbers_)
-    for node in range(n):
-        is_sum[node] = 0
-        if op[node] == _VAR:
-            continue
-        if kind[node] == _ROW or kind[node] == _COLUMN:
-            is_sum[node] = 1
-            mine = 4 * node + (2 if kind[node] == _COLUMN else 0)
-            other = 4 * node + (0 if kind[node] == _COLUMN else 2)
-            write_side(op, a, b, constant, np.int64(node), 1.0, mine, places, numbers)
-            places[other], places[other + 1] = -1, 0
-            numbers[other], numbers[other + 1] = -0.0, 0.0
-        elif op[node] == _ADD or op[node] == _SUB:
-            v, w = np.int64(a[node]), np.int64(b[node])
-            if kind[v] + kind[w] == _ROW + _COLUMN and kind[v] != 0 and kind[w] != 0:
-                is_sum[node] = 1
-                for operand in (v, w):
-                    place = 4 * node + (2 if kind[operand] == _COLUMN else 0)
-                    sign = -1.0 if op[node] == _SUB and operand == w else 1.0  # a - b is a + (-b)
-                    write_side(op, a, b, constant, operand, sign, place, places, numbers)
-
-
-class Simple(NamedTuple):
-    """Places in the record of a simple term, f64: its box, and its sums' nodes, -1 for none, and ends."""
-
-    left: int
-    right: int
-    bottom: int
-    top: int
-    first_sum: int
-    first_lower: int
-    first_upper: int
-    second_sum: int
-    second_lower: int
-    second_upper: int
-
-
-SIMPLE = Simple(*range(len(Simple._fields)))
-SIMPLE_SIZE = len(Simple._fields)
-SUMS = (SIMPLE.first_sum, SIMPLE.second_sum)
+    side.node, side.is_squared, side.offset, side.sign = t, squared, offset, sign
 
 
 @njit(error_model="numpy")
-def intersect(made, one, other, target):
-    """Make the simple term that holds where two do. Returns 1, or 0 if that is nowhere, or -1 if it is not
-    simple: it has too many sums.
+def write_zero(side):
+    """Write the coordinate itself, times 0, as a side of a sum."""
+    side.node, side.is_squared, side.offset, side.sign = -1, 0, -0.0, 0.0
+
+
+def find_sums(address):
+    """Find the real nodes that are sums of a function of x and one of y, and write these as `Side`s.
+
+    A node of x or y alone is the sum of itself and of the other coordinate times 0. See `SumTask`.
     """
-    to, other = SIMPLE_SIZE * target, SIMPLE_SIZE * other
-    for i in range(SIMPLE_SIZE):
-        made[to + i] = made[SIMPLE_SIZE * one + i]
-    for i in (SIMPLE.left, SIMPLE.bottom):
-        made[to + i] = max(made[to + i], made[other + i])
-        made[to + i + 1] = min(made[to + i + 1], made[other + i + 1])
-    for theirs in SUMS:
-        node = made[other + theirs]
-        place = -1
-        for mine in SUMS:
-            if place < 0 and (made[to + mine] == node or made[to + mine] < 0):
-                place = to + mine
-        if node >= 0 and place < 0:
-            return -1
-        if node >= 0:
-            fresh = made[place] < 0
-            lower, upper = made[other + theirs + 1], made[other + theirs + 2]
-            made[place] = node
-            made[place + 1] = lower if fresh else max(made[place + 1], lower)
-            made[place + 2] = upper if fresh else min(made[place + 2], upper)
-            if made[place + 1] > made[place + 2]:
-                return 0
-    return 0 if made[to] > made[to + 1] or made[to + 2] > made[to + 3] else 1
-
-
-def multiply(count, predicates_, axis_, is_sum_, room, made_, first_, length_):
-    """The simple terms, one of which holds just where a predicate does, of those predicates that have few.
-
-    Of `count` predicates, i32: `first`, where their terms begin, and `length`, how many there are, -1 for one
-    that has too many or others than simple ones. `made` f64[room, SIMPLE_SIZE]: the terms; what does not fit
-    counts as too many.
-    """
-    old, real = predicates_at(predicates_), Real(u8s(axis_), u8s(is_sum_))
-    made, first, length = f64s(made_), i32s(first_), i32s(length_)
-    top = np.int64(0)
-    for i in range(count):
-        code = old.code[i]
-        first[i], length[i] = top, -1
-        if top + 3 * MOST_PRODUCTS > room:
+    task = sum_task_at(address)
+    op, varies = task.op, task.varies
+    for node in range(task.count):
+        sides = task.sums[node].sides
+        task.is_sum[node] = 0
+        if op[node] == _VAR:
             continue
-        everything = SIMPLE_SIZE * top
-        for j in range(SIMPLE_SIZE):
-            made[everything + j] = _INF if j == SIMPLE.right or j == SIMPLE.top else -_INF
-        made[everything + SIMPLE.first_sum] = made[everything + SIMPLE.second_sum] = -1
+        if varies[node] == OF_X or varies[node] == OF_Y:
+            task.is_sum[node] = 1
+            axis = _X if varies[node] == OF_X else _Y
+            write_side(task, node, 1.0, sides[axis])
+            write_zero(sides[1 - axis])
+        elif op[node] == _ADD or op[node] == _SUB:
+            a, b = np.int64(task.operands[node].a), np.int64(task.operands[node].b)
+            if varies[a] + varies[b] == OF_X + OF_Y and varies[a] != 0 and varies[b] != 0:
+                task.is_sum[node] = 1
+                write_side(task, a, 1.0, sides[_X if varies[a] == OF_X else _Y])
+                sign = -1.0 if op[node] == _SUB else 1.0  # a - b is a + (-b)
+                write_side(task, b, sign, sides[_X if varies[b] == OF_X else _Y])
+
+
+@njit(error_model="numpy")
+def place_for(term, value):
+    """The band of a sum in a simple term, or the free place for it; -1 if there is neither."""
+    for k in range(MOST_SUMS):
+        if term.sums[k].value == value or term.sums[k].value < 0:
+            return k
+    return -1
+
+
+@njit(error_model="numpy")
+def intersect(one, other, both):
+    """Make the simple term that holds where two do. Returns 1; or 0 if that is nowhere; or -1 if the term
+    would not be simple, for it would have too many sums.
+    """
+    copy_records(both, one, 1)
+    box = both.box
+    box.left, box.right = max(box.left, other.box.left), min(box.right, other.box.right)
+    box.bottom, box.top = max(box.bottom, other.box.bottom), min(box.top, other.box.top)
+    for k in range(MOST_SUMS):
+        added = other.sums[k]
+        if added.value < 0:
+            continue
+        place = place_for(both, added.value)
+        if place < 0:
+            return -1
+        band = both.sums[place]
+        if band.value < 0:
+            copy_records(band, added, 1)
+        else:
+            band.lower, band.upper = max(band.lower, added.lower), min(band.upper, added.upper)
+        if band.lower > band.upper:
+            return 0
+    return 0 if box.left > box.right or box.bottom > box.top else 1
+
+
+@njit(error_model="numpy")
+def write_everywhere(term):
+    """Write the simple term that holds everywhere."""
+    term.box.left = term.box.bottom = -_INF
+    term.box.right = term.box.top = _INF
+    for k in range(MOST_SUMS):
+        band = term.sums[k]
+        band.value, band.lower, band.upper = -1, -_INF, -_INF
+
+
+@njit(error_model="numpy")
+def restrict(term, atoms, value, lower, upper):
+    """Restrict the simple term that holds everywhere to a band of a value; returns 1, or -1 if a simple term
+    has no bands of that value.
+    """
+    if atoms.axis[value] == _X:
+        term.box.left, term.box.right = lower, upper
+    elif atoms.axis[value] == _Y:
+        term.box.bottom, term.box.top = lower, upper
+    elif atoms.is_sum[value]:
+        band = term.sums[0]
+        band.value, band.lower, band.upper = value, lower, upper
+    else:
+        return -1
+    return 1
+
+
+@njit(error_model="numpy")
+def append(terms, count, some, length):
+    """Add `length` simple terms to the `count` at `terms`; returns how many there are, -1 for too many."""
+    if count + length > MOST_PRODUCTS:
+        return np.int64(-1)
+    copy_records(terms[count], some, length)
+    return count + length
+
+
+@njit(error_model="numpy")
+def intersect_all(terms, count, some, length):
+    """Intersect each of the `count` simple terms at `terms` with each of `length` others; returns how many
+    there are, -1 for too many.
+
+    The intersections are made behind `MOST_PRODUCTS` terms, then moved to `terms`.
+    """
+    made = terms[MOST_PRODUCTS]
+    kept = np.int64(0)
+    for i in range(count):
+        for j in range(length):
+            holds = intersect(terms[i], some[j], made[kept])
+            if holds < 0 or kept + holds > MOST_PRODUCTS:
+                return np.int64(-1)
+            kept += holds
+    copy_records(terms, made, kept)
+    return kept
+
+
+def distribute(address):
+    """Find simple terms, one of which holds just where a predicate does, for the predicates that have few.
+
+    See `DistributeTask`. A predicate whose terms do not fit into the room has none.
+    """
+    task = task_at(address)
+    old, first, length = task.predicates, task.first, task.length
+    end = np.int64(0)
+    for i in range(old.count):
+        code = old.code[i]
+        first[i], length[i] = end, -1
+        if end + 3 * MOST_PRODUCTS > task.room:
+            continue
+        terms = task.terms[end]
+        write_everywhere(terms)
         found = np.int64(0 if code == _FALSE or code == _ANY else 1)
         if code == _BAND:
-            value, low, high = np.int64(old.value[i]), old.bands[2 * i], old.bands[2 * i + 1]
-            if real.axis[value] < 2:
-                place = everything + 2 * np.int64(real.axis[value])
-            elif real.is_sum[value]:
-                made[everything + SIMPLE.first_sum] = value
-                place = everything + SIMPLE.first_lower
-            else:
-                continue
-            made[place], made[place + 1] = low, high
+            found = restrict(terms, task.atoms, old.value[i], old.bands[i].lower, old.bands[i].upper)
         elif code == _ALL or code == _ANY:
             for j in range(old.starts[i], old.starts[i + 1]):
                 item = np.int64(old.items[j])
                 if length[item] < 0 or found < 0:
                     found = np.int64(-1)
                 elif code == _ANY:
-                    found = appended(made, top, found, np.int64(first[item]), np.int64(length[item]))
+                    found = append(terms, found, task.terms[first[item]], np.int64(length[item]))
                 else:
-                    found = multiplied(made, top, found, np.int64(first[item]), np.int64(length[item]))
-            if found < 0:
-                continue
-        length[i] = found
-        top += found
-
-
-@njit(error_model="numpy")
-def appended(made, top, count, first, length):
-    """Add some terms to the `count` from `top`; returns how many there are, -1 for too many."""
-    if count + length > MOST_PRODUCTS:
-        return np.int64(-1)
-    for k in range(SIMPLE_SIZE * length):
-        made[SIMPLE_SIZE * (top + count) + k] = made[SIMPLE_SIZE * first + k]
-    return count + length
-
-
-@njit(error_model="numpy")
-def multiplied(made, top, count, first, length):
-    """Intersect each of the `count` terms from `top` with each of some others; returns as `appended`."""
-    behind = top + MOST_PRODUCTS
-    kept = np.int64(0)
-    for one in range(top, top + count):
-        for other in range(first, first + length):
-            holds = intersect(made, one, other, behind + kept)
-            if holds < 0 or kept + holds > MOST_PRODUCTS:
-                return np.int64(-1)
-            kept += holds
-    for k in range(SIMPLE_SIZE * kept):
-        made[SIMPLE_SIZE * top + k] = made[SIMPLE_SIZE * behind + k]
-    return kept
+                    found = intersect_all(terms, found, task.terms[first[item]], np.int64(length[item]))
+        if found >= 0:
+            length[i] = found
+            end += found
 
 
 SHARED = {
-    "forms": (forms, types.none(*[types.int64] * 9)),
-    "multiply": (multiply, types.none(*[types.int64] * 8)),
+    "find_sums": (find_sums, types.none(types.int64)),
+    "distribute": (distribute, types.none(types.int64)),
 }
-"""The kernels; they serve both precisions."""
+"""The kernels, which serve both precisions."""
