@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from absint.ir.graph import AXES
 from absint.ir.program import Form, Program, Promise
 from absint.lowering.kernels.limits import DEEPEST_BOX
+from absint.lowering.kernels.records import ConesTask, ContractTask
 from absint.lowering.predicates import Builder, Predicates
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call
-from absint.ops.table import ANY, BAND, CONST
+from absint.ops.table import ANY, BAND, CONST, TRAITS, with_diagonals
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
 from absint.rewriting.rules import Mode, Rewrite
@@ -113,7 +114,8 @@ class _Sweep:
         """The variables along which boxes have sides."""
         place = {name: i for i, name in enumerate(self._names)}
         self._variable = np.full(len(graph), -1, np.int32)
-        self._op = graph.op.copy()
+        self._a = np.ascontiguousarray(graph.args[:, 0])
+        self._op, self._b = with_diagonals(graph.op, self._a, graph.args[:, 1])
         """Opcodes for the kernel, in which a variable without a side is a constant of known range."""
         for node, name in graph.variables.items():
             if name in place:
@@ -160,42 +162,42 @@ class _Sweep:
         """The boxes, real[jobs + 1, sides, 2], first the program's and then the jobs'; and uint8[jobs + 1],
         which of them are not empty.
         """
-        graph, predicates, dtype = self._program.graph, self._predicates, self._dtype
-        n, dimensions = len(graph), len(self._names)
-        a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
-        cone_starts, cones = self._cones(a, b)
+        dtype, dimensions = self._dtype, len(self._names)
+        cone_starts, cones = self._cones()
         boxes = np.empty((len(jobs) + 1, dimensions, 2), dtype)
         for place, name in enumerate(self._names):
             boxes[0, place] = self._program.box.bounds.get(name, (-math.inf, math.inf))
         held = np.ones(len(jobs) + 1, np.uint8)
-        known_low, known_high = ranges.lower.astype(dtype), ranges.upper.astype(dtype)
-        frames = np.empty((DEEPEST_BOX, 2), np.int32)
-        scratch = np.empty((DEEPEST_BOX + 1, 2, dimensions, 2), dtype)
-        lower, upper = np.empty((2, n), dtype)
-        first = 0
-        while first < len(jobs):  # in slices, so that Ctrl-C can interrupt
-            first = call(
-                self._kernels["contract"], first, len(jobs), jobs.item, jobs.outer, held, boxes, dimensions,
-                self._op, a, b, self._variable, known_low, known_high, lower, upper,
-                cone_starts, cones, predicates.code, predicates.value, predicates.bands, predicates.starts,
-                predicates.items, frames, scratch, self._left,
-            )  # fmt: skip
+        lower, upper = np.empty((2, len(self._op)), dtype)
+        box, before = np.empty((2, dimensions, 2), dtype)
+        task = ContractTask.of(self._program.precision.value)(
+            jobs=len(jobs), item=jobs.item, outer=jobs.outer, is_held=held, boxes=boxes,
+            dimensions=dimensions, left=int(self._left[0]),
+            op=self._op, a=self._a, b=self._b, variable=self._variable,
+            known_lower=ranges.lower.astype(dtype), known_upper=ranges.upper.astype(dtype),
+            lower=lower, upper=upper, cone_starts=cone_starts, cones=cones,
+            predicates=self._predicates.record,
+            frames=np.empty((DEEPEST_BOX, 2), np.int32),
+            saved=np.empty((DEEPEST_BOX, 2, dimensions, 2), dtype), box=box, before=before,
+        )  # fmt: skip
+        while task.first < len(jobs):  # in slices, so that Ctrl-C can interrupt
+            task.first = self._kernels["contract"](task.address)
+        self._left[0] = task.left
         return boxes, held
 
-    def _cones(
-        self, a: NDArray[np.int32], b: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def _cones(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The operations below each value of a band: starts and concatenated lists; see the kernel."""
-        op, n = self._program.graph.op, len(self._program.graph)
+        n = len(self._op)
         wanted = np.zeros(n, np.uint8)
         wanted[self._predicates.value[self._predicates.code == BAND.code]] = 1
-        stack, starts = np.empty(2 * n + 2, np.int32), np.empty(n + 1, np.int32)
-        capacity = 16 * n + 1024
+        starts = np.empty(n + 1, np.int32)
+        task = ConesTask(
+            count=n, traits=TRAITS, op=self._op, a=self._a, b=self._b, is_wanted=wanted,
+            stack=np.empty(2 * n + 2, np.int32), starts=starts, most=16 * n + 1024,
+        )  # fmt: skip
         while True:
-            seen, cones = np.full(n, -1, np.int32), np.empty(capacity, np.int32)
-            count = call(
-                lowering_kernels()["cones"], n, op, a, b, wanted, seen, stack, starts, cones, capacity
-            )
-            if count >= 0:
+            task.seen, cones = np.full(n, -1, np.int32), np.empty(task.most, np.int32)
+            task.cones = cones
+            if lowering_kernels()["find_cones"](task.address) >= 0:
                 return starts, cones
-            capacity *= 2
+            task.most *= 2

@@ -14,16 +14,15 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from absint.ir.program import Form, Program, Promise
+from absint.lowering.kernels.records import Asking, DemandArrays, PushTask, RealNodes, SettleTask
 from absint.lowering.predicates import Predicates
 from absint.lowering.units import lowering_kernels
-from absint.native.arrays import call
-from absint.ops.table import ALL, ANY, BAND, OPS
+from absint.ops.table import ALL, ANY, BAND, OPS, TRAITS, with_diagonals
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
 from absint.rewriting.rules import Mode, Rewrite
@@ -61,69 +60,63 @@ class PredicatesPass:
 
 def _push_demands(program: Program, ranges: Ranges) -> tuple[Predicates, Counter[Rewrite]]:
     """The predicates equivalent to `f < 0`, and the number of demands pushed through each operation."""
-    graph = program.graph
-    push, settle = lowering_kernels(program.precision)["push"], lowering_kernels()["settle"]
-    n = len(graph)
-    a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
-    counts = np.zeros(len(OPS), np.int64)
-    demands = _Demands(DEMANDS_PER_NODE * n + FEWEST_DEMANDS)
-    base, paths = np.empty((2, n), np.int32)
-    facts = ranges.lower, ranges.upper, ranges.variables
-    call(lowering_kernels()["bases"], n, graph.op, a, b, *facts, base, paths)
-    count = call(
-        push, graph.root, graph.op, a, b, *ranges, paths, *np.empty((7, n), np.int32),
-        len(demands.nodes), *demands.arrays, len(demands.slots) - 1, counts,
+    graph, n = program.graph, len(program.graph)
+    a = np.ascontiguousarray(graph.args[:, 0])
+    op, b = with_diagonals(graph.op, a, graph.args[:, 1])
+    nodes = RealNodes(
+        count=n, traits=TRAITS, op=op, a=a, b=b, lower=ranges.lower, upper=ranges.upper,
+        may_nan=ranges.may_nan, variables=ranges.variables, base=np.empty(n, np.int32),
+        paths=np.empty(n, np.int32),
     )  # fmt: skip
-    nodes, lows, highs, kinds = (array[:count] for array in demands.arrays[:4])
-    made, answer = np.empty(count, np.int32), np.empty(1, np.int32)
-    needed = call(
-        settle, n, graph.op, base, count, nodes, lows, highs, kinds, demands.first, demands.second,
-        np.empty(n + 2, np.int32), *np.empty((3, count), np.int32), np.zeros(count, np.uint8), made, answer,
+    shared = lowering_kernels()
+    shared["find_bases"](nodes.address)
+    demands, steps = _Demands(DEMANDS_PER_NODE * n + FEWEST_DEMANDS), np.zeros(len(OPS), np.int64)
+    push = PushTask(root=graph.root, nodes=nodes, demands=demands.record, asking=Asking.array(n), steps=steps)
+    count = lowering_kernels(program.precision)["push"](push.address)
+    made = np.empty(count, np.int32)
+    order, weight, result = np.empty((3, count), np.int32)
+    settle = SettleTask(
+        count=count, nodes=nodes, demands=demands.record, starts=np.empty(n + 2, np.int32), order=order,
+        weight=weight, result=result, is_needed=np.zeros(count, np.uint8), needed=made,
     )  # fmt: skip
+    needed = shared["settle"](settle.address)
     rewrites = Counter(
         {
             Rewrite(f"through-{OPS[code].name}", Mode.SIGN): int(times)
-            for code, times in enumerate(counts)
+            for code, times in enumerate(steps)
             if times
         }
     )
-    if answer[0] < 2:
-        rewrites[ALWAYS if answer[0] else NEVER] += 1
-        return Predicates.constant(bool(answer[0])), rewrites
+    if settle.answer < 2:
+        rewrites[ALWAYS if settle.answer else NEVER] += 1
+        return Predicates.constant(bool(settle.answer)), rewrites
     made = made[:needed]
-    atoms = kinds[made] == ATOM_KIND
+    atoms = demands.kind[made] == ATOM_KIND
     rewrites[ATOM] = int(atoms.sum())
     number = np.zeros(count, np.int32)
     number[made] = np.arange(needed, dtype=np.int32)
     lists = np.stack([number[demands.first[made[~atoms]]], number[demands.second[made[~atoms]]]], axis=1)
-    code = np.where(atoms, BAND.code, np.where(kinds[made] == ANY_KIND, ANY.code, ALL.code)).astype(np.uint8)
+    lists_code = np.where(demands.kind[made] == ANY_KIND, ANY.code, ALL.code)
     predicates = Predicates(
-        code=code,
-        value=np.where(atoms, nodes[made], -1).astype(np.int32),
-        bands=np.where(atoms[:, None], np.stack([lows[made], highs[made]], axis=1), 0.0),
+        code=np.where(atoms, BAND.code, lists_code).astype(np.uint8),
+        value=np.where(atoms, demands.node[made], -1).astype(np.int32),
+        bands=np.where(atoms[:, None], np.stack([demands.lower[made], demands.upper[made]], axis=1), 0.0),
         starts=np.concatenate([[0], np.cumsum(np.where(atoms, 0, 2))]).astype(np.int32),
         items=lists.ravel().astype(np.int32),
-        lines=graph.lines[nodes[made]],
+        lines=graph.lines[demands.node[made]],
     )
     return predicates, rewrites
 
 
 class _Demands:
-    """Memory for the kernel's demands."""
+    """Memory for the kernels' demands, and the record of it."""
 
-    def __init__(self, capacity: int) -> None:
-        self.nodes = np.empty(capacity, np.int32)
-        self.lows = np.zeros(capacity)
-        self.highs = np.zeros(capacity)
-        self.kinds = np.zeros(capacity, np.uint8)
-        self.first = np.empty(capacity, np.int32)
-        self.second = np.empty(capacity, np.int32)
-        self.after = np.empty(capacity, np.int32)
-        self.slots = np.full(1 << (2 * capacity - 1).bit_length(), -1, np.int32)
-
-    @property
-    def arrays(self) -> tuple[NDArray[Any], ...]:
-        """All arrays, in the order of the kernel's arguments."""
-        return (
-            self.nodes, self.lows, self.highs, self.kinds, self.first, self.second, self.after, self.slots
+    def __init__(self, most: int) -> None:
+        self.node, self.first, self.second, after = np.empty((4, most), np.int32)
+        self.lower, self.upper = np.zeros((2, most))
+        self.kind = np.zeros(most, np.uint8)
+        slots = np.full(1 << (2 * most - 1).bit_length(), -1, np.int32)
+        self.record = DemandArrays(
+            most=most, node=self.node, lower=self.lower, upper=self.upper, kind=self.kind, first=self.first,
+            second=self.second, after=after, slots=slots, mask=len(slots) - 1,
         )  # fmt: skip

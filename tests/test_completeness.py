@@ -21,7 +21,7 @@ import pytest
 import absint
 from absint.base import registry
 from absint.base.errors import BackendError, PipelineError, UsageError
-from absint.domains import affine, sign
+from absint.domains import affine
 from absint.domains.lattice import Domain, Interval
 from absint.evaluation import backend as backend_module
 from absint.frontend import expr
@@ -29,8 +29,10 @@ from absint.frontend.vm import parse_vm
 from absint.ir.program import Program, Promise
 from absint.ops import extensions
 from absint.ops.demand import Bounds, Demand
+from absint.ops.derivatives import FLAT, Selection
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
+from absint.ops.record import ZeroSign
 from absint.ops.table import BY_NAME, OPS, REFUSED, SPICY, Op
 from absint.rewriting.analysis import Analyses, make_domain
 from absint.rewriting.manager import PassResult, passes_of_levels
@@ -70,7 +72,7 @@ def test_the_table_holds_the_opcodes_of_the_format_and_then_the_extensions() -> 
 
 
 def test_only_the_kernels_of_operations_know_which_there_are() -> None:
-    """All others are made of the format's operations: they stay compiled when an extension is added."""
+    """Others know only the format's, or all by their rules alone, through `absint.ops.dispatch`."""
     folders = ("absint/lowering/kernels", "backends/numba/kernels")
     paths = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
     paths.append(ROOT / "absint" / "frontend" / "vm_scan_kernel.py")
@@ -91,6 +93,56 @@ def test_every_operation_has_a_body_and_an_interval_rule(op: Op, precision: Prec
         assert function.__doc__
         assert "return" in inspect.get_annotations(function)
         assert callable(array_form(function, precision))
+
+
+@pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
+@EVERY_OP
+def test_every_operation_has_a_derivative(op: Op, precision: Precision) -> None:
+    """A term for each operand, or none; or which operand is taken. Documented, and with an array form."""
+    derivative = op.derivative
+    if isinstance(derivative, Selection):
+        assert op.arity == 2
+        found = [(derivative.takes_first, op.arity)]
+    else:
+        assert len(derivative.bodies) in (0, op.arity)
+        found = [(bodies[precision is Precision.F64], op.arity + 2) for bodies in derivative.bodies]
+    for body, count in found:
+        assert len(inspect.signature(body).parameters) == count
+        assert body.__doc__ and callable(array_form(body, precision))
+
+
+@pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
+@EVERY_OP
+def test_rules_have_the_parameters_that_they_are_given(op: Op, precision: Precision) -> None:
+    expected = [(op.backward, 2 + 2 * op.arity)]
+    for rules, count in ((op.monotone, op.arity + 1), (op.inverse, op.arity)):
+        assert len(rules) in (0, op.arity)
+        expected += [(rule, count) for rule in rules]
+    for rule, count in expected:
+        if rule is not None:
+            assert len(inspect.signature(rule).parameters) == count
+            assert rule.__doc__ and callable(array_form(rule, precision))
+    assert not op.diagonal or (op.arity == 2 and BY_NAME[op.diagonal].arity == 1)
+
+
+# A list holds the format's operations only: an extension need not have these rules.
+
+FLAT_OPERATIONS = "ceil compare floor not round"
+"""Operations whose derivative is +0 everywhere."""
+
+NOT_PUSHED_THROUGH = "acos and asin atan atan2 compare cos exp ln mod not or sin tan"
+"""Operations that no comparison is pushed through."""
+
+WITHOUT_BACKWARD_RULE = "acos and asin atan atan2 compare cos exp ln mod not or sin tan"
+"""Operations whose operands have no bounds from those of the result."""
+
+
+def test_which_operations_lack_a_rule() -> None:
+    own = set(extensions.names())
+    ops = [op for op in OPERATIONS if op.name not in own]
+    assert " ".join(sorted(op.name for op in ops if op.derivative is FLAT)) == FLAT_OPERATIONS
+    assert " ".join(sorted(op.name for op in ops if not op.is_step)) == NOT_PUSHED_THROUGH
+    assert " ".join(sorted(op.name for op in ops if op.backward is None)) == WITHOUT_BACKWARD_RULE
 
 
 @EVERY_OP
@@ -147,10 +199,11 @@ GENERIC_AFFINE = "acos and asin atan atan2 ceil compare cos floor mod not or rou
 def test_which_operations_have_generic_transfers_only() -> None:
     names = {op.name for op in OPERATIONS}
     own = set(extensions.names())
-    assert " ".join(sorted(names - own - set(sign._ZERO_SIGNS))) == GENERIC_SIGN
+    either = {op.name for op in OPERATIONS if op.zero_sign is ZeroSign.EITHER}
+    assert " ".join(sorted(either - own)) == GENERIC_SIGN
     sharp = affine.AffineDomain(Precision.F32)._sharp
     assert " ".join(sorted(names - own - set(sharp))) == GENERIC_AFFINE
-    assert names >= set(sign._ZERO_SIGNS) | set(sharp)
+    assert names >= set(sharp)
 
 
 def test_generic_affine_transfers_have_no_terms_and_sharp_ones_may() -> None:

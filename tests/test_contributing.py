@@ -55,6 +55,37 @@ assert "sqrt(a * a + b * b)" in absint.length.__doc__
 SECONDS = itertools.count(int(time.time()) - 100_000)
 """Times of the files, all of them past."""
 
+LOWER = """
+import absint
+from absint import X, Y, Box, length
+from absint.frontend.expr import to_graph
+from absint.ir.program import Program
+from absint.rewriting.instruments import VerifyEach
+from absint.rewriting.manager import PassManager, parse_pipeline
+from absint.ops.table import BAND, BY_NAME
+
+def lowered(made, pipeline):
+    program = Program(to_graph(made), "f32", Box.of((0.0, 2.0), (-2.0, 2.0)))
+    after, steps = PassManager(parse_pipeline(pipeline), instruments=[VerifyEach()]).run(program)
+    graph = after.graph
+    bands = {}
+    for node in range(len(graph)):
+        if graph.op[node] == BAND.code:
+            value = graph.args[node, 0]
+            bands[graph.variables.get(value, graph.record(value).name)] = graph.logic.bands[node].tolist()
+    return bands, {rewrite.rule for step in steps for rewrite in step.rewrites}
+
+bands, rules = lowered(length(X, 0.75) - 1.25, "predicates")
+print(bands, rules)
+assert set(bands) == {"x"} and "through-length" in rules  # 0.75 and 1 make 1.25
+assert bands["x"][0] == -float("inf") and 1 - 1e-6 < bands["x"][1] < 1
+bands, rules = lowered(length(X, Y) - 1.25, "predicates,contract")
+print(bands, rules)
+assert set(bands) == {"x", "y", "length"} and "boxed" in rules
+assert 1.25 < bands["x"][1] < 1.26 and -1.26 < bands["y"][0] < -1.25
+"""
+"""Shows a threshold pushed through the operation, and a box contracted through it."""
+
 SIZE = 30
 """Of the fuzzer's programs: small, for they are many and finds are reduced."""
 
@@ -138,6 +169,11 @@ def test_programs_with_the_operation_are_read_drawn_and_written(project: Path) -
     assert all(re.search(rf"(?m)^{Path(path).stem} ", listed) for path in ADDED)
 
 
+def test_the_operation_is_lowered_and_contracted_like_a_built_in(project: Path) -> None:
+    done = python(project, "-c", LOWER)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_passes_and_domains_are_taken_by_name(project: Path) -> None:
     words = ("--passes", "double", "--domains", "constant", "--verify-each", "--stats")
     done = python(project, "-m", "absint", "optimize", "model.vm", *words)
@@ -154,7 +190,8 @@ def test_completeness_covers_the_files(project: Path) -> None:
 
 def test_the_operation_is_tested(project: Path) -> None:
     files = ["test_expr.py", "test_vm.py", "test_demand_rules.py", "test_proofs.py", "conformance"]
-    files += ["kernels/test_operations.py", "ops/test_translate.py"]
+    files += ["kernels/test_operations.py", "ops/test_translate.py", "ops/test_rules.py"]
+    files += ["ops/test_derivatives.py"]
     done = run_tests(project, "(length or without_a_record) and not cuda_shim", *files)
     assert_passes(done, 70)
 
@@ -186,6 +223,17 @@ WRONG = {
     ),
     "a demand rule": (
         OP, "demand.of_absorbing", "demand.no_operands", "length", "test_demand_rules.py",
+    ),
+    "a monotone rule": (
+        OP, "return 1 if lower >= 0.0 else -1 if upper <= 0.0 else 0, lower, upper",
+        "return 1, lower, upper", "length and monotone", "ops/test_rules.py",
+    ),
+    "a backward rule": (
+        OP, "far = upper * 1.000001 + 1e-22", "far = upper", "length and backward", "ops/test_rules.py",
+    ),
+    "a derivative": (
+        OP, "return b / result * tangent", "return a / result * tangent",
+        "length and quotients", "ops/test_derivatives.py",
     ),
     "a claim": (
         OP, "return sqrt(a * a + b * b)", "return sqrt(a * a + b)", "without_a_record", "test_proofs.py",

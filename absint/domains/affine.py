@@ -23,6 +23,7 @@ from absint.domains.affine_forms import UNIT, AffineForm, FormArithmetic, negate
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
 from absint.ops.precision import Precision
+from absint.ops.record import Extremum
 from absint.ops.table import Op
 
 UP = 1.0 + 4.0 * UNIT
@@ -271,7 +272,7 @@ class AffineDomain:
 
     def _choice(self, op: Op, operands: Sequence[Affine]) -> Affine:
         a, b = operands
-        return self._select(a, b, self._rule(op, operands), largest=op.name == "max")
+        return self._select(a, b, self._rule(op, operands), largest=op.extremum is Extremum.GREATEST)
 
     def _select(self, a: Affine, b: Affine, rule: Interval, largest: bool) -> Affine:
         """The larger or the smaller of two operands; `rule` is the interval of the result."""

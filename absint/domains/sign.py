@@ -10,7 +10,7 @@ result.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from absint.domains.lattice import Interval
 from absint.ops.precision import Precision
+from absint.ops.record import ZeroSign
 from absint.ops.table import Op
 
 MINUS_INF, NEGATIVE, MINUS_ZERO, PLUS_ZERO, POSITIVE, PLUS_INF, NAN = (1 << i for i in range(7))
@@ -174,47 +175,12 @@ def _transfer_classes(op: Op, precision: Precision, classes: tuple[int, ...]) ->
         triples += [real(low), real(high), c == NAN]
     lower, upper, may_nan = op.interval(precision)(*triples)
     found = int(SignDomain(precision).from_interval(Interval(lower, upper, may_nan)))
-    sharper = _ZERO_SIGNS.get(op.name)
-    return found & ~ZEROS | found & sharper(*classes) if sharper is not None else found
+    return found & ~ZEROS | found & _zeros(op.zero_sign, classes)
 
 
-def _negative(sign_class: int) -> bool:
-    return sign_class in (MINUS_INF, NEGATIVE, MINUS_ZERO)
-
-
-def _zero_of_product(a: int, b: int) -> int:
-    """Zero of the product's sign: a product or quotient has the exact sign even when it underflows."""
-    return MINUS_ZERO if _negative(a) != _negative(b) else PLUS_ZERO
-
-
-def _zero_of_operand(a: int) -> int:
-    """Zero of the operand's sign, which the operation preserves."""
-    return MINUS_ZERO if _negative(a) else PLUS_ZERO
-
-
-def _plus_zero(*classes: int) -> int:
-    """+0: a sum that cancels is +0, and so are zero squares, magnitudes and truth values.
-
-    Sums of two zeros do not get here: both classes are single values.
-    """
-    return PLUS_ZERO
-
-
-_ZERO_SIGNS: dict[str, Callable[..., int]] = {
-    "mul": _zero_of_product,
-    "div": _zero_of_product,
-    "recip": _zero_of_operand,
-    "add": _plus_zero,
-    "sub": _plus_zero,
-    "square": _plus_zero,
-    "abs": _plus_zero,
-    "not": _plus_zero,
-    "compare": _plus_zero,
-    "sqrt": _zero_of_operand,
-    "floor": _zero_of_operand,
-    "ceil": _zero_of_operand,
-    "round": _zero_of_operand,
-}
-"""For an operation that cannot return both zeros: the zeros that it can return, by its operands' classes.
-Consulted only if some operand's class has more than one value.
-"""
+def _zeros(sign: ZeroSign, classes: tuple[int, ...]) -> int:
+    """Which zeros an operation can give on operands of these classes, which are not all single values."""
+    if sign is ZeroSign.EITHER:
+        return ZEROS
+    negative = sum(c in (MINUS_INF, NEGATIVE, MINUS_ZERO) for c in classes)
+    return MINUS_ZERO if sign is ZeroSign.OF_OPERANDS and negative % 2 else PLUS_ZERO

@@ -17,7 +17,7 @@ from absint.ir.graph import FIRST_PREDICATE, Graph
 from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
-from absint.ops.table import ALL, BAND, CONST, FALSE, MUL, OPS, SQUARE, TRUE, VAR
+from absint.ops.table import ALL, BAND, CONST, DIAGONALS, FALSE, OPS, TRUE, VAR
 
 
 def interpret_concrete(graph: Graph, precision: Precision, variables: Mapping[str, Any]) -> list[Any]:
@@ -155,8 +155,8 @@ def _transfer(
         )
     if b < 0:
         return domain.transfer(OPS[code], (elements[a],))
-    if code == MUL.code and (a == b or _same_variable(graph, a, b)):
-        return domain.transfer(SQUARE, (elements[a],))
+    if code in DIAGONALS and (a == b or _same_variable(graph, a, b)):
+        return domain.transfer(DIAGONALS[code], (elements[a],))
     return domain.transfer(OPS[code], (elements[a], elements[b]))
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from absint.base.errors import GraphError
 from absint.ir.graph import Graph, check_graph, reachable
-from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
+from absint.ops.table import CONST, DIAGONALS, OPS, VAR
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +131,8 @@ def make_tape(graph: Graph) -> Tape:
             free.append(first_slot + slot_count)
             slot_count += 1
         register[node] = free.pop()
-        if code == MUL.code and first == second:
-            code, second = SQUARE.code, -1
+        if first == second and code in DIAGONALS:
+            code, second = DIAGONALS[code].code, -1
         instructions.append((code, register[node], first, second))
     table = np.array(instructions, np.int32).reshape(-1, 4)
     return Tape(

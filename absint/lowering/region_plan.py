@@ -25,7 +25,11 @@ from absint.lowering.plan_format import (
 )  # fmt: skip
 from absint.lowering.predicates import Row
 from absint.lowering.register_code import RegisterCode
-from absint.ops.table import ALL, ANY, BAND, FALSE, MAX, MIN, MUL, SQUARE, TRUE
+from absint.ops.record import Extremum
+from absint.ops.table import ALL, ANY, BAND, DIAGONALS, FALSE, OPS, TRUE
+
+_KINDS = {Extremum.LEAST: LEAST, Extremum.GREATEST: GREATEST, Extremum.NEITHER: BINARY}
+"""The kind of step of an operation with two operands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +126,9 @@ class _RegionProgramBuilder:
         if b < 0:
             return self._add(UNARY, op, first, 0)
         second = self._operand[b]
-        if op == MUL.code and first == second:
-            return self._add(UNARY, SQUARE.code, first, 0)
-        kind = LEAST if op == MIN.code else GREATEST if op == MAX.code else BINARY
-        return self._add(kind, op, first, second)
+        if first == second and op in DIAGONALS:
+            return self._add(UNARY, DIAGONALS[op].code, first, 0)
+        return self._add(_KINDS[OPS[op].extremum], op, first, second)
 
     def _add_predicate(self, row: Row) -> int:
         """Add the step of a predicate; returns its number."""

@@ -13,7 +13,7 @@ from absint.lowering.plan_format import OF_X, OF_Y, OF_Z, X, Y, Z
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call
 from absint.ops.precision import Precision
-from absint.ops.table import CONST, MUL, SQUARE, VAR
+from absint.ops.table import CONST, DIAGONALS, VAR
 
 Instruction = tuple[int, int, int, int]
 """Operation, register of the result, and registers of the operands, -1 for a second one that is missing."""
@@ -109,6 +109,6 @@ class RegisterCode:
 
     def _instruction(self, node: int, register: int) -> Instruction:
         a, b = self._first[node], self._second[node]
-        if self._op[node] == MUL.code and a == b:
-            return SQUARE.code, register, self._register[a], -1
+        if a == b and self._op[node] in DIAGONALS:
+            return DIAGONALS[self._op[node]].code, register, self._register[a], -1
         return self._op[node], register, self._register[a], self._register[b] if b >= 0 else -1

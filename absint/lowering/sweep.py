@@ -18,7 +18,7 @@ from absint.ir.graph import FIRST_PREDICATE, Graph
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import address_of
 from absint.ops.precision import Precision
-from absint.ops.table import CONST, MUL, OPS, SQUARE, VAR
+from absint.ops.table import CONST, OPS, VAR, with_diagonals
 from absint.ops.units import LANES, operation_kernels, record_dtype
 
 _LANE_BITS = 1 << np.arange(LANES)
@@ -76,14 +76,13 @@ class IntervalSweep:
 
 def interval_kernels(graph: Graph, precision: Precision) -> NDArray[np.int64]:
     """int64[n]: the address of each node's interval kernel, 0 for leaves and predicates."""
-    variable_names = graph.variables
-    op = graph.op.copy()
-    squares = (graph.op == MUL.code) & (graph.args[:, 0] == graph.args[:, 1])
-    if len(variable_names) > len(set(variable_names.values())):  # two nodes of one variable are one value
-        for node in np.flatnonzero(graph.op == MUL.code):
-            a, b = graph.args[node].tolist()
-            squares[node] |= a in variable_names and variable_names[a] == variable_names.get(b)
-    op[squares] = SQUARE.code
+    a, b = graph.args.T
+    if len(graph.variables) > len(set(graph.variables.values())):  # two nodes of one variable are one value
+        first_of = {name: node for node, name in reversed(list(graph.variables.items()))}
+        value = np.arange(-1, len(graph), dtype=np.int32)
+        value[1:][list(graph.variables)] = [first_of[name] for name in graph.variables.values()]
+        a, b = value[a + 1], value[b + 1]
+    op, _ = with_diagonals(graph.op, a, b)
     kernels = np.zeros(256, np.int64)
     for code in set(op.tolist()):
         if code < FIRST_PREDICATE and code not in (CONST.code, VAR.code):

@@ -10,6 +10,7 @@ import numpy as np
 from absint.native import units
 from absint.ops import extensions
 from absint.ops.precision import Precision
+from absint.ops.table import BY_NAME
 
 LANES = 16
 
@@ -17,6 +18,14 @@ OP_SOURCES = ("absint.native.memory", "absint.ops", "absint.ops.libm", "absint.o
 """What the kernels of operations are made of; those of extensions are made of `EXTENSIONS` too."""
 
 EXTENSIONS = "absint.ops.extensions"
+
+
+@functools.cache
+def rule_sources() -> tuple[str, ...]:
+    """What kernels are made of that go by the rules of all operations, see `absint.ops.dispatch`."""
+    added = [BY_NAME[name] for name in extensions.names()]
+    have_rules = any(any(op.monotone) or op.backward is not None for op in added)
+    return (*OP_SOURCES, EXTENSIONS) if have_rules else OP_SOURCES
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from absint.ir.graph import Graph, reachable
 from absint.native.arrays import address_of
 from absint.ops.precision import Precision
-from absint.ops.table import AND, CONST, MAX, MIN, MUL, OPS, OR, SQUARE, VAR
+from absint.ops.table import AND, CONST, MAX, MIN, OPS, OR, VAR, with_diagonals
 from absint.ops.units import LANES, operation_kernels, record_dtype
 
 from .kernels.point_layout import (
@@ -132,9 +132,8 @@ def _instructions(
     graph: Graph, nodes: list[int], register: NDArray[np.int32], shared: int
 ) -> NDArray[np.int32]:
     """int32[m, INSTRUCTION]; the first `shared` registers are shared."""
-    word, (a, b) = graph.op[nodes].astype(np.int32), register[graph.args[nodes].T]
-    squares = (word == MUL.code) & (a == b)
-    word[squares], b[squares] = SQUARE.code, -1
+    a, b = register[graph.args[nodes].T]
+    word, b = with_diagonals(graph.op[nodes].astype(np.int32), a, b)
     shape = np.full(len(nodes), BOTH_ROWS, np.int32)
     shape[(a < shared) & (b >= shared)] = SHARED_FIRST
     shape[(a >= shared) & (b >= 0) & (b < shared)] = SHARED_SECOND

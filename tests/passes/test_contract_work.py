@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,10 @@ from absint.ir.box import Box
 from absint.ir.graph import GraphBuilder
 from absint.ir.program import Program, Promise
 from absint.lowering.kernels.limits import DEEPEST_BOX
+from absint.lowering.kernels.records import ConesTask, ContractTask
 from absint.lowering.units import lowering_kernels
-from absint.native.arrays import call
 from absint.ops.precision import Precision
-from absint.ops.table import ADD, MAX, MIN, MUL, NEG, SUB
+from absint.ops.table import ADD, MAX, MIN, MUL, NEG, SUB, TRAITS
 from absint.passes import contract
 from absint.passes.analyses.ranges import ranges_of
 from absint.rewriting.analysis import Analyses
@@ -105,14 +107,19 @@ def test_a_call_stops_between_jobs_and_goes_on(monkeypatch: pytest.MonkeyPatch) 
     done: list[int] = []
     made: list[int] = []
 
-    def counting(kernel: object, *arguments: object) -> object:
-        result = call(kernel, *arguments)
-        if len(arguments) == 25:
-            done.append(int(str(result)))
-            made.append(int(arguments[-1][0]))  # type: ignore[index]  # what is left
-        return result
+    def counted(precision: Precision | None = None) -> Any:
+        kernels = lowering_kernels(precision)
+        if precision is None:
+            return kernels
 
-    monkeypatch.setattr(contract, "call", counting)
+        def contract_some(address: int) -> int:
+            done.append(kernels["contract"](address))
+            made.append(ContractTask.of(precision.value).from_address(address).left)
+            return done[-1]
+
+        return {"contract": contract_some, "boxed": kernels["boxed"]}
+
+    monkeypatch.setattr(contract, "lowering_kernels", counted)
     most = 1 << 60
     visits(start, most)
     assert len(done) > 2 and done == sorted(set(done))
@@ -130,9 +137,11 @@ def test_a_deep_value_is_not_walked_to_its_leaves(length: int, kept: bool) -> No
     wanted, seen = np.zeros(n, np.uint8), np.full(n, -1, np.int32)
     wanted[-1] = 1
     stack, starts, cones = (np.zeros(2 * n + 2, np.int32) for _ in range(3))
-    count = call(
-        lowering_kernels()["cones"], n, graph.op, a, b, wanted, seen, stack, starts, cones, len(cones)
-    )
+    task = ConesTask(
+        count=n, traits=TRAITS, op=graph.op.copy(), a=a, b=b, is_wanted=wanted, seen=seen, stack=stack,
+        starts=starts, cones=cones, most=len(cones),
+    )  # fmt: skip
+    count = lowering_kernels()["find_cones"](task.address)
     assert count == starts[n] == (n if kept else 0)
     assert n == length + 2 and (n <= LARGEST) == kept
     assert (seen >= 0).sum() <= LARGEST + 1

@@ -1,89 +1,109 @@
-"""Contraction: a box of the variables shrunk to where a predicate may hold. The inner loop of `contract`.
+"""Contraction: boxes of the variables shrunk to where predicates may hold. The inner loop of `contract`.
 
-Bands of variables shrink the box as they stand. Then `absint.lowering.kernels.propagation` goes over the
-bands, one at a time and round after round, as long as a side loses much.
+Bands of variables shrink a box as they stand. Then `absint.lowering.kernels.propagation` revises the box by
+each other band, round after round, as long as a side loses much of its length.
 
-Work is counted in *visits*: a predicate, an operation of a value or a side of a box that is looked at. One
-visit takes 3 to 30 nanoseconds.
+Work is counted in *visits*: of a predicate, of an operation of a value, of a side of a box. One visit takes 3
+to 30 nanoseconds.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
 
 from absint.lowering.kernels.limits import DEEPEST_BOX
-from absint.lowering.kernels.propagation import make_revise
-from absint.native.memory import REALS, f64s, i32s, i64s, u8s
+from absint.lowering.kernels.propagation import Values, make_revise
+from absint.lowering.kernels.records import ConesTask, ContractTask
+from absint.native.record_pointers import pointer_to
 from absint.ops.precision import Precision
-from absint.ops.table import ALL, AND, ANY, BAND, FALSE, NOT, OR, TRUE, VAR
+from absint.ops.record import Trait
+from absint.ops.table import ALL, ANY, BAND, FALSE, TRUE, VAR
 
-_AND, _NOT, _OR, _VAR = (op.code for op in (AND, NOT, OR, VAR))
+_VAR = VAR.code
+_KEEPS_NAN = int(Trait.KEEPS_NAN)
 _FALSE, _TRUE, _BAND, _ALL, _ANY = (kind.code for kind in (FALSE, TRUE, BAND, ALL, ANY))
 
 LARGEST = 256
-"""Operations of a value that is looked into."""
+"""Most operations of a value that a box is revised by."""
 
 MOST_LOOKS = 2_000
-"""Predicates that one round looks at, shared ones again and again; those behind shrink nothing."""
+"""Most predicates that one round looks at, a shared one each time; those behind them shrink nothing."""
 
 MOST_ROUNDS = 100
 
 SMALL_PART = 1 / 64
-"""A round in which no side loses more of its length than this is undone and is the last, so that contracting
-once more changes nothing.
+"""A round in which no side loses more of its length than this is undone, and is the last: so contracting once
+more changes nothing.
 """
 
 SLICE = 4_000_000
-"""Visits after which a call returns, for Ctrl-C to be heard. One job gets no more than these either."""
+"""Visits after which a call returns, for Ctrl-C to be heard. No job gets more either."""
+
+cones_task = pointer_to(ConesTask)
+
+
+class Predicates(NamedTuple):
+    """See `PredicateArrays`."""
+
+    code: Any
+    value: Any
+    bands: Any
+    starts: Any
+    items: Any
+
+
+class Stack(NamedTuple):
+    """Lists that are being looked into. `frames`: of each the predicate and the next place in its list.
+    `saved`: of each the box before it, and the hull of what the operands of an `any` have left so far.
+    """
+
+    frames: Any
+    saved: Any
 
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
-    """`contract` for the precision, see there."""
+    """The kernel `contract` for the precision."""
     precision = Precision(precision_name)
-    reals = REALS[precision_name]
+    contract_task = pointer_to(ContractTask.of(precision_name))
     real = types.float32 if precision is Precision.F32 else types.float64
-    precision_is_single = precision is Precision.F32
     inf = real(np.inf)
     revise = make_revise(precision)
 
     @njit(error_model="numpy")
-    def shrink(
-        predicate, box, size, op, a, b, variable, known_low, known_high, lower, upper, cone_starts, cones_of,
-        code, value, bands, starts, items, frames, boxes, allowed,
-    ):  # fmt: skip
+    def shrink(root, box, size, predicates, values, stack, allowed):
         """One round over the lists below a predicate; returns its visits. The box is empty, its first lower
         end above the upper one, if the predicate holds nowhere in it.
 
         An `all` shrinks the box by its operands one after the other, an `any` to the hull of what they leave.
         More than the visits `allowed` are never made: then the result is larger and the box means nothing.
         """
+        code, starts, items = predicates.code, predicates.starts, predicates.items
+        frames, saved = stack.frames, stack.saved
         depth = 0
         looked = 0
         visits = np.int64(0)
-        frames[0] = predicate
-        frames[1] = starts[predicate]
+        frames[0] = root
+        frames[1] = starts[root]
         while depth >= 0:
             current, position = np.int64(frames[2 * depth]), np.int64(frames[2 * depth + 1])
             kind = code[current]
-            saved, union = 2 * depth * size, (2 * depth + 1) * size
+            whole, hull = 2 * depth * size, (2 * depth + 1) * size
             holds = box[0] <= box[1]
             visits += 1
             if kind == _BAND:
-                node = np.int64(value[current])
-                begin, end = np.int64(cone_starts[node]), np.int64(cone_starts[node + 1])
+                node = np.int64(predicates.value[current])
+                begin, end = np.int64(values.cone_starts[node]), np.int64(values.cone_starts[node + 1])
                 if holds and begin < end and looked < MOST_LOOKS:
                     looked += 1
                     visits += end - begin
                     if visits > allowed:
                         return visits
-                    low, high = real(bands[2 * current]), real(bands[2 * current + 1])
-                    holds = revise(
-                        begin, end, low, high, cones_of, op, a, b, variable, known_low, known_high, lower,
-                        upper, box,
-                    )  # fmt: skip
+                    ends = predicates.bands[current]
+                    low, high = real(ends.lower), real(ends.upper)
+                    holds = revise(begin, end, low, high, values, box)
                 depth -= 1
             elif kind == _FALSE:
                 holds = False
@@ -106,15 +126,15 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
                 if position == starts[current]:
                     looked += 1
                     for i in range(0, size, 2):
-                        boxes[saved + i], boxes[saved + i + 1] = box[i], box[i + 1]
-                        boxes[union + i], boxes[union + i + 1] = inf, -inf
+                        saved[whole + i], saved[whole + i + 1] = box[i], box[i + 1]
+                        saved[hull + i], saved[hull + i + 1] = inf, -inf
                 elif holds:
                     for i in range(0, size, 2):
-                        boxes[union + i] = min(boxes[union + i], box[i])
-                        boxes[union + i + 1] = max(boxes[union + i + 1], box[i + 1])
+                        saved[hull + i] = min(saved[hull + i], box[i])
+                        saved[hull + i + 1] = max(saved[hull + i + 1], box[i + 1])
                 more = position < starts[current + 1]
                 for i in range(size):
-                    box[i] = boxes[(saved if more else union) + i]
+                    box[i] = saved[(whole if more else hull) + i]
                 holds = box[0] <= box[1]
                 if more:
                     frames[2 * depth + 1] = position + 1
@@ -130,121 +150,115 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         return visits
 
     @njit(error_model="numpy")
-    def shrank(box, before, size):
+    def has_shrunk(box, before, size):
         """Whether some side lost more than a small part of its length."""
         for i in range(0, size, 2):
-            gone = real(0.0)
+            lost = real(0.0)
             if box[i] > before[i]:
-                gone += box[i] - before[i]
+                lost += box[i] - before[i]
             if box[i + 1] < before[i + 1]:
-                gone += before[i + 1] - box[i + 1]
-            if gone > real(SMALL_PART) * (before[i + 1] - before[i]) or gone == inf:
+                lost += before[i + 1] - box[i + 1]
+            if lost > real(SMALL_PART) * (before[i + 1] - before[i]) or lost == inf:
                 return True
         return False
 
     @njit(error_model="numpy")
-    def bounded(predicate, box, op, variable, code, value, bands, starts, items):
+    def cut(root, box, predicates, values):
         """Shrink the box by bands of variables, if the predicate is one or an `all`; False if it is empty."""
+        code = predicates.code
         holds = True
-        begin, end = np.int64(starts[predicate]), np.int64(starts[predicate + 1])
-        for i in range(begin, end if code[predicate] == _ALL else begin + 1):
-            part = np.int64(items[i]) if code[predicate] == _ALL else predicate
-            if code[part] == _BAND and op[value[part]] == _VAR:
-                place = 2 * np.int64(variable[value[part]])
-                box[place] = max(box[place], real(bands[2 * part]))
-                box[place + 1] = min(box[place + 1], real(bands[2 * part + 1]))
+        begin, end = np.int64(predicates.starts[root]), np.int64(predicates.starts[root + 1])
+        for i in range(begin, end if code[root] == _ALL else begin + 1):
+            part = np.int64(predicates.items[i]) if code[root] == _ALL else root
+            if code[part] == _BAND and values.op[predicates.value[part]] == _VAR:
+                place = 2 * np.int64(values.variable[predicates.value[part]])
+                ends = predicates.bands[part]
+                box[place] = max(box[place], real(ends.lower))
+                box[place + 1] = min(box[place + 1], real(ends.upper))
                 holds = holds and box[place] <= box[place + 1]
         return holds
 
-    def contract(
-        first, jobs, predicate_, context_, held_, boxes_, dimensions,
-        op_, a_, b_, variable_, known_low_, known_high_, lower_, upper_, cone_starts_, cones_,
-        code_, value_, bands_, starts_, items_, frames_, scratch_, left_,
-    ):  # fmt: skip
+    @njit(error_model="numpy")
+    def shrink_much(root, box, before, size, predicates, values, stack, left):
+        """Shrink a box round after round, as long as a side loses much; returns the visits made, and whether
+        the box may hold a point. `before` is the box then. `left`: how many visits may be made in all; a
+        round that would need more is undone.
+        """
+        allowed = min(left, np.int64(SLICE))
+        made = np.int64(0)
+        for _ in range(MOST_ROUNDS):
+            for i in range(size):
+                before[i] = box[i]
+            visits = size + shrink(root, box, size, predicates, values, stack, allowed - size)
+            made += min(visits, max(allowed, 0))
+            allowed -= visits
+            if allowed < 0:
+                break
+            if not box[0] <= box[1]:
+                return made, False
+            if not has_shrunk(box, before, size):
+                break
+        return made, True
+
+    def contract(address):
         """Shrink boxes to where predicates may hold, round after round as long as a side loses much.
 
         Begins with job `first` and returns the number of the first job that is not done, `jobs` for none; it
-        does some more than `SLICE` visits at most. `left` i64[1]: how many visits may be made in all, less
-        those made. A round that would need more is undone; then boxes are shrunk by bands of variables only.
-
-        Job j shrinks box number `context[j]`, which is at most j, for `predicate[j]` (both i32), into box
-        number j+1; `held` u8[jobs + 1] says which boxes are not empty. `boxes` real[jobs + 1, dimensions, 2].
-        Of the real nodes: `op` u8, `a`, `b` and `variable` i32, `known_low` and `known_high` real, bounds on
-        the whole box, `lower` and `upper` real, scratch. The operations below node i, itself last, are
-        `cones[cone_starts[i]:cone_starts[i+1]]`. Of the predicates: `code` u8, `value` i32, `bands` f64[·,
-        2], `starts` and `items` i32. `frames` i32[DEEPEST_BOX, 2] and `scratch` real[DEEPEST_BOX + 1, 2,
-        dimensions, 2].
+        makes some more than `SLICE` visits at most. Where no visits are left, boxes are shrunk by bands of
+        variables only. See `ContractTask`.
         """
-        predicate, context, held, boxes = i32s(predicate_), i32s(context_), u8s(held_), reals(boxes_)
-        op, a, b, variable = u8s(op_), i32s(a_), i32s(b_), i32s(variable_)
-        known_low, known_high = reals(known_low_), reals(known_high_)
-        lower, upper, cone_starts, cones_of = reals(lower_), reals(upper_), i32s(cone_starts_), i32s(cones_)
-        code, value, bands, starts, items = (
-            u8s(code_),
-            i32s(value_),
-            f64s(bands_),
-            i32s(starts_),
-            i32s(items_),
-        )
-        frames, scratch, left = i32s(frames_), reals(scratch_), i64s(left_)
-        size = 2 * dimensions
-        itemsize = 4 if precision_is_single else 8
-        box = reals(scratch_ + 2 * DEEPEST_BOX * size * itemsize)
-        before = reals(scratch_ + (2 * DEEPEST_BOX + 1) * size * itemsize)
-        worked = 0
-        for job in range(first, jobs):
+        task = contract_task(address)
+        given = task.predicates
+        predicates = Predicates(given.code, given.value, given.bands, given.starts, given.items)
+        values = Values(
+            task.op, task.a, task.b, task.variable, task.known_lower, task.known_upper, task.lower,
+            task.upper, task.cone_starts, task.cones,
+        )  # fmt: skip
+        stack = Stack(task.frames, task.saved)
+        boxes, is_held, box, before = task.boxes, task.is_held, task.box, task.before
+        size = 2 * task.dimensions
+        worked = np.int64(0)
+        for job in range(task.first, task.jobs):
             if worked >= SLICE:
                 return job
-            one = np.int64(predicate[job])
-            source, target = np.int64(context[job]) * size, (job + 1) * size
-            worked += size + np.int64(starts[one + 1]) - np.int64(starts[one])
-            held[job + 1] = held[np.int64(context[job])]
-            if not held[job + 1]:
+            root = np.int64(task.item[job])
+            source, target = np.int64(task.outer[job]) * size, (job + 1) * size
+            worked += size + np.int64(given.starts[root + 1]) - np.int64(given.starts[root])
+            is_held[job + 1] = is_held[np.int64(task.outer[job])]
+            if not is_held[job + 1]:
                 continue
             for i in range(size):
                 box[i] = boxes[source + i]
-            held[job + 1] = bounded(one, box, op, variable, code, value, bands, starts, items)
-            if not held[job + 1]:
+            is_held[job + 1] = cut(root, box, predicates, values)
+            if not is_held[job + 1]:
                 continue
-            allowed = min(left[0], np.int64(SLICE))
-            for _ in range(MOST_ROUNDS):
-                for i in range(size):
-                    before[i] = box[i]
-                visits = size + shrink(
-                    one, box, size, op, a, b, variable, known_low, known_high, lower, upper, cone_starts,
-                    cones_of, code, value, bands, starts, items, frames, scratch, allowed - size,
-                )  # fmt: skip
-                made = min(visits, max(allowed, 0))
-                allowed -= visits
-                left[0] -= made
-                worked += made
-                if allowed < 0:
-                    break
-                if not box[0] <= box[1]:
-                    held[job + 1] = 0
-                    break
-                if not shrank(box, before, size):
-                    break
+            made, is_held[job + 1] = shrink_much(
+                root, box, before, size, predicates, values, stack, task.left
+            )
+            task.left -= made
+            worked += made
             for i in range(size):
                 boxes[target + i] = before[i]
-        return jobs
+        return task.jobs
 
-    return {"contract": (contract, types.int64(*[types.int64] * 25))}
+    return {"contract": (contract, types.int64(types.int64))}
 
 
-def cones(n, op_, a_, b_, wanted_, seen_, stack_, starts_, cones_, capacity):
-    """The operations below each wanted real node, operands first; returns their number, or -1 for too many.
+def find_cones(address):
+    """List the operations below each wanted real node, operands first, and last the node; returns how many
+    there are in all, or -1 if there are too many.
 
-    `wanted` u8[n]; `seen` i32[n], all -1 before; `stack` i32[2n+2]: scratch; `starts` i32[n+1], `cones`
-    i32[capacity]: the result, empty for what is not wanted, is larger than LARGEST or contains `not`, `and`
-    or `or`. A walk ends as soon as it has met one node more than LARGEST.
+    A cone is empty for a node that is not wanted, whose cone is larger than LARGEST, or that depends on an
+    operation that does not keep NaN. A walk ends as soon as it has met one node more than LARGEST. See
+    `ConesTask`.
     """
-    op, a, b, wanted, seen = u8s(op_), i32s(a_), i32s(b_), u8s(wanted_), i32s(seen_)
-    stack, starts, found = i32s(stack_), i32s(starts_), i32s(cones_)
+    task = cones_task(address)
+    op, a, b, traits, seen = task.op, task.a, task.b, task.traits, task.seen
+    stack, starts, cones = task.stack, task.starts, task.cones
     count = 0
-    for root in range(n):
+    for root in range(task.count):
         starts[root] = count
-        if not wanted[root]:
+        if not task.is_wanted[root]:
             continue
         begin = count
         usable = True
@@ -253,9 +267,9 @@ def cones(n, op_, a_, b_, wanted_, seen_, stack_, starts_, cones_, capacity):
         while top >= 0 and usable:
             node = np.int64(stack[top])
             if node < 0:  # the second time: its operands are there
-                if count == capacity:
+                if count == task.most:
                     return -1
-                found[count] = ~node
+                cones[count] = ~node
                 count += 1
                 top -= 1
                 continue
@@ -264,7 +278,7 @@ def cones(n, op_, a_, b_, wanted_, seen_, stack_, starts_, cones_, capacity):
                 continue
             seen[node] = root
             met += 1
-            if met > LARGEST or op[node] == _NOT or op[node] == _AND or op[node] == _OR:
+            if met > LARGEST or not traits[op[node]] & _KEEPS_NAN:
                 usable = False
             stack[top] = ~node
             if a[node] >= 0:
@@ -275,9 +289,9 @@ def cones(n, op_, a_, b_, wanted_, seen_, stack_, starts_, cones_, capacity):
                 stack[top] = b[node]
         if not usable:
             count = begin
-    starts[n] = count
+    starts[task.count] = count
     return count
 
 
-SHARED = {"cones": (cones, types.int64(*[types.int64] * 10))}
+SHARED = {"find_cones": (find_cones, types.int64(types.int64))}
 """The kernels that serve both precisions."""

@@ -1,9 +1,9 @@
 """Demands settled: which of them the root needs, and which are better asked of a value as a whole.
 
 A demand on a *fold*, a function of one other value, is an atom of its own where more than `MOST` bands of
-values would stand for it, or something below it was kept (see `absint.lowering.kernels.thresholds`): to
-compute the fold then costs less than to compare what it is made of with so many ends. Bands of variables do
-not count: they are sides of boxes, which cost nothing at a pixel.
+values would stand for it, or a demand below it was kept (see `absint.lowering.kernels.thresholds`): to
+compute the fold then costs less than to compare its operands with so many ends. Bands of variables do not
+count: they are sides of boxes, which cost nothing at a pixel.
 """
 
 from __future__ import annotations
@@ -11,54 +11,70 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from absint.lowering.kernels.thresholds import ALL, ANY, ATOM, FALSE, INF, KEPT, SAME, TRUE, is_step
-from absint.native.memory import f64s, i32s, u8s
-from absint.ops.table import ABS, MAX, MIN, SQUARE, VAR
+from absint.lowering.kernels.records import RealNodes, SettleTask
+from absint.lowering.kernels.thresholds import (  # fmt: skip
+    ALL,
+    ANY,
+    ATOM,
+    FALSE,
+    INF,
+    IS_EVEN,
+    IS_EXTREMUM,
+    IS_STEP,
+    KEPT,
+    SAME,
+    TRUE,
+)
+from absint.native.record_pointers import pointer_to
+from absint.ops.table import VAR
 
-_ABS, _MAX, _MIN, _SQUARE, _VAR = (op.code for op in (ABS, MAX, MIN, SQUARE, VAR))
+_VAR = VAR.code
 
 MOST = 64
 """Bands of values that may stand for a demand on a fold."""
 
 MANY = 1 << 20
-"""More than any limit; what a demand counts for that was kept."""
+"""More than any limit; the weight of a demand that was kept."""
+
+real_nodes, settle_task = pointer_to(RealNodes), pointer_to(SettleTask)
 
 
-def bases(n, op_, a_, b_, lower_, upper_, variables_, base_, paths_):
-    """Of n nodes, i32: `base`, the value that each is a function of, and `paths`, how many bands of variables
-    a demand on it becomes, about, `MANY` where there are bands of other values.
+def find_bases(address):
+    """Fill in `base` and `paths` of `RealNodes`.
 
     The base of a value of one variable is the variable; that of a value from which demands all go to one
-    other, that of the other; else it is the node itself. Constants have none, -1. Of the nodes, as for
-    `push`: `op` u8, `a` and `b` i32, `lower` and `upper` f64, `variables` u8.
+    other, that of the other; else it is the node itself.
     """
-    op, a, b, base, paths = u8s(op_), i32s(a_), i32s(b_), i32s(base_), i32s(paths_)
-    lower, upper, variables = f64s(lower_), f64s(upper_), u8s(variables_)
-    for node in range(n):
+    nodes = real_nodes(address)
+    op, a, b, traits, base, paths = nodes.op, nodes.a, nodes.b, nodes.traits, nodes.base, nodes.paths
+    lower, upper, variables = nodes.lower, nodes.upper, nodes.variables
+    for node in range(nodes.count):
         code, v, w = op[node], np.int64(a[node]), np.int64(b[node])
         base[node], paths[node] = node, 1 if code == _VAR else MANY
         if variables[node] == 0:
             base[node], paths[node] = -1, 0
-        elif code == _MIN or code == _MAX:
+        elif traits[code] & IS_EXTREMUM:
             paths[node] = min(paths[v] + paths[w], MANY)
             if base[v] == base[w] or base[w] < 0:
                 base[node] = base[v]
             elif base[v] < 0:
                 base[node] = base[w]
-        elif is_step(code):
+        elif traits[code] & IS_STEP:
             varying = v
             if w >= 0 and v != w and lower[w] < upper[w]:
                 varying = w if lower[v] == upper[v] else np.int64(-1)
             if varying >= 0:
-                signs = 2 if code == _ABS or code == _SQUARE or v == w else 1
+                signs = 2 if traits[code] & IS_EVEN or v == w else 1
                 base[node], paths[node] = base[varying], min(signs * paths[varying], MANY)
         if variables[node] == 1 and v >= 0:
             base[node] = base[v] if base[v] >= 0 else base[w]
 
 
 @njit(error_model="numpy")
-def put_in_order(n, count, nodes, lows, highs, starts, order):
+def sort_by_node(task):
     """Order demands by node, those with both ends last, for they lead to others on the same node."""
+    n, count, starts, order = task.nodes.count, task.count, task.starts, task.order
+    nodes, lower, upper = task.demands.node, task.demands.lower, task.demands.upper
     for node in range(n + 2):
         starts[node] = 0
     for demand in range(count):
@@ -67,57 +83,52 @@ def put_in_order(n, count, nodes, lows, highs, starts, order):
         starts[node + 1] += starts[node]
     for two_ends in (False, True):
         for demand in range(count):
-            if (lows[demand] > -INF and highs[demand] < INF) == two_ends:
+            if (lower[demand] > -INF and upper[demand] < INF) == two_ends:
                 place = starts[nodes[demand] + 1]
                 starts[nodes[demand] + 1] += 1
                 order[place] = demand
 
 
 @njit(error_model="numpy")
-def choose(count, root, kinds, left, right, order, chosen, made):
-    """List what a demand needs, children first; returns how many demands that are."""
+def list_needed(root, task):
+    """List the demands that a demand needs, children first; returns how many there are."""
     if root < 2:
         return 0
-    chosen[root] = 1
-    needed = 0
-    for i in range(count - 1, -1, -1):
+    demands, order, is_needed = task.demands, task.order, task.is_needed
+    is_needed[root] = 1
+    total = 0
+    for i in range(task.count - 1, -1, -1):
         demand = np.int64(order[i])
-        if not chosen[demand]:
+        if not is_needed[demand]:
             continue
-        needed += 1
-        if kinds[demand] != ATOM:
-            chosen[left[demand]] = 1
-            chosen[right[demand]] = 1
+        total += 1
+        if demands.kind[demand] != ATOM:
+            is_needed[demands.first[demand]] = 1
+            is_needed[demands.second[demand]] = 1
     position = 0
-    for i in range(count):
-        if chosen[order[i]]:
-            made[position] = order[i]
+    for i in range(task.count):
+        if is_needed[order[i]]:
+            task.needed[position] = order[i]
             position += 1
-    return needed
+    return total
 
 
-def settle(
-    n, op_, base_, count, nodes_, lows_, highs_, kinds_, first_, second_,
-    starts_, order_, results_, weights_, chosen_, made_, answer_,
-):  # fmt: skip
-    """Resolve demands bottom up and say which the root needs; returns how many those are.
+def settle(address):
+    """Resolve demands bottom up and list those that the root needs; returns how many these are.
 
-    Of n real nodes: `op` u8 and `base` i32, see `bases`. Of the demands: `kinds`, of which those that are
-    kept, or better were, become atoms. `starts` i32[n + 2], `order` and `weights` i32[count]: scratch.
-    `results` i32[count]: for each demand 0 (false), 1 (true) or the demand that stands for it, one of kind
-    atom, any or all, of which `left` and `right` are rewritten to such demands. `chosen` u8[count], all 0
-    before: what the root needs. `made` i32[count]: the same as a list, children first. `answer` i32[1]: what
-    the root, the third demand, resolved to.
+    Demands that are kept, or had better be, become atoms, and the children of others demands that were not
+    resolved to a constant or another demand. See `SettleTask`.
     """
-    nodes, lows, highs, kinds, order = i32s(nodes_), f64s(lows_), f64s(highs_), u8s(kinds_), i32s(order_)
-    left, right, results, chosen = i32s(first_), i32s(second_), i32s(results_), u8s(chosen_)
-    made, answer, op, base, weights = i32s(made_), i32s(answer_), u8s(op_), i32s(base_), i32s(weights_)
-    put_in_order(n, count, nodes, lows, highs, i32s(starts_), order)
+    task = settle_task(address)
+    sort_by_node(task)
+    op, base = task.nodes.op, task.nodes.base
+    kinds, left, right, nodes = task.demands.kind, task.demands.first, task.demands.second, task.demands.node
+    results, weights = task.result, task.weight
     results[0] = 0
     results[1] = 1
     weights[0] = weights[1] = 0
-    for i in range(count):
-        demand = np.int64(order[i])
+    for i in range(task.count):
+        demand = np.int64(task.order[i])
         kind, node = kinds[demand], np.int64(nodes[demand])
         result, weight = demand, np.int64(0)
         if kind == ATOM:
@@ -152,12 +163,12 @@ def settle(
             weight = np.int64(0)
         results[demand] = result
         weights[demand] = weight
-    answer[0] = results[2]
-    return choose(count, np.int64(results[2]), kinds, left, right, order, chosen, made)
+    task.answer = np.int64(results[2])
+    return list_needed(task.answer, task)
 
 
 SHARED = {
-    "bases": (bases, types.none(*[types.int64] * 9)),
-    "settle": (settle, types.int64(*[types.int64] * 17)),
+    "find_bases": (find_bases, types.none(types.int64)),
+    "settle": (settle, types.int64(types.int64)),
 }
 """The kernels; they serve both precisions."""

@@ -1,14 +1,15 @@
 """Demands on real nodes pushed down to bands of simpler nodes: the inner loop of the pass `predicates`.
 
-A demand asks `lo <= v <= hi` of a real node v (false on NaN). Every demand is resolved to one of `KINDS`,
-where children are demands on operands. A step through an operation with one varying operand is exact:
-rounding is monotone, so the floats v with `lo <= fl(g(v)) <= hi` are a run of consecutive floats, whose ends
-are searched among the ordered floats. No algebra is done on thresholds.
+A demand asks `lo <= v <= hi` of a real node v (false on NaN). Every demand becomes one of `KINDS`, whose
+children are demands on operands. A demand goes through an operation where the operation is an extremum, or
+monotone in its one varying operand, or, if it is even, in that operand's magnitude; the operation's record
+says so. That is exact: rounding is monotone, so the floats v with `lo <= fl(g(v)) <= hi` are a run of
+consecutive floats, whose ends are searched among the ordered floats. No algebra is done on thresholds.
 
 Folds, as in a chain of abs(v) - c or of min(v + a, b - v), ask twice as often of each value as of the one
-above it. So a node is looked at when all that is asked of it is known, and one of which much more is asked
-than there are values above it stays as it is: see `CROWD`. What is kept is settled in
-`absint.lowering.kernels.folds`.
+above it. So a node is looked at when all that is asked of it is known, and a node of which much more is asked
+than there are values above it stays as it is: see `CROWD`. `absint.lowering.kernels.folds` settles which
+demands are kept.
 """
 
 from __future__ import annotations
@@ -18,36 +19,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
-from absint.native.memory import at_key, f64s, i32s, i64s, key, u8s
-from absint.ops import numba_primitives
+from absint.lowering.kernels.records import PushTask
+from absint.native.memory import at_key, key
+from absint.native.record_pointers import pointer_to
+from absint.ops import dispatch
 from absint.ops.precision import Precision
-from absint.ops.printers.translate import numba_form
-from absint.ops.table import (  # fmt: skip
-    ABS,
-    ADD,
-    CEIL,
-    DIV,
-    FLOOR,
-    MAX,
-    MIN,
-    MUL,
-    NEG,
-    RECIP,
-    ROUND,
-    SQRT,
-    SQUARE,
-    SUB,
-)
+from absint.ops.record import Trait
+
+IS_STEP, IS_EVEN, IS_LEAST = int(Trait.IS_STEP), int(Trait.IS_EVEN), int(Trait.IS_LEAST)
+IS_EXTREMUM = IS_LEAST | int(Trait.IS_GREATEST)
 
 KINDS = ("atom", "false", "true", "same", "any", "all", "kept")
 ATOM, FALSE, TRUE, SAME, ANY, ALL, KEPT = range(len(KINDS))
-"""What becomes of a demand; one that is kept is an atom as well, though it could be pushed."""
-
-_ABS, _ADD, _CEIL, _DIV, _FLOOR, _MAX, _MIN, _MUL, _NEG, _RECIP, _ROUND, _SQRT, _SQUARE, _SUB = (
-    op.code for op in (ABS, ADD, CEIL, DIV, FLOOR, MAX, MIN, MUL, NEG, RECIP, ROUND, SQRT, SQUARE, SUB)
-)
-_NONE, _RSUB, _RDIV = -1, 100, 101
-"""No operation, and the steps `c - v` and `c / v`, which are none either."""
+"""What a demand becomes: a band of its node, a constant, one other demand, or one of two, or both. A demand
+that is kept is an atom as well, though it could be pushed.
+"""
 
 CROWD, FEW = (2, 8), (64, 512)
 """Demands on a node for each value above it that asks, and bands of variables, for a node of one variable and
@@ -56,109 +42,56 @@ What is of one variable may be kept sooner: it is computed but once for a column
 """
 
 FAR = 1 << 16
-"""Places that the inverse's value may be off before it counts for nothing."""
+"""Floats from the inverse's value after which the search bisects."""
 
 INF = np.inf
 
-
-class Asked(NamedTuple):
-    """Who asks of real nodes, i32 each. `oldest` and `newest`: the first and last of the demands on a node,
-    -1 for none, which `after` chains, and `times`, how many there are. `asker`: the last node that asked;
-    `askers`: how many nodes did; `ends`: how many values above a node lead to it, at least: as many as lead
-    to one of those that ask, the `most`, and one for each other. What a node of several variables asks of one
-    of a single variable stands beside bands of others, so each such demand counts as one.
-    """
-
-    oldest: Any
-    newest: Any
-    after: Any
-    times: Any
-    asker: Any
-    askers: Any
-    most: Any
-    ends: Any
+push_task = pointer_to(PushTask)
 
 
-class Facts(NamedTuple):
-    """What is known of real nodes: their bounds `lower` and `upper`, f64; u8, `nan`, whether one may be NaN,
-    and `variables`, on how many it depends, 2 for more than one.
-    """
+class Bounds(NamedTuple):
+    """What is known of real nodes, by node; see `RealNodes`."""
 
     lower: Any
     upper: Any
-    nan: Any
+    may_nan: Any
     variables: Any
 
 
 class Demands(NamedTuple):
-    """Demands: `nodes` i32, `los` and `his` f64; `slots` i32, a hash table of `mask` + 1 entries."""
+    """Demands and who asks; see `DemandArrays` and `Asking`."""
 
-    nodes: Any
-    los: Any
-    his: Any
+    node: Any
+    lower: Any
+    upper: Any
+    after: Any
     slots: Any
     mask: Any
-
-
-@njit(error_model="numpy")
-def is_step(code):
-    """Whether demands may be pushed through an operation, if its operands allow."""
-    return (
-        code == _MIN or code == _MAX or code == _NEG or code == _ABS or code == _SQUARE or code == _SQRT
-        or code == _ADD or code == _SUB or code == _MUL or code == _DIV or code == _RECIP or code == _FLOOR
-        or code == _CEIL or code == _ROUND
-    )  # fmt: skip
+    asking: Any
 
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
-    """`push` for the precision, see there."""
+    """The kernel `push` for the precision."""
     precision = Precision(precision_name)
-    bodies = [numba_form(op.body(precision), precision) for op in (ADD, SUB, MUL, DIV, SQRT, SQUARE, FLOOR)]
-    add, sub, mul, div, sqrt, square, floor = bodies
-    ceil, round_, recip = (numba_form(op.body(precision), precision) for op in (CEIL, ROUND, RECIP))
     real = types.float32 if precision is Precision.F32 else types.float64
+    step, inverse = dispatch.make_step(precision), dispatch.make_inverse(precision)
+    direction = dispatch.make_direction(precision)
 
     @njit(error_model="numpy")
-    def step(op, v, c):
-        """The operation as a function of its varying operand."""
-        if op == _ADD:
-            return add(v, c)
-        if op == _SUB:
-            return sub(v, c)
-        if op == _RSUB:
-            return sub(c, v)
-        if op == _MUL:
-            return mul(v, c)
-        if op == _DIV:
-            return div(v, c)
-        if op == _RDIV:
-            return div(c, v)
-        if op == _RECIP:
-            return recip(v)
-        if op == _SQRT:
-            return sqrt(v)
-        if op == _SQUARE:
-            return square(v)
-        if op == _FLOOR:
-            return floor(v)
-        if op == _CEIL:
-            return ceil(v)
-        return round_(v)
+    def search(code, second, other, falls, strict, target, low, high):
+        """The first place from `low` to `high` among the ordered floats where a monotone operation has passed
+        the target, else `high + 1`. `second` and `other`: see `dispatch.make_step`.
 
-    @njit(error_model="numpy")
-    def first(op, c, falling, strict, target, low, high):
-        """The first place from `low` to `high` where the step has passed the target, else `high + 1`.
-
-        Passed: at or above it, above if `strict`; for a `falling` step at or below, below if `strict`. Looks
-        near the inverse's value, then farther and farther from it, then between two places.
+        Passed: at or above the target, above it if `strict`; where the operation `falls`, at or below, or
+        below. Looks near the inverse's value, then farther and farther from it, then bisects.
         """
         begin, end = low, high + 1
-        place = key(real(inverse(op, np.float64(target), np.float64(c))))
+        place = key(real(inverse(code, second, np.float64(target), np.float64(other))))
         stride = 1
         while low < end:
             place = min(max(place, low), end - 1)
-            value = step(op, at_key(place, real(0)), c)
-            if falling:
+            value = step(code, second, at_key(place, real(0)), other)
+            if falls:
                 passed = value < target or (not strict and value == target)
             else:
                 passed = value > target or (not strict and value == target)
@@ -174,216 +107,179 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         return low
 
     @njit(error_model="numpy")
-    def ask(by, node, lo, hi, facts, demands, asked, count):
+    def find_run(code, second, other, way, lo, hi, bottom, top):
+        """The first and last float from `bottom` to `top` at which the operation is in [lo, hi]; (inf, -inf)
+        if there is none. `way`: whether it rises there, 1, or falls, -1.
+        """
+        falls = way < 0
+        near, far = (hi, lo) if falls else (lo, hi)
+        low, high = key(bottom), key(top)
+        first = search(code, second, other, falls, False, real(near), low, high)
+        last = search(code, second, other, falls, True, real(far), low, high) - 1
+        if first > last:
+            return INF, -INF
+        return np.float64(at_key(first, real(0))), np.float64(at_key(last, real(0)))
+
+    @njit(error_model="numpy")
+    def ask(by, node, lo, hi, bounds, demands, count):
         """The number of a demand and the count of demands after it; decided ones are 0 (false) and 1 (true).
 
         `by`: the node that asks. An end that the node's bounds imply is dropped, so that equal demands are
         found equal.
         """
-        least, most, may_nan = facts.lower[node], facts.upper[node], facts.nan[node]
+        least, most = bounds.lower[node], bounds.upper[node]
         if lo > hi or most < lo or least > hi or least > most:
             return 0, count
         implied_low, implied_high = least >= lo, most <= hi
-        if implied_low and implied_high and not may_nan:
+        if implied_low and implied_high and not bounds.may_nan[node]:
             return 1, count
         lo = -INF if implied_low else lo + 0.0  # one zero
         hi = INF if implied_high else hi + 0.0
-        enters = facts.variables[node] < 2 and facts.variables[by] > 1
-        if by != node and asked.asker[node] != by and not enters:
-            asked.asker[node] = by
-            asked.askers[node] += 1
-            asked.most[node] = max(asked.most[node], asked.ends[by])
+        enters = bounds.variables[node] < 2 and bounds.variables[by] > 1
+        asking = demands.asking[node]
+        if by != node and asking.asker != by and not enters:
+            asking.asker = by
+            asking.askers += 1
+            asking.most = max(asking.most, demands.asking[by].ends)
         place = (node * 0x9E3779B1 ^ key(lo) * 0x85EBCA77 ^ key(hi) * 0xC2B2AE3D) & 0x7FFFFFFFFFFFFFFF
         place = (place ^ place >> 29) & demands.mask
         while demands.slots[place] >= 0:
             found = np.int64(demands.slots[place])
-            if demands.nodes[found] == node and demands.los[found] == lo and demands.his[found] == hi:
+            if demands.node[found] == node and demands.lower[found] == lo and demands.upper[found] == hi:
                 return found, count
             place = (place + 1) & demands.mask
         demands.slots[place] = count
-        demands.nodes[count] = node
-        demands.los[count] = lo
-        demands.his[count] = hi
-        asked.after[count] = -1
-        if asked.oldest[node] < 0:
-            asked.oldest[node] = count
+        demands.node[count] = node
+        demands.lower[count] = lo
+        demands.upper[count] = hi
+        demands.after[count] = -1
+        if asking.oldest < 0:
+            asking.oldest = count
         else:
-            asked.after[asked.newest[node]] = count
-        asked.newest[node] = count
-        asked.times[node] += 1
-        asked.ends[node] += enters
+            demands.after[np.int64(asking.newest)] = count
+        asking.newest = count
+        asking.times += 1
+        asking.ends += enters
         return count, count + 1
 
     @njit(error_model="numpy")
-    def step_back(code, v, w, lo, hi, facts):
-        """What a demand on a step through one varying operand becomes: SAME, with the operand and its band,
-        FALSE, or ATOM where the step cannot be gone through.
+    def band_of_operand(code, v, w, lo, hi, bounds):
+        """What a demand on an operation with one varying operand becomes: SAME, with that operand and its
+        band, FALSE, or ATOM where the operation is not known to be monotone in the operand.
         """
-        how, falling = np.int64(_NONE), False
-        c = 0.0
-        lower, upper, nan = facts.lower, facts.upper, facts.nan
-        if code == _SQRT or code == _FLOOR or code == _CEIL or code == _ROUND:
-            how = code
-        elif code == _RECIP:
-            how, c = code, 1.0
-        elif code == _ADD or code == _SUB or code == _MUL or code == _DIV:
-            # a fixed operand; if it is a zero its sign is open, which no band sees behind these steps
-            if lower[w] == upper[w] and not nan[w]:
-                how, c = code, lower[w]
-            elif lower[v] == upper[v] and not nan[v]:
-                how, c = code, lower[v]
-                how = np.int64(_RSUB if code == _SUB else _RDIV if code == _DIV else code)
-                v = w
-            falling = how == _RSUB or ((how == _MUL or how == _DIV) and c < 0)
-            if not (c > -INF and c < INF) or (c == 0 and (code == _MUL or code == _DIV)):
-                how = np.int64(_NONE)  # might make NaN of a number, or loses it
-        low = high = 0.0
-        if how >= 0:
-            low, high = lower[v], upper[v]
-        if how == _RDIV or how == _RECIP:
-            falling = c > 0
-            if not (low > 0 or high < 0):
-                how = np.int64(_NONE)
-        elif how == _SQRT:
-            low = max(low, 0.0)
-        if how < 0:
+        varying, second, other = v, False, 0.0
+        if w >= 0:
+            # the sign of a fixed zero is not known, and no `monotone` rule depends on it
+            if bounds.lower[w] == bounds.upper[w] and not bounds.may_nan[w]:
+                other = bounds.lower[w]
+            elif bounds.lower[v] == bounds.upper[v] and not bounds.may_nan[v]:
+                varying, second, other = w, True, bounds.lower[v]
+            else:
+                return ATOM, v, 0.0, 0.0
+        way, bottom, top = direction(
+            code, second, real(bounds.lower[varying]), real(bounds.upper[varying]), real(other)
+        )
+        if way == 0:
             return ATOM, v, 0.0, 0.0
-        near, far = (hi, lo) if falling else (lo, hi)
-        bottom, top = key(real(low)), key(real(high))
-        start = first(how, real(c), falling, False, real(near), bottom, top)
-        end = first(how, real(c), falling, True, real(far), bottom, top) - 1
-        if start > end:
-            return FALSE, v, 0.0, 0.0
-        return SAME, v, np.float64(at_key(start, real(0))), np.float64(at_key(end, real(0)))
+        p, q = find_run(code, second, real(other), way, lo, hi, bottom, top)
+        return (SAME if p <= q else FALSE), varying, p, q
 
     @njit(error_model="numpy")
-    def magnitude_back(code, v, lo, hi, facts):
-        """What a demand on |v| or v² becomes: FALSE, SAME with a band of v, or ANY of one and its mirror."""
-        p, q = max(lo, 0.0), hi
-        if code != _ABS:
-            far = real(max(-facts.lower[v], facts.upper[v]))
-            start = first(_SQUARE, real(0), False, False, real(p), 0, key(far))
-            end = first(_SQUARE, real(0), False, True, real(q), 0, key(far)) - 1
-            p = np.float64(at_key(start, real(0)))
-            q = np.float64(at_key(end, real(0))) if end >= 0 else -1.0
+    def band_of_magnitude(code, v, lo, hi, bounds):
+        """What a demand on an even operation becomes: FALSE, SAME with a band of its operand, ANY of a band
+        and its mirror image, or ATOM where the operation is not known to be monotone in the magnitude.
+        """
+        far = real(max(-bounds.lower[v], bounds.upper[v]))
+        way, _, _ = direction(code, False, real(0), far, real(0))
+        if way == 0:
+            return ATOM, 0.0, 0.0
+        p, q = find_run(code, False, real(0), way, lo, hi, real(0), far)
         if p > q:
             return FALSE, p, q
-        return (SAME, -q, q) if p <= 0 else (ANY, p, q)
+        if p <= 0:
+            return SAME, -q, q
+        # two signs are two bands, which only one variable affords
+        if bounds.lower[v] <= -p and bounds.upper[v] >= p and bounds.variables[v] > 1:
+            return ATOM, p, q
+        return ANY, p, q
 
     @njit(error_model="numpy")
-    def gone_through(node, code, v, w, lo, hi, facts, demands, asked, count):
+    def push_through(node, code, trait, v, w, lo, hi, bounds, demands, count):
         """What a demand on a node becomes, its children, -1 for none, and the count of demands after it."""
         kind = ATOM
         x = y = np.int64(-1)
-        if code == _MIN or code == _MAX:
+        if trait & IS_EXTREMUM:
             bounded_low, bounded_high = lo > -INF, hi < INF
             if bounded_low and bounded_high:
-                x, count = ask(node, node, lo, INF, facts, demands, asked, count)
-                y, count = ask(node, node, -INF, hi, facts, demands, asked, count)
+                x, count = ask(node, node, lo, INF, bounds, demands, count)
+                y, count = ask(node, node, -INF, hi, bounds, demands, count)
                 return ALL, x, y, count
-            if bounded_low == (code == _MIN) and bounded_low != bounded_high:
+            # the least is above what all are above; it is below what one is below, unless another is NaN
+            if bounded_low == (trait & IS_LEAST != 0) and bounded_low != bounded_high:
                 kind = ALL
-            elif bounded_low != bounded_high and not facts.nan[v] and not facts.nan[w]:
+            elif bounded_low != bounded_high and not bounds.may_nan[v] and not bounds.may_nan[w]:
                 kind = ANY
             if kind != ATOM:
-                x, count = ask(node, v, lo, hi, facts, demands, asked, count)
-                y, count = ask(node, w, lo, hi, facts, demands, asked, count)
-        elif code == _NEG:
-            kind = SAME
-            x, count = ask(node, v, -hi, -lo, facts, demands, asked, count)
-        elif code == _ABS or code == _SQUARE or (code == _MUL and v == w):
-            kind, p, q = magnitude_back(code, v, lo, hi, facts)
-            # two signs are two bands, which only one variable affords
-            if kind == ANY and facts.lower[v] <= -p and facts.upper[v] >= p and facts.variables[v] > 1:
-                kind = ATOM
+                x, count = ask(node, v, lo, hi, bounds, demands, count)
+                y, count = ask(node, w, lo, hi, bounds, demands, count)
+        elif trait & IS_EVEN:
+            kind, p, q = band_of_magnitude(code, v, lo, hi, bounds)
             if kind == SAME or kind == ANY:
-                x, count = ask(node, v, p, q, facts, demands, asked, count)
+                x, count = ask(node, v, p, q, bounds, demands, count)
             if kind == ANY:
-                y, count = ask(node, v, -q, -p, facts, demands, asked, count)
+                y, count = ask(node, v, -q, -p, bounds, demands, count)
         else:
-            kind, varying, p, q = step_back(code, v, w, lo, hi, facts)
+            kind, varying, p, q = band_of_operand(code, v, w, lo, hi, bounds)
             if kind == SAME:
-                x, count = ask(node, varying, p, q, facts, demands, asked, count)
+                x, count = ask(node, varying, p, q, bounds, demands, count)
         return kind, x, y, count
 
-    def push(
-        root, op_, a_, b_, lower_, upper_, nan_, variables_,
-        paths_, oldest_, newest_, times_, asker_, askers_, most_, ends_,
-        capacity, nodes_, los_, his_, kinds_, first_, second_, after_, slots_, mask, counts_,
-    ):  # fmt: skip
-        """Resolve the demand `value < 0` of the root and all that come of it; returns how many there are.
-
-        Of n nodes: `op` u8, `a` and `b` i32, `lower`, `upper` (f64) and `nan` (u8) their bounds,
-        `variables` (u8) how many variables they depend on, 2 for more than one, `paths` i32, see `bases` in
-        `absint.lowering.kernels.folds`; scratch as in `Asked`. Of `capacity` demands: `nodes` i32, `los`
-        and `his` f64, `kinds` u8, `first` and `second` i32, their children; `after` i32, scratch. `slots`:
-        a hash table of mask+1 entries, all -1. `counts`: i64 per operation, how many steps were taken
-        through it. Where there is no room for more demands those that are left are kept. Demands 0 and 1
-        are false and true, and the third is that on the root.
+    def push(address):
+        """Resolve the demand `value < 0` of the root and all demands that it leads to; returns how many there
+        are. Where there is no room for more, demands are kept. See `PushTask`.
         """
-        op, a, b, paths = u8s(op_), i32s(a_), i32s(b_), i32s(paths_)
-        facts = Facts(f64s(lower_), f64s(upper_), u8s(nan_), u8s(variables_))
-        kinds, left, right, counts = u8s(kinds_), i32s(first_), i32s(second_), i64s(counts_)
-        demands = Demands(i32s(nodes_), f64s(los_), f64s(his_), i32s(slots_), mask)
-        asked = Asked(
-            i32s(oldest_), i32s(newest_), i32s(after_), i32s(times_), i32s(asker_), i32s(askers_),
-            i32s(most_), i32s(ends_),
-        )  # fmt: skip
+        task = push_task(address)
+        nodes, made, root, asking = task.nodes, task.demands, task.root, task.asking
+        op, a, b, paths, traits = nodes.op, nodes.a, nodes.b, nodes.paths, nodes.traits
+        bounds = Bounds(nodes.lower, nodes.upper, nodes.may_nan, nodes.variables)
+        kinds, first, second, most = made.kind, made.first, made.second, made.most
+        demands = Demands(made.node, made.lower, made.upper, made.after, made.slots, made.mask, asking)
         for node in range(root + 1):
-            asked.oldest[node] = asked.asker[node] = -1
-            asked.times[node] = asked.askers[node] = asked.most[node] = asked.ends[node] = 0
+            one = asking[node]
+            one.oldest = one.asker = -1
+            one.times = one.askers = one.most = one.ends = 0
         kinds[0] = FALSE
         kinds[1] = TRUE
-        demands.nodes[0] = demands.nodes[1] = -1
-        tiny = at_key(np.int64(1), real(0))
-        demand, count = ask(np.int64(root), root, -INF, -np.float64(tiny), facts, demands, asked, np.int64(2))
+        demands.node[0] = demands.node[1] = -1
+        tiny = np.float64(at_key(np.int64(1), real(0)))
+        demand, count = ask(root, root, -INF, -tiny, bounds, demands, np.int64(2))
         if demand < 2:
             # even a decided root is a demand, the third
-            demands.nodes[2] = root
+            demands.node[2] = root
             kinds[2] = FALSE if demand == 0 else TRUE
             return 3
-        asked.ends[root] = 1
+        asking[root].ends = 1
         for node in range(root, -1, -1):
-            current = np.int64(asked.oldest[node])
+            one = asking[node]
+            current = np.int64(one.oldest)
             if current < 0:
                 continue
             code, v, w = np.int64(op[node]), np.int64(a[node]), np.int64(b[node])
-            asked.ends[node] += asked.most[node] + max(0, asked.askers[node] - 1)
-            times, several = np.int64(asked.times[node]), np.int64(facts.variables[node] > 1)
-            crowded = times > CROWD[several] * asked.ends[node] and times * paths[node] > FEW[several]
+            trait = traits[code]
+            one.ends += one.most + max(0, one.askers - 1)
+            times, several = np.int64(one.times), np.int64(bounds.variables[node] > 1)
+            crowded = times > CROWD[several] * one.ends and times * paths[node] > FEW[several]
             while current >= 0:  # a demand with two ends adds two on the same node
                 kind = KEPT
                 x = y = np.int64(-1)
-                lo, hi = demands.los[current], demands.his[current]
-                if not is_step(code) or not (crowded or count + 4 > capacity):
-                    kind, x, y, count = gone_through(node, code, v, w, lo, hi, facts, demands, asked, count)
-                    counts[code] += kind != ATOM
+                if not trait & IS_STEP or not (crowded or count + 4 > most):
+                    lo, hi = demands.lower[current], demands.upper[current]
+                    kind, x, y, count = push_through(node, code, trait, v, w, lo, hi, bounds, demands, count)
+                    task.steps[code] += kind != ATOM
                 kinds[current] = kind
-                left[current] = x
-                right[current] = y
-                current = np.int64(asked.after[current])
+                first[current] = x
+                second[current] = y
+                current = np.int64(demands.after[current])
         return count
 
-    return {"push": (push, types.int64(*[types.int64] * 27))}
-
-
-@njit(error_model="numpy")
-def inverse(op, value, c):
-    """About where a step takes a value, in binary64."""
-    if op == _ADD:
-        return value - c
-    if op == _SUB:
-        return value + c
-    if op == _RSUB:
-        return c - value
-    if op == _MUL:
-        return value / c
-    if op == _DIV:
-        return value * c
-    if op == _RDIV or op == _RECIP:
-        return c / value
-    if op == _SQRT:
-        return value * value
-    if op == _SQUARE:
-        return numba_primitives.sqrt(value)
-    return value
+    return {"push": (push, types.int64(types.int64))}
