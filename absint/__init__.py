@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from absint import shapes, study
     from absint.api import load, optimize, render
     from absint.base.errors import AbsintError
-    from absint.engine import Engine, compile, evaluate
+    from absint.engine import compile, evaluate
+    from absint.evaluation.engine import Engine
     from absint.evaluation.view import Grid, View
     from absint.frontend.expr import (
         X,
@@ -70,7 +71,8 @@ __all__ = [
 _HOME = {
     "api": ("load", "optimize", "render"),
     "base.errors": ("AbsintError",),
-    "engine": ("Engine", "compile", "evaluate"),
+    "engine": ("compile", "evaluate"),
+    "evaluation.engine": ("Engine",),
     "evaluation.view": ("Grid", "View"),
     "frontend.vm": ("parse_vm", "read_vm", "write_vm"),
     "ir.box": ("Box",),

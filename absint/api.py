@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,14 +15,8 @@ from numpy.typing import NDArray
 from absint import models
 from absint.base.arguments import whole, word, words
 from absint.base.errors import BackendError, UsageError, shown, shown_path
-from absint.base.memo import Recent
-from absint.base.registry import find
-from absint.evaluation.backend import (
-    Backend,
-    Drawing,
-    DrawsPlans,
-    find_backend,
-)
+from absint.evaluation.preparation import Preparation
+from absint.evaluation.questions.image import Image
 from absint.evaluation.view import View
 from absint.frontend.expr import Expr, to_graph
 from absint.frontend.source import Source, known_source, program_of
@@ -30,7 +24,6 @@ from absint.frontend.vm import read_text
 from absint.ir.box import Box
 from absint.ir.graph import Graph
 from absint.ir.program import Program, Promise, check_program
-from absint.lowering.cache import lowered_plan
 from absint.ops.precision import Precision, as_precision
 from absint.rewriting.analysis import DEFAULT_DOMAINS, Analyses, RewriteBudget
 from absint.rewriting.manager import LEVELS, Instrument, PassManager, Step, parse_pipeline
@@ -137,17 +130,6 @@ def optimize(model: Model, **options: Any) -> Program:
     return run_pipeline(load(model), **options)[0]
 
 
-class _Kept(NamedTuple):
-    """What draws a program in a box."""
-
-    box: Box
-    drawing: Drawing
-
-
-_kept: Recent[tuple[Graph | Source, str, type, Precision, int | None], _Kept] = Recent(16)
-"""The last programs rendered, by the text or graph that they were made from, and the backend."""
-
-
 def render(
     model: Model,
     view: View | int = 512,
@@ -159,7 +141,7 @@ def render(
     """uint8[height, width]: the picture of a model, 255 where `f < 0`.
 
     `view`: a `View`, or n for n by n samples of the square from -1 to 1. `threads`: how many may draw, all
-    cores if not given. The model is optimised for the view's box; the last few results are kept, for views
+    cores if not given. The model is optimised for the view's box; the last few engines are cached, for views
     that stay inside their boxes, and plans for the fast engine in the user's cache. Raises `DomainError` for
     a view on which the model does not hold, or a model of other variables than x, y and z, `UsageError` for
     less than one thread, `ViewError` for a view that there is no picture of, `BackendError` for a backend
@@ -174,29 +156,11 @@ def render(
             f"the view is too deep for {precision.value}",
             stacklevel=2,
         )
-    threads = None if threads is None else whole(threads, "threads", least=1)
-    backend = word(backend, "backend", BackendError)
-    box = view.box(precision)
-    same = source if isinstance(source, Source) else source.basis(box, precision, Promise.SIGN).graph
-    key = (same, backend, find("backends", backend.partition(":")[0]), precision, threads)
-    kept = _kept.get(key)
-    if kept is None or not kept.box.contains(box):
-        kept = _Kept(box, prepare_drawing(source, box, precision, find_backend(backend), threads))
-        _kept.put(key, kept)
-    return kept.drawing.image(view)
-
-
-def prepare_drawing(
-    source: Source | Program, box: Box, precision: Precision, maker: Backend, threads: int | None,
-    pipeline: str | None = None,
-) -> Drawing:  # fmt: skip
-    """What draws a program in a box, after a pipeline; the one that the backend draws with if not given."""
-    passes = maker.rendering if pipeline is None else pipeline
-    if isinstance(maker, DrawsPlans):
-        maker.prepare(precision)
-        return maker.compile_plan(lowered_plan(source, precision, box, passes), box, threads)
-    optimised, _ = run_pipeline(program_of(source), passes=passes, region=box, precision=precision)
-    return maker.compile(optimised, threads)
+    preparation = Preparation(
+        source, Image, word(backend, "backend", BackendError), precision, view.box(precision),
+        threads=None if threads is None else whole(threads, "threads", least=1),
+    )  # fmt: skip
+    return preparation.find(any_box=True).engine.image(view)
 
 
 def precision_of(source: Source | Program, asked: Precision | str | None) -> Precision:

@@ -7,34 +7,30 @@ every bit; a picture from the pipeline that the backend draws with, unless a lev
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.api import Model, precision_of, prepare_drawing, run_pipeline, source_of
+from absint.api import Model, precision_of, source_of
 from absint.base.arguments import whole, word
 from absint.base.errors import BackendError, PromiseError, UsageError, shown
-from absint.base.memo import Recent, cached_property
-from absint.base.registry import find
-from absint.domains.lattice import Interval
-from absint.evaluation.backend import (
-    Drawing,
-    Executable,
-    Ranges,
-    broadcast_shape,
-    find_backend,
-    hull,
-    is_on_device,
-    real_array,
-)
+from absint.evaluation.backend import find_backend
+from absint.evaluation.checks import broadcast_shape, hull, is_on_device, real_array
+from absint.evaluation.engine import BackendEngine, Engine, unanswered
+from absint.evaluation.preparation import Preparation
+from absint.evaluation.question import Question, check_question
+from absint.evaluation.questions.image import Image
+from absint.evaluation.questions.values import Values
 from absint.evaluation.view import View
-from absint.frontend.source import Source, program_of
+from absint.frontend.source import program_of
 from absint.ir.box import Box
 from absint.ir.graph import AXES
-from absint.ir.program import Program, Promise
+from absint.ir.program import Promise
 from absint.ops.precision import Precision
 from absint.rewriting.manager import LEVELS, parse_pipeline
+
+A = TypeVar("A")
 
 REACHES = (4.0, float(1 << 20))
 """Half the sides of the boxes, about the origin, that pictures are prepared for where no region is named.
@@ -43,24 +39,19 @@ within a reach prepare nothing. Where all floats are allowed a sum may be NaN, a
 times longer.
 """
 
-_EXACT = "cse,dce"
-"""The pipeline before values and bounds where no level is named. Longer pipelines pay off only for many
-points.
-"""
-
 _MANY = 1 << 12
 """Points for which it pays to specialise a program to their hull."""
 
 
-class Engine:
-    """A model on a backend, made by `compile`. For any number of threads.
+class ModelEngine(Engine):
+    """A model on a backend, made by `compile`: answers questions, for any number of threads.
 
     `region`: the `Box` where it may be asked; `precision`: of the numbers that it takes and gives. Raises
     `UsageError`, `BackendError`, `VmError` and `DomainError` as `compile` does.
     """
 
     def __init__(
-        self, model: Model | Source, backend: str = "numba", level: int | None = None,
+        self, model: Model, backend: str = "numba", level: int | None = None,
         region: Box | None = None, precision: Precision | str | None = None, threads: int | None = None,
     ) -> None:  # fmt: skip
         """See `compile`."""
@@ -68,83 +59,84 @@ class Engine:
             raise UsageError(f"level {shown(level)}: expected one of {', '.join(map(str, LEVELS))}")
         if region is not None and not isinstance(region, Box):
             raise UsageError(f"region {shown(region)}: expected a Box, as Box.parse('-1:1,-1:1')")
-        self._source = model if isinstance(model, Source) else source_of(model)
-        self._backend = find_backend(word(backend, "backend", BackendError))
+        self._source = source_of(model)
+        self._backend = word(backend, "backend", BackendError)
+        self._answers = find_backend(backend).profile.questions
         self._level = None if level is None else whole(level, "level")
         self._threads = None if threads is None else whole(threads, "threads", least=1)
         self.precision = precision_of(self._source, precision)
-        self.region = self._program.origin.box if region is None else region
-        self._program.basis(self.region.rounded(self.precision), self.precision, Promise.SIGN)
+        program = program_of(self._source)
+        self.region = program.origin.box if region is None else region
+        program.basis(self.region.rounded(self.precision), self.precision, Promise.SIGN)
         self._has_region = region is not None
-        self._drawings: dict[float, Drawing] = {}
+        self._reaches = tuple((reach, box_within(reach, self.region)) for reach in REACHES)
+        self._engines: dict[tuple[type[Question[Any]], float], BackendEngine] = {}
+        """The engines that have answered, by question and reach."""
 
-    def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
-        """The value at points; arrays broadcast and are rounded to the precision.
+    def answer(self, question: Question[A], out: A | None = None) -> A:
+        """See `Engine.answer`."""
+        check_question(question)
+        kind, reach = type(question), math.inf
+        if not self._has_region and kind.promise is Promise.SIGN:
+            seen = question.box(self.precision)
+            reach = next((reach for reach, box in self._reaches if box.contains(seen)), math.inf)
+        engine = self._engines.get((kind, reach))
+        if engine is None:
+            engine = self._engines.setdefault((kind, reach), self._prepared(kind, reach))
+        return engine.answer(question, out)
 
-        Returns an array of the broadcast shape. Raises `DomainError` for points outside the region,
-        `PromiseError` for a level that keeps only `f < 0`, `UsageError` for what is no array of real numbers.
+    def image(self, view: View | int = 512, *, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """uint8[height, width]: the picture in a view, 255 where `f < 0`. See `answer` for `out`.
+
+        `view`: a `View`, or n for n by n samples of the square from -1 to 1. Raises `DomainError` for a view
+        outside the region, or a model of other variables than x, y and z, and `ViewError` for a size that no
+        picture has.
         """
-        return self._exact.values(x, y, z, **variables)
+        return self.answer(Image(view if isinstance(view, View) else View.square(whole(view, "view"))), out)
 
-    def bounds(self, boxes: Ranges) -> Interval:
-        """Bounds on many boxes: for each variable a pair of arrays, the lower and the upper ends.
+    def describe(self) -> str:
+        """How the last pictures were drawn, and why so; empty if there is one way, or none was drawn."""
+        engines = tuple(self._engines.items())  # other threads may add some
+        drawn = [engine.describe() for (kind, _), engine in engines if kind is Image]
+        return drawn[-1] if drawn else ""
 
-        Returns arrays `lower`, `upper` and `may_nan` of the broadcast shape. Raises as `values` does.
-        """
-        return self._exact.bounds(boxes)
-
-    def image(self, view: View | int = 512) -> NDArray[np.uint8]:
-        """uint8[height, width]: the picture in a view, 255 where `f < 0`.
-
-        Raises `DomainError` for a view outside the region, or a model of other variables than x, y and z, and
-        `ViewError` for a size that no picture has.
-        """
-        view = view if isinstance(view, View) else View.square(whole(view, "view"))
-        reach = self._reach(view.box(self.precision))
-        drawing = self._drawings.get(reach)
-        if drawing is None:
-            box = self._box(reach)
-            pipeline = None if self._level is None else LEVELS[self._level]
-            drawing = prepare_drawing(
-                self._source, box, self.precision, self._backend, self._threads, pipeline
-            )
-            self._drawings[reach] = drawing
-        return drawing.image(view)
-
-    def _reach(self, seen: Box) -> float:
-        """The first of `REACHES` whose box holds what is seen; infinite for the whole region."""
-        if self._has_region:
-            return math.inf
-        return next((reach for reach in REACHES if self._box(reach).contains(seen)), math.inf)
-
-    def _box(self, reach: float) -> Box:
-        """The region, with the axes that it leaves free bounded by a reach."""
-        if reach == math.inf:
-            return self.region
-        return Box(dict.fromkeys(AXES, (-reach, reach)) | dict(self.region.bounds))
-
-    @cached_property
-    def _program(self) -> Program:
-        return program_of(self._source)
-
-    @cached_property
-    def _exact(self) -> Executable:
-        """The program that keeps every bit, ready to run."""
-        pipeline = _EXACT if self._level is None else LEVELS[self._level]
-        if any(pass_.promise is not Promise.BITS for pass_ in parse_pipeline(pipeline)):
+    def _prepared(self, kind: type[Question[Any]], reach: float) -> BackendEngine:
+        """The engine for questions of a kind within a reach."""
+        if kind.name not in self._answers:
+            raise unanswered(kind.name, self._backend)
+        pipeline = None if self._level is None else LEVELS[self._level]
+        if pipeline is not None and kind.promise is Promise.BITS and not _keeps_bits(pipeline):
             raise PromiseError(
                 f"level {self._level} keeps only whether f < 0: values and bounds need level 0 or 1"
             )
-        program, _ = run_pipeline(
-            self._program, passes=pipeline, region=self.region, precision=self.precision
+        box = box_within(reach, self.region)
+        preparation = Preparation(
+            self._source, kind, self._backend, self.precision, box, pipeline, self._threads
         )
-        return self._backend.compile(program, self._threads)
+        return preparation.find().engine
+
+
+def reach_of(seen: Box, region: Box) -> float:
+    """The first of `REACHES` whose box holds what is seen; infinite for the whole region."""
+    return next((reach for reach in REACHES if box_within(reach, region).contains(seen)), math.inf)
+
+
+def box_within(reach: float, region: Box) -> Box:
+    """A region, with the axes that it leaves free bounded by a reach."""
+    if reach == math.inf:
+        return region
+    return Box(dict.fromkeys(AXES, (-reach, reach)) | dict(region.bounds))
+
+
+def _keeps_bits(pipeline: str) -> bool:
+    """Whether all its passes do."""
+    return all(pass_.promise is Promise.BITS for pass_ in parse_pipeline(pipeline))
 
 
 def compile(
     model: Model, *, backend: str = "numba", level: int | None = None, region: Box | None = None,
     precision: Precision | str | None = None, threads: int | None = None,
-) -> Engine:  # fmt: skip
+) -> ModelEngine:  # fmt: skip
     """A model that is ready to be asked again and again: `engine.values`, `engine.bounds`, `engine.image`.
 
     `level`: of optimisation, for all answers; if not given, each kind of answer has the pipeline that suits
@@ -153,11 +145,7 @@ def compile(
     `UsageError` for an unknown level, `BackendError` for a backend that cannot be used here, `DomainError`
     where the model does not hold.
     """
-    return Engine(model, backend, level, region, precision, threads)
-
-
-_engines: Recent[tuple[Any, ...], Engine] = Recent(16)
-"""The engines that values were last asked of."""
+    return ModelEngine(model, backend, level, region, precision, threads)
 
 
 def evaluate(
@@ -166,8 +154,8 @@ def evaluate(
 ) -> NDArray[Any]:  # fmt: skip
     """The value of a model at points in model units; `x`, `y`, `z` and further variables broadcast.
 
-    Returns an array of the broadcast shape in the precision, exact to the bit. Engines for the last few
-    models are kept; many points get a program of their own, specialised to their hull. An
+    Returns an array of the broadcast shape in the precision, exact to the bit. The engines of the last few
+    models are cached; many points get a program of their own, specialised to their hull. An
     optimised program whose source is at hand has the values of its source. Raises `DomainError` for a
     variable that is missing or unknown, or points where the model does not hold, `PromiseError` for a written
     program that keeps only its sign, `UsageError` for what is no array of real numbers, masked arrays, and
@@ -180,26 +168,8 @@ def evaluate(
     points = {
         name: value if is_on_device(value) else real_array(name, value, real) for name, value in given.items()
     }
+    program = program_of(source)
     if np.prod(broadcast_shape(points), dtype=object) >= _MANY:
-        optimised, _ = run_pipeline(program_of(source), level=1, region=hull(points), precision=real)
-        return find_backend(backend).compile(optimised).values(**points)
-    key = (*_identity(source), backend, find("backends", backend.partition(":")[0]), real)
-    engine = _engines.get(key)
-    if engine is None:
-        engine = Engine(source, backend, precision=real)
-        _engines.put(key, engine)
-    return engine.values(**points)
-
-
-def _identity(source: Source | Program) -> tuple[Any, ...]:
-    """What tells sources apart."""
-    if isinstance(source, Source):
-        return (source,)
-    return tuple(
-        part
-        for program in (source, source.origin)
-        for part in (
-            program.graph, program.precision, program.promise, str(program.box), program.specialised,
-            program.source is None,
-        )
-    )  # fmt: skip
+        preparation = Preparation(source, Values, backend, real, hull(points), LEVELS[1])
+        return preparation.make().engine.values(**points)
+    return Preparation(source, Values, backend, real, program.origin.box).find().engine.values(**points)

@@ -19,18 +19,20 @@ from numpy.typing import NDArray
 from absint.base.memo import cached_property
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
-from absint.evaluation.backend import (
-    Ranges,
+from absint.evaluation.checks import (
     boxes_given,
     check_gradual_underflow,
-    check_program,
     check_values_promised,
     check_view,
+    is_on_device,
     points_given,
 )
-from absint.evaluation.view import View
+from absint.evaluation.engine import BackendEngine
+from absint.evaluation.questions.bounds import Bounds
+from absint.evaluation.questions.image import Image
+from absint.evaluation.questions.values import Values
 from absint.ir.interpreter import last_reads, walk_concrete
-from absint.ir.program import Program
+from absint.ir.program import Program, check_program
 from absint.ir.tape import Tape, make_tape
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
@@ -40,13 +42,16 @@ Instruction = tuple[Callable[..., Any], int, int, int]
 """What to call, and the registers of its result and operands, -1 for none."""
 
 
-class ArrayExecutable:
-    """A program on arrays of the module `xp`, at most `chunk` points at a time."""
+class ArrayEngine(BackendEngine):
+    """A program on arrays of the module `xp`, at most `chunk` points at a time. `backend`: whose engine."""
 
-    def __init__(self, program: Program, xp: Any, chunk: int) -> None:
+    def __init__(self, program: Program, xp: Any, chunk: int, backend: str = "reference") -> None:
         check_program(program)
         check_gradual_underflow()
+        self.backend = backend
         self.program = program
+        self.precision = program.precision
+        self.on_device = xp is not np
         self._xp = xp
         self._chunk = chunk
 
@@ -75,23 +80,22 @@ class ArrayExecutable:
         columns = (column.tolist() for column in (tape.op, tape.out, tape.a, tape.b))
         return [(forms[code], out, a, b) for code, out, a, b in zip(*columns, strict=True)]
 
-    def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
-        """See `Executable.values`."""
+    def answer_values(self, question: Values, out: Any = None) -> NDArray[Any]:
+        """See `Values`."""
         check_values_promised(self.program)
-        xp, dtype = self._xp, self.program.precision.dtype
-        given = {"x": x, "y": y, "z": z, **variables}
-        points, shape = points_given(self.program, self.tape.variables, given, xp)
-        result = xp.empty(shape, dtype)
+        xp = self._xp
+        points, shape = points_given(self.program, self.tape.variables, question.points, xp)
+        result = xp.empty(shape, self.precision.dtype)
         for part in _parts(shape, self._chunk):
             inputs = {name: xp.broadcast_to(array, shape)[part] for name, array in points.items()}
             result[part] = self._run(inputs)
         return result  # type: ignore[no-any-return]  # `xp` is any array module
 
-    def bounds(self, boxes: Ranges) -> Interval:
-        """See `Executable.bounds`."""
+    def answer_bounds(self, question: Bounds, out: Interval | None = None) -> Interval:
+        """See `Bounds`."""
         check_values_promised(self.program)
         xp = self._xp
-        ends, shape = boxes_given(self.program, boxes, xp)
+        ends, shape = boxes_given(self.program, question.boxes, xp)
         domain = IntervalDomain(self.program.precision)
         registers: list[Any] = [domain.constant(value) for value in self.tape.constants.tolist()]
         no = xp.zeros((), bool)
@@ -100,13 +104,14 @@ class ArrayExecutable:
         ]
         registers += [None] * self.tape.slot_count
         with np.errstate(all="ignore"):
-            for rule, out, a, b in self._interval_code:
-                registers[out] = rule(*registers[a]) if b < 0 else rule(*registers[a], *registers[b])
+            for rule, target, a, b in self._interval_code:
+                registers[target] = rule(*registers[a]) if b < 0 else rule(*registers[a], *registers[b])
         root = registers[self.tape.root]
         return Interval(*(xp.array(xp.broadcast_to(xp.asarray(part), shape)) for part in root))
 
-    def image(self, view: View) -> NDArray[np.uint8]:
-        """See `Executable.image`."""
+    def answer_image(self, question: Image, out: Any = None) -> NDArray[np.uint8]:
+        """See `Image`."""
+        view = question.seen
         check_view(self.program, view)
         xp, precision = self._xp, self.program.precision
         xs = xp.asarray(view.xs(precision))[None, :]
@@ -116,7 +121,8 @@ class ArrayExecutable:
         for rows, columns in _parts((view.height, view.width), self._chunk):
             inside = self._inside({"x": xs[:, columns], "y": ys[rows], "z": z})
             picture[rows, columns] = xp.asarray(inside).astype(np.uint8) * np.uint8(255)
-        return picture if xp is np else xp.asnumpy(picture)  # type: ignore[no-any-return]  # as above
+        stays = xp is np or is_on_device(out)
+        return picture if stays else xp.asnumpy(picture)  # type: ignore[no-any-return]  # as above
 
     def _inside(self, inputs: Mapping[str, Any]) -> Any:
         """Whether the program is < 0, for arrays that broadcast."""

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from absint.base.errors import BackendError
-from absint.evaluation.backend import Availability, Executable
+from absint.evaluation.backend import Backend
+from absint.evaluation.checks import as_program, thread_count
+from absint.evaluation.engine import BackendEngine
+from absint.evaluation.profile import Availability
+from absint.ir.box import EVERYWHERE, Box
 from absint.ir.program import Program
+from absint.lowering.plan import Plan
 from absint.native import cache
 from absint.ops.precision import Precision
 from absint.rewriting.manager import LEVELS
 
-from .arrays import ArrayExecutable
-from .cuda.executable import METHODS, RENDERING, CudaExecutable
+from .arrays import ArrayEngine
+from .cuda.executable import METHODS, PROFILE, CudaEngine
 from .cuda.source import OPTIONS
 
 _HOW = "pip install 'absint[cuda12]' (or 'absint[cuda13]', after the driver's CUDA version)"
@@ -38,25 +44,16 @@ _WARPS = 24
 """That a multiprocessor holds of kernels that use as many registers as ours do, roughly."""
 
 
-class Cupy:
-    """CuPy's current device. `method`: one of `methods`."""
+class Cupy(Backend):
+    """CuPy's current device. `method`: one of its profile's."""
 
     name: ClassVar[str] = "cupy"
-    threaded: ClassVar[bool] = False
-    stands_in: ClassVar[bool] = False
-    methods: ClassVar[tuple[str, ...]] = (*METHODS, _ARRAYS)
 
     def __init__(self, method: str = METHODS[0]) -> None:
         self._method = method
-
-    @property
-    def rendering(self) -> str:
-        """See `Backend.rendering`."""
-        return LEVELS[2] if self._method == _ARRAYS else RENDERING
-
-    def with_method(self, method: str) -> Cupy:
-        """See `HasMethods`."""
-        return Cupy(method)
+        self.profile = replace(PROFILE, methods=(*METHODS, _ARRAYS), on_device=True)
+        if method == _ARRAYS:
+            self.profile = replace(self.profile, render_pipeline=LEVELS[2], precisions=(Precision.F64,))
 
     def probe(self) -> Availability:
         """CuPy must be installed and find a device."""
@@ -70,22 +67,30 @@ class Cupy:
             return Availability(False, f"CuPy finds no CUDA device: {error}")
         return Availability(count > 0, "" if count else "CuPy finds no CUDA device")
 
-    def compile(self, program: Program, threads: int | None = None) -> Executable:
-        """See `absint.backends.cuda.executable`."""
+    def prepare(
+        self, form: Program | Plan, threads: int | None = None, box: Box = EVERYWHERE
+    ) -> BackendEngine:
+        """See `absint.backends.cuda.executable`. Raises `BackendError` for a precision that the method does
+        not compute in.
+        """
+        thread_count(threads, 1)
+        program = as_program(form)
         if self._method == _ARRAYS:
             import cupy
 
-            if program.precision is Precision.F32:
+            if program.precision not in self.profile.precisions:
                 raise BackendError(
                     "method 'arrays' is for f64: CuPy's own kernels flush subnormal numbers of f32 to zero, "
                     "so that results would not be exact"
                 )
-            return ArrayExecutable(program, cupy, _CHUNK)
-        return CudaExecutable(program, CupyDriver(), self._method)
+            return ArrayEngine(program, cupy, _CHUNK, self.name)
+        return CudaEngine(program, CupyDriver(), self._method)
 
 
 class CupyDriver:
     """The current device."""
+
+    backend: ClassVar[str] = Cupy.name
 
     def __init__(self) -> None:
         import cupy

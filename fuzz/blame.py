@@ -17,7 +17,7 @@ from .oracles.passes import broken_step, run_of
 
 def blame_picture(case: Case, backend: str) -> str:
     """The culprit of a wrong picture: a pass of the backend's render pipeline, or the backend itself."""
-    pipeline = find_backend(backend).rendering if case.seed % 5 else ""
+    pipeline = find_backend(backend).profile.render_pipeline if case.seed % 5 else ""
     box = case.view.box(case.precision)
     program = Program(case.graph).restricted(box, case.precision, Promise.SIGN)
     return blame_pipeline(case, program, parse_pipeline(pipeline)) or f"backend {backend}"

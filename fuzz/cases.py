@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.base.memo import cached_property
-from absint.evaluation.backend import Backend, Executable
+from absint.evaluation.backend import Backend
+from absint.evaluation.engine import Engine
+from absint.evaluation.question import Sample
 from absint.evaluation.view import View
 from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
@@ -38,8 +40,8 @@ class Case:
     view: View
     seed: int
     mode: str = ""
-    compiled: dict[tuple[Backend, int], Executable] = field(default_factory=dict, init=False, repr=False)
-    """Executables of the program, by backend and number of threads."""
+    engines: dict[tuple[Backend, int], Engine] = field(default_factory=dict, init=False, repr=False)
+    """Engines for the program, by backend and number of threads."""
 
     def program(self, promise: Promise = Promise.BITS) -> Program:
         """The program restricted to the box."""
@@ -58,6 +60,11 @@ class Case:
         """Points of the box: its ends, special values and uniform ones."""
         names = {*AXES, *self.graph.variables.values()}
         return sample_points(names, self.box if box is None else box, self.precision, count, self.seed)
+
+    @cached_property
+    def looked_at(self) -> Sample:
+        """Where engines are compared: `sample`, and the view."""
+        return Sample(self.box, self.sample, self.view, self.precision, self.seed)
 
     @cached_property
     def sample(self) -> dict[str, NDArray[Any]]:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.evaluation.backend import Backend, Executable, find_backend
+from absint.evaluation.backend import Backend, find_backend
+from absint.evaluation.engine import Engine
+from absint.evaluation.question import Question
 from absint.ir.box import Box
 from absint.ir.program import Program
 
@@ -25,14 +27,14 @@ def reference() -> Backend:
     return find_backend(REFERENCE)
 
 
-def executable_of(case: Case, backend: Backend, threads: int = 1) -> Executable:
-    """The executable of a case's program, compiled at the first call and shared by all oracles."""
+def engine_of(case: Case, backend: Backend, threads: int = 1) -> Engine:
+    """The engine for a case's program, prepared at the first call and shared by all oracles."""
     key = backend, threads
-    if key not in case.compiled:
-        # the reference does not use bounds, so one executable serves all boxes
+    if key not in case.engines:
+        # the reference does not use bounds, so one engine serves all boxes
         box = Box() if backend.name == REFERENCE else case.box
-        case.compiled[key] = backend.compile(Program(case.graph).restricted(box, case.precision), threads)
-    return case.compiled[key]
+        case.engines[key] = backend.prepare(Program(case.graph).restricted(box, case.precision), threads)
+    return case.engines[key]
 
 
 def to_host(array: Any) -> NDArray[Any]:
@@ -75,3 +77,26 @@ def find_wrong_pixel(oracle: str, case: Case, expected: NDArray[Any], got: NDArr
     }
     what = f"{len(wrong)} of {got.size} pixels differ, the first at row {row}, column {column}"
     return Finding(oracle, what, point, int(expected[row, column]), int(got[row, column]))
+
+
+def find_wrong_answer(
+    oracle: str, question: Question[Any], case: Case, expected: Any, got: Any
+) -> Finding | None:
+    """The first element at which two answers to a question disagree."""
+    names = getattr(expected, "_fields", (question.name,))
+    for name, right, mine in zip(names, _arrays(expected), _arrays(got), strict=True):
+        if mine.dtype != right.dtype or mine.shape != right.shape:
+            return Finding(oracle, f"{name}: {mine.dtype}{mine.shape}, not {right.dtype}{right.shape}")
+        wrong = np.argwhere(~question.agree(right, mine))
+        if len(wrong):
+            index = tuple(wrong[0].tolist())
+            place = question.place(index, case.precision)
+            where = f", the first at {list(index)}" if len(index) > 1 else ""
+            what = f"{name}: {len(wrong)} of {mine.size} differ{where}"
+            return Finding(oracle, what, place, right[index].item(), mine[index].item())
+    return None
+
+
+def _arrays(answer: Any) -> tuple[NDArray[Any], ...]:
+    """The arrays of an answer, in the memory of this process."""
+    return tuple(map(to_host, answer if isinstance(answer, tuple) else (answer,)))

@@ -31,7 +31,7 @@ def main(model: str, count: str = "10000000", precision_name: str = "f32", runs:
     source = Program(read_vm(model))
     box = Box.of((-1.0, 1.0), (-1.0, 1.0), (0.0, 0.0))
     optimised, _ = run_pipeline(source, level=1, region=box, precision=precision)
-    executable = find_backend("numba").compile(optimised, 1)
+    executable = find_backend("numba").prepare(optimised, 1)
     plain, _ = run_pipeline(source, level=0, region=box, precision=precision)
     baseline = Baseline(plain)
     times: dict[str, list[float]] = {"numpy": [], "numba": []}

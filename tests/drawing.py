@@ -9,7 +9,7 @@ import textwrap
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.backends.numba import Numba, NumbaExecutable
+from absint.backends.numba import Numba, NumbaEngine
 from absint.evaluation.backend import find_backend
 from absint.evaluation.view import View
 from absint.ir.graph import Graph
@@ -20,19 +20,19 @@ from absint.rewriting.manager import PassManager, parse_pipeline
 from tests.command import ROOT, interruptible
 
 F32, F64 = Precision
-LOWERING = Numba.rendering
+LOWERING = Numba.profile.render_pipeline
 
 
 def executable(
     graph: Graph, view: View, precision: Precision = F32, pipeline: str = LOWERING, threads: int = 1
-) -> NumbaExecutable:
+) -> NumbaEngine:
     start = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
     program, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
-    return Numba().compile(program, threads)
+    return Numba().prepare(program, threads)
 
 
 def expected(graph: Graph, view: View, precision: Precision = F32) -> NDArray[np.uint8]:
-    return find_backend("reference").compile(Program(graph, precision)).image(view)
+    return find_backend("reference").prepare(Program(graph, precision)).image(view)
 
 
 def assert_drawn(

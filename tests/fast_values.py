@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from absint.evaluation.backend import Executable, find_backend
+from absint.evaluation.backend import find_backend
+from absint.evaluation.engine import Engine
 from absint.frontend.vm import parse_vm
 from absint.ir.box import Box
 from absint.ir.graph import Graph, GraphBuilder
@@ -26,8 +27,8 @@ SOLID = parse_vm(
 )
 
 
-def reference(program: Program) -> Executable:
-    return find_backend("reference").compile(program)
+def reference(program: Program) -> Engine:
+    return find_backend("reference").prepare(program)
 
 
 def assert_same(got: Any, expected: Any, precision: Precision) -> None:

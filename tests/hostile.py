@@ -135,21 +135,21 @@ def _operand(random: Random) -> Given:
     return same(random.choice(EXPRESSIONS)) if random.random() < 0.5 else number(0, 0.5, 2, -3)(random)
 
 
-class Executables(NamedTuple):
-    """A program, ready to run by two backends."""
+class Engines(NamedTuple):
+    """A program, prepared by two backends."""
 
     tried: Any
     reference: Any
 
 
 @cache
-def _executables(number_of_program: int, name: str) -> Executables:
+def _engines(number_of_program: int, name: str) -> Engines:
     program = PROGRAMS[number_of_program]
-    return Executables(*(backend.find_backend(one).compile(program, 2) for one in (name, "reference")))
+    return Engines(*(backend.find_backend(one).prepare(program, 2) for one in (name, "reference")))
 
 
-def _executable(random: Random) -> Given:
-    found = _executables(random.randrange(len(PROGRAMS)), random.choice(("numba", "reference")))
+def _engine(random: Random) -> Given:
+    found = _engines(random.randrange(len(PROGRAMS)), random.choice(("numba", "reference")))
     return Given(found.tried, found.reference)
 
 
@@ -179,7 +179,7 @@ BY_NAME: dict[str, Draw] = {
     "comments": one_of((), ["a", "b\nc"]), "contenders": one_of({}), "count": whole(1, 3),
     "data": one_of(b"x"),
     "domains": one_of(("interval",), ["sign", "affine"]),
-    "executable": _executable, "expr": _operand,
+    "engine": _engine, "expr": _operand,
     "factor": _operand, "graph": partial(graph, sound=GRAPHS), "grid": one_of(*Grid, "linspace", "pixel"),
     "height": whole(1, 5, 16), "image": one_of(np.zeros((2, 3), np.uint8)), "instruments": one_of(()),
     "kind": word("passes", "x"), "level": whole(0, 1, 2, 3), "levels": whole(0, 1, 2), "line": whole(0, 3),
@@ -226,31 +226,31 @@ OF_SUBJECT: dict[tuple[str, str], Draw] = {
 # What is called
 
 
-def values(executable: Any, x: Any, y: Any, z: Any = 0.0) -> Any:
-    """`Executable.values`."""
-    return executable.values(x, y, z)
+def values(engine: Any, x: Any, y: Any, z: Any = 0.0) -> Any:
+    """`Engine.values`."""
+    return engine.values(x, y, z)
 
 
-def bounds(executable: Any, boxes: Any) -> Any:
-    """`Executable.bounds`."""
-    return executable.bounds(boxes)
+def bounds(engine: Any, boxes: Any) -> Any:
+    """`Engine.bounds`."""
+    return engine.bounds(boxes)
 
 
-def image(executable: Any, view: Any) -> Any:
-    """`Executable.image`."""
-    return executable.image(view)
+def image(engine: Any, view: Any) -> Any:
+    """`Engine.image`."""
+    return engine.image(view)
 
 
-def image_into(executable: Any, view: Any, seed: Any) -> Any:
-    """`Executable.image` into something; by the reference, into nothing."""
-    if not isinstance(view, View) or not isinstance(seed, int) or "numba" not in type(executable).__module__:
-        return executable.image(view)
-    return executable.image(view, out=picture(view.height, view.width, Random(seed)))
+def image_into(engine: Any, view: Any, seed: Any) -> Any:
+    """`Engine.image` into something."""
+    if not isinstance(view, View) or not isinstance(seed, int):
+        return engine.image(view)
+    return engine.image(view, out=picture(view.height, view.width, Random(seed)))
 
 
-def compile_program(maker: Any, program: Any, threads: Any) -> Any:
-    """`Backend.compile`, and a value, if the program has any."""
-    made = maker.compile(program, threads)
+def prepare_program(maker: Any, program: Any, threads: Any) -> Any:
+    """`Backend.prepare`, and a value, if the program has any."""
+    made = maker.prepare(program, threads)
     return made.image(View(4, 4)) if made.program.graph.lowered else made.values(0.25, 0.5)
 
 
@@ -266,10 +266,9 @@ def build_and_evaluate(code: Any, a: Any, b: Any, value: Any, variable: Any, nam
 
 _OPERATORS = ("add", "sub", "mul", "truediv", "mod", "pow", "neg", "pos", "abs")
 OTHERS: tuple[Callable[..., Any], ...] = (
-    values, bounds, image, image_into, compile_program, build_and_evaluate, text.text, text.text_width,
+    values, bounds, image, image_into, prepare_program, build_and_evaluate, text.text, text.text_width,
     api.run_pipeline, vm.dump_vm, expr.to_graph, expr.from_graph, expr.substitute, plan.make_plan,
-    tape.make_tape,
-    imageio.pgm, imageio.png, imageio.write_whole, registry.register, registry.unregister,
+    tape.make_tape, imageio.pgm, imageio.png, imageio.write_whole, registry.register, registry.unregister,
     backend.find_backend,
 )  # fmt: skip
 CLASSES = (Box, Graph, GraphBuilder, Program, View, Expr)
@@ -295,7 +294,9 @@ def _subjects() -> Iterator[Subject]:
             for member in found.__all__:
                 yield _subject(member, getattr(found, member))
         elif inspect.isfunction(found) or (
-            isinstance(found, type) and not issubclass(found, Enum | Exception)
+            isinstance(found, type)
+            and not issubclass(found, Enum | Exception)
+            and not inspect.isabstract(found)
         ):
             yield _subject(name, found)
     for kind in CLASSES:
@@ -352,7 +353,7 @@ _OPTIONS: dict[str, Callable[..., Any]] = {
 """The functions whose parameters stand for others' `**options`."""
 
 
-_TRUSTED = {"executable", "maker", "runs", "terms"}
+_TRUSTED = {"engine", "maker", "runs", "terms"}
 """Parameters that stand for the object of a method, a switch, and how often to do what takes time."""
 
 _LOOKUPS = {"Graph.operands", "Graph.record", "Graph.label"}

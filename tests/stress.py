@@ -21,7 +21,7 @@ import numpy as np
 
 import absint
 from absint import View, X, Y, sin
-from absint.backends.numba import Numba, NumbaExecutable
+from absint.backends.numba import Numba, NumbaEngine
 
 MODELS = ("gear", "tempest", "bracket", "spiral", "blend", "gyroid")
 VIEWS = (View(64, 48), View(65, 48), View(337, 200, (0.1, -0.05), 0.8), View(300, 229, (0.0, 0.1), 0.7))
@@ -44,7 +44,7 @@ def jobs() -> list[Job]:
         for view in VIEWS
         for precision in ("f32", "f64")
     ]
-    shared = Numba().compile(absint.load("gear"), 2)  # one program for all threads
+    shared = Numba().prepare(absint.load("gear"), 2)  # one program for all threads
     return [*found, partial(_values, shared), partial(_bounds, shared)]
 
 
@@ -53,12 +53,12 @@ def _picture(model: Any, view: View, precision: str) -> bytes:
     return absint.render(model, view, precision=precision, threads=threads).tobytes()
 
 
-def _values(program: NumbaExecutable) -> bytes:
+def _values(program: NumbaEngine) -> bytes:
     points = np.linspace(-1, 1, 3000)
     return program.values(points, points[::-1]).tobytes()
 
 
-def _bounds(program: NumbaExecutable) -> bytes:
+def _bounds(program: NumbaEngine) -> bytes:
     lower = np.linspace(-1, 0.9, 100)
     ends = program.bounds({"x": (lower, lower + 0.1), "y": (0.0, 0.5), "z": (0.0, 0.0)})
     return b"".join(part.tobytes() for part in ends)
@@ -121,7 +121,7 @@ class Stress:
             self.wrong.append(f"child {self._children} ended with status {status}")
         signal.setitimer(signal.ITIMER_PROF, SIGNAL_EVERY, SIGNAL_EVERY)
 
-    def account(self) -> str:
+    def describe(self) -> str:
         """What was done, and what was wrong."""
         done = f"{THREADS * self._rounds} jobs, {self._signals} signals, {self._children} children"
         return "\n".join([done, *self.wrong[:5]])
@@ -136,7 +136,7 @@ def main() -> int:
     faulthandler.dump_traceback_later(HUNG + rounds, exit=True)
     stress.run()
     faulthandler.cancel_dump_traceback_later()
-    sys.stdout.write(stress.account() + "\n")
+    sys.stdout.write(stress.describe() + "\n")
     return 1 if stress.wrong else 0
 
 

@@ -22,7 +22,7 @@ DISC = sqrt(X * X + Y * Y) - 0.5
 
 
 def compiled(text: str, **options: Any) -> Any:
-    return find_backend("reference").compile(absint.optimize(parse_vm(text), **options))
+    return find_backend("reference").prepare(absint.optimize(parse_vm(text), **options))
 
 
 def test_a_view_outside_the_box_is_refused_though_no_variable_is_left() -> None:

@@ -142,7 +142,7 @@ def test_programs_take_names() -> None:
     ],
 )
 def test_what_is_no_array_of_points(backend: str, x: Any, message: str) -> None:
-    executable = find_backend(backend).compile(Program(DISC.graph()))
+    executable = find_backend(backend).prepare(Program(DISC.graph()))
     y = np.zeros(2)
     for call in (
         lambda: absint.evaluate(DISC, x, y, backend=backend),
@@ -157,7 +157,7 @@ def test_what_is_no_array_of_points(backend: str, x: Any, message: str) -> None:
 def test_what_is_no_mapping_of_boxes(boxes: Any) -> None:
     for backend in BACKENDS:
         with pytest.raises(UsageError):
-            find_backend(backend).compile(Program(DISC.graph())).bounds(boxes)
+            find_backend(backend).prepare(Program(DISC.graph())).bounds(boxes)
 
 
 def test_points_of_any_layout() -> None:
@@ -171,7 +171,7 @@ def test_points_of_any_layout() -> None:
 
 
 def test_a_picture_is_not_drawn_into_a_masked_array() -> None:
-    executable: Any = find_backend("numba").compile(Program(DISC.graph()))
+    executable: Any = find_backend("numba").prepare(Program(DISC.graph()))
     with pytest.raises(UsageError, match="found a MaskedArray"):
         executable.image(View(8, 8), out=np.ma.zeros((8, 8), np.uint8))
     with pytest.raises(UsageError, match="expected a View"):
@@ -199,7 +199,7 @@ def test_a_graph_that_is_not_sound_is_refused_at_every_entrance() -> None:
         partial(make_tape, graph), partial(absint.write_vm, graph),
         partial(absint.evaluate, derived, 0.0, 0.0), partial(measure_regions, program, (2, 2, 1)),
         partial(absint.frontend.expr.from_graph, graph),
-        *(partial(find_backend(name).compile, program) for name in BACKENDS),
+        *(partial(find_backend(name).prepare, program) for name in BACKENDS),
     ]  # fmt: skip
     for call in calls:
         with pytest.raises(GraphError, match="is not an earlier node"):
@@ -271,7 +271,7 @@ def test_a_lowered_program_has_no_values() -> None:
     lowered = absint.optimize(DISC, level=3).graph
     for backend in BACKENDS:
         with pytest.raises(PromiseError):
-            find_backend(backend).compile(Program(lowered)).values(0.0, 0.0)
+            find_backend(backend).prepare(Program(lowered)).values(0.0, 0.0)
     with pytest.raises(GraphError, match="lowered"):
         make_tape(lowered)
 
@@ -342,8 +342,8 @@ def test_numbers_are_substituted_into() -> None:
         (lambda: absint.study.quadtree(DISC, 10**9), UsageError),
         (lambda: absint.study.explain(DISC, "0", 0.0), UsageError),  # type: ignore[arg-type]
         (lambda: absint.shapes.rotate(DISC, 1.0, np.array(["x", "y"])), ExpressionError),  # type: ignore[arg-type]
-        (lambda: find_backend("numba").compile(DISC), UsageError),  # type: ignore[arg-type]
-        (lambda: find_backend("numba").compile(Program(DISC.graph()), 0), UsageError),
+        (lambda: find_backend("numba").prepare(DISC), UsageError),  # type: ignore[arg-type]
+        (lambda: find_backend("numba").prepare(Program(DISC.graph()), 0), UsageError),
         (lambda: absint.load(DISC).restricted(None, Precision.F32), UsageError),  # type: ignore[arg-type]
     ],
 )

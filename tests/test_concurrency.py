@@ -45,7 +45,7 @@ def test_a_child_forked_while_a_property_is_computed_can_compute_it() -> None:
             make(self, *arguments)
 
         renderer.Renderer.__init__ = slow
-        drawer = Numba().compile(absint.load("gear"), 1)
+        drawer = Numba().prepare(absint.load("gear"), 1)
         thread = threading.Thread(target=drawer.image, args=(view,))
         thread.start()
         began.wait()

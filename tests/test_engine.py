@@ -11,6 +11,7 @@ import pytest
 import absint
 from absint import Box, Engine, View, X, Y, sqrt, var
 from absint.base.errors import BackendError, DomainError, PromiseError, UsageError, VmError
+from absint.evaluation.preparation import Preparation
 from absint.ir.program import describe
 
 BACKENDS = pytest.mark.parametrize("backend", ["numba", "reference"])
@@ -42,16 +43,26 @@ def test_answers_are_those_of_the_reference(backend: str, precision: str) -> Non
 
 
 def test_what_was_prepared_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from absint import api, engine
+    """By the engine itself, and through the cache by whoever asks for the same."""
+    engine = absint.compile("gear")
+    values, picture = engine.values(0.5, 0.25), engine.image(VIEWS[0])
+    monkeypatch.setattr(Preparation, "make", None)
+    assert engine.values(0.5, 0.25) == values
+    engine.image(VIEWS[1])
+    again = absint.compile("gear")
+    assert again.values(0.5, 0.25) == absint.evaluate("gear", 0.5, 0.25, backend="numba") == values
+    assert (again.image(VIEWS[0]) == picture).all()
 
-    engine_of_gear = absint.compile("gear")
-    engine_of_gear.values(0.0, 0.0)
-    engine_of_gear.image(VIEWS[0])
-    for module in (api, engine):
-        monkeypatch.setattr(module, "run_pipeline", None)
-    monkeypatch.setattr(engine, "prepare_drawing", None)
-    engine_of_gear.values(0.5, 0.25)
-    engine_of_gear.image(VIEWS[1])
+
+def test_an_engine_for_one_picture_does_not_serve_all_floats() -> None:
+    """What `render` prepared for a view's box, and an engine without a region for any view, are apart."""
+    disc = sqrt(X * X + Y * Y) - 0.5
+    far = View(9, 9, scale=1e9)
+    want = absint.render(disc, far, backend="reference")
+    absint.render(disc, 16)
+    assert (absint.compile(disc).image(far) == want).all()
+    absint.render(disc, 16)
+    assert (absint.render(disc, far) == want).all()
 
 
 def test_evaluate_keeps_engines_apart() -> None:

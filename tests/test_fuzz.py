@@ -246,11 +246,11 @@ def test_a_program_of_ones_own_is_wrong_where_something_is(
     monkeypatch.setattr(minmax, "RULES", RuleSet(broken))
     assert main(["fuzz", "--replay", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
-    first, *account = out.splitlines()
+    first, *said = out.splitlines()
     assert (first, err) == (f"{tmp_path / 'a.vm'}: wrong", "")
-    assert account[-2:] == [f"{tmp_path / 'b.vm'}: holds", "2 replayed, 1 wrong"]
-    assert sum(line.startswith("pass:minmax: ") for line in account) == 1
-    assert any("expected" in line for line in account)
+    assert said[-2:] == [f"{tmp_path / 'b.vm'}: holds", "2 replayed, 1 wrong"]
+    assert sum(line.startswith("pass:minmax: ") for line in said) == 1
+    assert any("expected" in line for line in said)
 
 
 def test_a_guarded_program_is_checked_where_it_holds(tmp_path: Path, disc: Path) -> None:

@@ -28,9 +28,9 @@ def planned(text: str, precision: Precision = Precision.F32) -> Plan:
 
 
 def compare(source: Program, lowered: Program) -> None:
-    expected = find_backend("reference").compile(source).image(VIEW)
+    expected = find_backend("reference").prepare(source).image(VIEW)
     assert 0 < np.count_nonzero(expected) < expected.size
-    assert (find_backend("numba").compile(lowered, 1).image(VIEW) == expected).all()
+    assert (find_backend("numba").prepare(lowered, 1).image(VIEW) == expected).all()
 
 
 def union(*parts: str) -> str:
@@ -227,4 +227,4 @@ def test_what_is_decided_needs_no_term(text: str) -> None:
     plan = make_plan(lowered)
     inside = "sub" in text
     assert len(plan.starts) == inside
-    assert (find_backend("numba").compile(lowered, 1).image(VIEW) == 255 * inside).all()
+    assert (find_backend("numba").prepare(lowered, 1).image(VIEW) == 255 * inside).all()

@@ -82,7 +82,7 @@ def test_plans_of_these_programs_have_all_parts() -> None:
 
 def test_a_plan_says_all_that_there_is_to_draw(planned: tuple[list[Plan], Program]) -> None:
     plans, source = planned
-    picture = find_backend("reference").compile(source).image(VIEW)
+    picture = find_backend("reference").prepare(source).image(VIEW)
     for plan in plans:
         assert (PlanReader(plan, VIEW).image() == picture).all()
 

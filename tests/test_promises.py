@@ -46,7 +46,7 @@ def values(graph: Graph, precision: Precision, points: dict[str, NDArray[Any]]) 
     lowered one -1 where it is true, else 0.
     """
     if not graph.lowered:
-        return find_backend("reference").compile(Program(graph, precision)).values(**points)
+        return find_backend("reference").prepare(Program(graph, precision)).values(**points)
     count = len(points["x"])
     truths = np.empty(count, bool)
     for first in range(0, count, CHUNK):

@@ -12,7 +12,7 @@ from absint import optimize, render
 from absint.base import registry
 from absint.base.errors import AbsintError, BackendError, PipelineError, UsageError
 from absint.domains.interval import IntervalDomain
-from absint.evaluation.backend import Availability
+from absint.evaluation.profile import Availability
 from absint.frontend.expr import X
 from absint.frontend.vm import write_vm
 from absint.fuzz.generate import near

@@ -6,17 +6,22 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import absint
+from absint.backends.arrays import ArrayEngine
 from absint.cli.main import main
+from absint.engine import REACHES
 from absint.evaluation.image_files import png
+from absint.evaluation.preparation import Preparation
+from absint.evaluation.questions.image import Image
 from absint.evaluation.view import View
 from absint.rewriting.manager import LEVELS
-from absint.viewer.drawing import REACHES
 from absint.viewer.session import Superseded
+from tests.command import one_line
 from tests.viewing import Client, serving, words
 
 
@@ -147,6 +152,48 @@ def test_a_pipeline_of_no_pass() -> None:
 def test_a_png_of_the_whole_view_equals_its_frame(gear: Client) -> None:
     view = View(31, 17, (0.1, 0.1), 0.4)
     assert gear.get("/picture.png", words(view)).body == png(gear.get("/frame", words(view)).image(view))
+
+
+# Backends
+
+
+def test_another_backend_draws_the_same_pages() -> None:
+    """Whole, and where the program holds on a part of the view only."""
+    view = View(40, 30, (0.9, 0.0), 0.5)
+    frames = []
+    for backend in ("numba", "reference"):
+        with serving("gear", backend=backend) as client:
+            assert client.get("/state").json["backend"] == backend
+            answer = client.get("/frame", words(view))
+            frames.append((answer.image(view).tobytes(), answer.headers["X-Operations"]))
+            assert (client.get("/picture.png", words(view)).body) == png(absint.render("gear", view))
+    assert frames[0] == frames[1]
+
+
+def test_the_backend_that_is_asked_for_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is found again in the cache for the next picture of the same box."""
+    drawn, answer_image = list[View](), ArrayEngine.answer_image
+
+    def noted(self: ArrayEngine, question: Image, out: Any = None) -> Any:
+        drawn.append(question.seen)
+        return answer_image(self, question, out)
+
+    monkeypatch.setattr(ArrayEngine, "answer_image", noted)
+    views = [View(24, 24, (0.1, 0.0), scale) for scale in (1.0, 0.5)]
+    with serving("gear", backend="reference") as client:
+        drawn.clear()
+        monkeypatch.setattr(Preparation, "make", None)
+        for view in views:
+            assert client.get("/frame", words(view)).status == 200
+    assert drawn == views
+
+
+def test_a_backend_that_cannot_be_used_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    for name, reason in (("abacus", "unknown backend 'abacus'"), ("numba:terms", "has no method 'terms'")):
+        assert main(["view", "gear", "--no-browser", "--backend", name]) == 2
+        captured = capfd.readouterr()
+        assert captured.out == ""
+        assert reason in one_line(captured.err)
 
 
 # Studies

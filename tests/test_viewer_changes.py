@@ -158,13 +158,14 @@ def test_the_first_view_passes_and_precision_are_asked_for(
         True,
         1,
     )  # others see what a browser is started with
-    words_ = ["view", "gear", "--no-browser", "--passes", "fold,minmax{rounds=2}"]
+    words_ = ["view", "gear", "--no-browser", "--passes", "fold,minmax{rounds=2}", "--backend", "reference"]
     assert main(words_) == 0
     assert len(opened) == 1
     assert states[0]["start"] == {"x": -0.5, "y": 0.2, "scale": 0.05, "z": -1e-3}
     assert (states[0]["passes"], states[0]["precision"]) == (tuple(LEVELS[2].split(",")), "f64")
     assert states[1]["start"] == {"x": 0.0, "y": 0.0, "scale": 1.0, "z": 0.0}
     assert states[1]["passes"] == ("fold", "minmax{rounds=2}")
+    assert [state["backend"] for state in states] == ["numba", "reference"]
     assert states[0]["session"] != states[1]["session"]
 
 

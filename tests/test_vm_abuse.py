@@ -276,7 +276,7 @@ def test_deep_chain() -> None:
         graph.verify()
         assert parse_vm(write_vm(graph)).rows == graph.rows
         assert graph.depth() == N - 1
-        values = Reference().compile(Program(graph)).values(np.array([-2.0, 0.0, 3.0]), 0.0)
+        values = Reference().prepare(Program(graph)).values(np.array([-2.0, 0.0, 3.0]), 0.0)
     assert values.tolist() == [2.0, 0.0, -3.0]  # N - 1 is odd
 
 

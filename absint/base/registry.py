@@ -1,4 +1,4 @@
-"""The registry: finds passes, analyses, domains and backends by name.
+"""The registry: finds passes, analyses, domains, backends and questions by name.
 
 The names of file and class agree: `passes/minmax.py` holds the one class whose `name` is `minmax`. Adding a
 file is enough for it to be found. Modules are imported on demand, so that listing names is cheap. A class
@@ -20,9 +20,16 @@ _ERRORS: dict[str, type[AbsintError]] = {
     "analyses": PipelineError,
     "domains": UsageError,
     "backends": BackendError,
+    "questions": UsageError,
 }
-_SINGULARS = {"passes": "pass", "analyses": "analysis", "domains": "domain", "backends": "backend"}
-_PACKAGES = {"analyses": "absint.passes.analyses"}
+_SINGULARS = {
+    "passes": "pass",
+    "analyses": "analysis",
+    "domains": "domain",
+    "backends": "backend",
+    "questions": "question",
+}
+_PACKAGES = {"analyses": "absint.passes.analyses", "questions": "absint.evaluation.questions"}
 """The package of a kind's files, if it is not `absint.KIND`."""
 
 _registered: dict[str, dict[str, Any]] = {kind: {} for kind in _ERRORS}
@@ -45,9 +52,9 @@ def cached(function: F) -> F:
 def register(kind: str, made: C) -> C:
     """Add a class that has no file of its own to the registry, in this process only. Returns the class.
 
-    `kind`: "passes", "analyses", "domains" or "backends". A class registered before under the same name is
-    replaced. Raises `UsageError` for another kind, and the kind's error for a class without a name or with
-    the name of a file.
+    `kind`: "passes", "analyses", "domains", "backends" or "questions". A class registered before under the
+    same name is replaced. Raises `UsageError` for another kind, and the kind's error for a class without a
+    name or with the name of a file.
     """
     _check_kind(kind)
     if not isinstance(made, type):
@@ -87,7 +94,7 @@ def _clear() -> None:
 
 @cached
 def names(kind: str) -> tuple[str, ...]:
-    """Names of all `passes`, `analyses`, `domains` or `backends`, sorted."""
+    """Names of all `passes`, `analyses`, `domains`, `backends` or `questions`, sorted."""
     files = {name for name in _modules(kind) if _class_in(kind, name) is not None}
     return tuple(sorted(files | set(_registered[kind])))
 

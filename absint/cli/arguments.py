@@ -166,12 +166,7 @@ def _render_arguments(parser: Parser) -> None:
         "--grid", choices=GRIDS, default=GRIDS[0],
         help="samples from edge to edge, or at the centres of pixels (default: linspace)",
     )  # fmt: skip
-    parser.add_argument(
-        "--backend",
-        metavar="NAME",
-        default="numba",
-        help="see `absint list backends` (default: numba)",
-    )
+    _backend_argument(parser)
     parser.add_argument(
         "--method", metavar="NAME", help="how it draws, for a backend that has several ways; or NAME:METHOD"
     )
@@ -280,11 +275,18 @@ def _view_arguments(parser: Parser) -> None:
         help="half the shorter side of the first picture, in model units (default: 1)",
     )
     parser.add_argument("--z", type=kinds.real, help="height of the first slice (default: 0)")
+    _backend_argument(parser)
     _precision_argument(parser)
 
 
 def _list_arguments(parser: Parser) -> None:
     parser.add_argument("section", choices=SECTIONS, nargs="?", help="default: all of them")
+
+
+def _backend_argument(parser: Parser) -> None:
+    parser.add_argument(
+        "--backend", metavar="NAME", default="numba", help="see `absint list backends` (default: numba)"
+    )
 
 
 def _precision_argument(parser: Parser) -> None:

@@ -28,7 +28,11 @@ from numpy.typing import NDArray
 from absint.api import run_pipeline
 from absint.base.errors import ViewError
 from absint.base.version import __version__
-from absint.evaluation.backend import Executable, Explains, check_view, find_backend
+from absint.evaluation.backend import profile_of
+from absint.evaluation.checks import check_view
+from absint.evaluation.engine import Engine
+from absint.evaluation.preparation import Preparation
+from absint.evaluation.questions.image import Image
 from absint.evaluation.view import View
 from absint.ir.program import Program
 from absint.ir.tape import last_uses, make_tape
@@ -41,8 +45,8 @@ from absint.rewriting.manager import LEVELS, parse_pipeline
 if TYPE_CHECKING:
     from rich.table import Table
 
-Image = NDArray[np.uint8]
-Draw = Callable[[], Image]
+Picture = NDArray[np.uint8]
+Draw = Callable[[], Picture]
 
 BASELINE = "numpy"
 
@@ -103,13 +107,17 @@ class Baseline:
             if op.code in used and not op.is_leaf
         }
 
-    def image(self, view: View) -> Image:
+    def image(self, view: View) -> Picture:
         """uint8[height, width]: 255 where the program is < 0, else 0."""
         check_view(self.program, view)
         precision = self.program.precision
         x, y = np.meshgrid(view.xs(precision), view.ys(precision))
         inside = self.values({"x": x, "y": y, "z": view.height_z(precision)[0]}) < 0
         return np.broadcast_to(inside, (view.height, view.width)).astype(np.uint8) * np.uint8(255)
+
+    def describe(self) -> str:
+        """Nothing: there is one way."""
+        return ""
 
     def values(self, axes: Mapping[str, Any]) -> Any:
         """The program's value for arrays of the precision, or one number if it does not vary."""
@@ -136,16 +144,16 @@ class Timing:
     """One contender's times, in seconds. `plain`: on the program as it is. `threads`: None for those of which
     there is no choice.
 
-    `account`: how it draws, if it says so. `setup`: optimising and compiling. `first`: the first frame, with
-    all that is put off until then. `samples`: the frames after it. `differing`: pixels unlike those of the
-    reference at `-O0`.
+    `description`: how it draws, if it says so. `setup`: optimising and preparing. `first`: the first frame,
+    with all that is put off until then. `samples`: the frames after it. `differing`: pixels unlike those of
+    the reference at `-O0`.
     """
 
     contender: str
     plain: bool
     threads: int | None
     draw: Draw
-    account: str
+    description: str
     setup: float
     first: float
     samples: list[float] = field(default_factory=list)
@@ -225,12 +233,13 @@ def _contenders(backends: Sequence[str], threads: Sequence[int]) -> list[tuple[s
     """All contenders: name, whether on the program as it is, and threads."""
     contenders: list[tuple[str, bool, int | None]] = [(BASELINE, True, None)]
     for name in backends:
-        counts: Sequence[int | None] = (threads if find_backend(name).threaded else ()) or (None,)
+        is_threaded = profile_of(name.partition(":")[0]).threaded
+        counts: Sequence[int | None] = (threads if is_threaded else ()) or (None,)
         contenders += [(name, plain, count) for plain in (True, False) for count in counts]
     return contenders
 
 
-def _take_turn(timing: Timing) -> Image:
+def _take_turn(timing: Timing) -> Picture:
     """Time frames for one turn; the last of them."""
     begin = time.perf_counter()
     while True:
@@ -259,25 +268,28 @@ def _check_memory(source: Program, size: int, precision: Precision) -> None:
 
 def _start(
     source: Program, view: View, precision: Precision, contender: str, plain: bool, threads: int | None
-) -> tuple[Timing, Image]:
+) -> tuple[Timing, Picture]:
     """Set a contender up and let it draw its first frame."""
     start = time.perf_counter()
-    executable = _prepare(source, view, precision, contender, plain, threads)
+    engine = _prepare(source, view, precision, contender, plain, threads)
     ready = time.perf_counter()
-    image = executable.image(view)
+    image = engine.image(view)
     first = time.perf_counter() - ready
-    account = executable.account() if isinstance(executable, Explains) else ""
-    timing = Timing(contender, plain, threads, lambda: executable.image(view), account, ready - start, first)
+    how = engine.describe()
+    timing = Timing(contender, plain, threads, lambda: engine.image(view), how, ready - start, first)
     return timing, image
 
 
 def _prepare(
     source: Program, view: View, precision: Precision, contender: str, plain: bool, threads: int | None
-) -> Baseline | Executable:
-    backend = None if contender == BASELINE else find_backend(contender)
-    pipeline = "" if plain or backend is None else backend.rendering
-    program, _ = run_pipeline(source, passes=pipeline, region=view.box(precision), precision=precision)
-    return Baseline(program) if backend is None else backend.compile(program, threads)
+) -> Baseline | Engine:
+    """A contender, ready to draw. It is made now, whatever is cached: that is timed."""
+    box = view.box(precision)
+    if contender == BASELINE:
+        return Baseline(run_pipeline(source, passes="", region=box, precision=precision)[0])
+    pipeline = "" if plain else None
+    preparation = Preparation(source, Image, contender, precision, box, pipeline, threads, knows_program=True)
+    return preparation.make().engine
 
 
 def table(results: Sequence[Result], precision: Precision) -> Table:
@@ -297,13 +309,13 @@ def table(results: Sequence[Result], precision: Precision) -> Table:
             )
     made.caption = "speed-up: over numpy, minimum by minimum"
     made.caption += "\ndiffering: pixels unlike the reference's at -O0"
-    accounts = {
-        f"{result.model}, {timing.label}: {timing.account}": None
+    descriptions = {
+        f"{result.model}, {timing.label}: {timing.description}": None
         for result in results
         for timing in result.timings
-        if timing.account and not timing.plain
+        if timing.description and not timing.plain
     }
-    made.caption += "".join(f"\n{line}" for line in accounts)
+    made.caption += "".join(f"\n{line}" for line in descriptions)
     made.caption_justify = "left"
     return made
 
@@ -333,7 +345,7 @@ def as_json(results: Sequence[Result], precision: Precision, samples: bool = Fal
                 "evaluator": timing.contender,
                 "level": 0 if timing.plain else None,
                 "threads": timing.threads,
-                "account": timing.account,
+                "description": timing.description,
                 "setup_ms": 1e3 * timing.setup,
                 "first_ms": 1e3 * timing.first,
                 **_summary([1e3 * seconds for seconds in timing.samples], samples),

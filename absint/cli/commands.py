@@ -17,7 +17,7 @@ from absint.base.errors import UsageError, one_line, shown_path
 from absint.base.registry import find
 from absint.base.version import __version__
 from absint.cli.argument_types import REPORTS
-from absint.evaluation.backend import HasMethods, find_backend, usual_backends
+from absint.evaluation.backend import find_backend, profile_of, usual_backends
 from absint.evaluation.image_files import ENCODERS, pgm, write_whole
 from absint.evaluation.view import Grid, View
 from absint.frontend.vm import write_vm
@@ -240,7 +240,7 @@ def bench(arguments: argparse.Namespace) -> int:
 
 def _methods_of(backend: str, methods: Sequence[str]) -> Sequence[str]:
     """Which ways of drawing to time: those that were asked for, if the backend has several."""
-    return methods if methods and isinstance(find("backends", backend)(), HasMethods) else ("",)
+    return methods if methods and profile_of(backend).methods else ("",)
 
 
 def fuzz(arguments: argparse.Namespace) -> int:

@@ -1,1 +1,1 @@
-"""What is asked of a program and who answers: backends, views, image files."""
+"""What is asked of a program and who answers: questions, views, profiles, backends, engines, image files."""

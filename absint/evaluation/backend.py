@@ -1,4 +1,4 @@
-"""What every evaluator offers, and the checks that all of them share.
+"""Backends: who prepares programs so that they can be asked.
 
 A backend is one file or folder in `backends/` with one class. It optimises nothing that a pass could have
 done: it takes a program as it is and is generic over programs.
@@ -6,128 +6,48 @@ done: it takes a program as it is and is generic over programs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from absint.base.arguments import whole, word
-from absint.base.errors import BackendError, DomainError, PromiseError, UsageError, shown, shown_path
+from absint.base.arguments import word
+from absint.base.errors import BackendError, shown
 from absint.base.registry import find, names
-from absint.domains.lattice import Interval
-from absint.evaluation.view import View
-from absint.ir.box import Box
-from absint.ir.graph import AXES
-from absint.ir.program import Program, Promise
-from absint.ir.program import check_program as check_program
+from absint.evaluation.engine import BackendEngine
+from absint.evaluation.profile import Availability, Profile
+from absint.ir.box import EVERYWHERE, Box
+from absint.ir.program import Program
 from absint.lowering.plan import Plan
 from absint.ops.precision import Precision
 
-Ranges = Mapping[str, tuple[Any, Any]]
-"""For each variable, arrays of lower and upper ends: many boxes at once. Arrays broadcast."""
 
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Whether a backend can be used here; if not, why and how to get it."""
-
-    available: bool
-    reason: str = ""
-
-
-class Executable(Protocol):
-    """A program, ready to run."""
-
-    program: Program
-
-    def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
-        """The program's value at points; arrays broadcast and are rounded to the program's precision.
-
-        Returns an array of the broadcast shape, of that precision. Raises `PromiseError` for a program that
-        only keeps the sign, `DomainError` for points outside the program's box, `UsageError` for what is no
-        array of real numbers, for masked arrays, and for shapes that do not broadcast.
-        """
-
-    def bounds(self, boxes: Ranges) -> Interval:
-        """Bounds of the program on many boxes, equal to those of the interval domain; unnamed variables are
-        unbounded. Raises as `values` does, and `DomainError` for boxes that are empty.
-        """
-
-    def image(self, view: View) -> NDArray[np.uint8]:
-        """uint8[height, width]: 255 where the program is < 0, else 0.
-
-        Raises `DomainError` for a view that leaves the program's box, or a program of other variables than x,
-        y, z.
-        """
-
-
-class Backend(Protocol):
-    """Makes programs executable."""
+class Backend(ABC):
+    """Prepares programs. Made without arguments, or with a `method` where its profile has some."""
 
     name: ClassVar[str]
-    threaded: ClassVar[bool]
-    """Whether several threads may work on a picture."""
-    stands_in: ClassVar[bool]
-    """Whether it is only there to test another one where that cannot be used."""
+    profile: Profile
+    """What it can do, the same for all that a method makes of it."""
 
-    @property
-    def rendering(self) -> str:
-        """The pipeline that a program goes through before it is drawn."""
-
+    @abstractmethod
     def probe(self) -> Availability:
         """Whether it can be used here."""
 
-    def compile(self, program: Program, threads: int | None = None) -> Executable:
-        """Prepare a program. `threads`: how many may work on it, all cores if not given.
+    @abstractmethod
+    def prepare(
+        self, form: Program | Plan, threads: int | None = None, box: Box = EVERYWHERE
+    ) -> BackendEngine:
+        """An engine for a program, or for a plan where the profile says so.
 
-        Raises `GraphError` for a program whose graph is not sound, `UsageError` for less than one thread.
+        `threads`: how many may work on an answer, all cores if not given. `box`: where a plan holds; a
+        program knows that itself. Raises `GraphError` for a program whose graph is not sound, `UsageError`
+        for what is neither, and for less than one thread.
         """
 
-
-@runtime_checkable
-class DrawsPlans(Protocol):
-    """A backend that draws from a plan, so that a plan that was kept needs no program."""
-
-    def prepare(self, precision: Precision) -> None:
-        """Make ready what every picture needs, such as compiled kernels."""
-
-    def compile_plan(self, plan: Plan, box: Box, threads: int | None = None) -> Drawing:
-        """Prepare a plan that holds in a box."""
-
-
-@runtime_checkable
-class HasMethods(Protocol):
-    """A backend with several ways of drawing. `NAME:METHOD` names one of them."""
-
-    methods: ClassVar[tuple[str, ...]]
-
-    def with_method(self, method: str) -> Backend:
-        """The same backend, drawing in one of these ways."""
-
-
-@runtime_checkable
-class Explains(Protocol):
-    """A program that can say how it is drawn."""
-
-    def account(self) -> str:
-        """Which way was taken, and why."""
-
-
-@runtime_checkable
-class TakesShortCuts(Protocol):
-    """A backend with ways of computing values that it takes only where they pay."""
+    def warm(self, precision: Precision) -> None:  # noqa: B027  # most have nothing to do
+        """Compile what every picture of the precision needs, as far as this machine does not have it yet."""
 
     def eager(self) -> Backend:
-        """The same backend, taking them wherever it can: for those who test it."""
-
-
-class Drawing(Protocol):
-    """Something that draws pictures, as `Executable.image` does."""
-
-    def image(self, view: View) -> NDArray[np.uint8]:
-        """See `Executable.image`."""
+        """The same backend, taking its short cuts even where they do not pay: for those who test it."""
+        return self
 
 
 def find_backend(name: str) -> Backend:
@@ -136,196 +56,33 @@ def find_backend(name: str) -> Backend:
     Raises `BackendError` if there is none, or why it cannot be used here.
     """
     name, colon, method = word(name, "backend", BackendError).partition(":")
-    backend: Backend = find("backends", name)()
+    kind = find("backends", name)
+    backend: Backend = kind()
     if colon:
-        methods = backend.methods if isinstance(backend, HasMethods) else ()
-        if method not in methods or not isinstance(backend, HasMethods):
+        methods = backend.profile.methods
+        if method not in methods:
             known = f"its methods: {', '.join(methods)}" if methods else "it has one way of drawing"
             raise BackendError(f"backend {shown(name)} has no method {shown(method)}; {known}")
-        backend = backend.with_method(method)
+        backend = kind(method)
     availability = backend.probe()
     if not availability.available:
         raise BackendError(f"backend {shown(name)} is not available: {availability.reason}")
     return backend
 
 
+def profile_of(name: str) -> Profile:
+    """The profile of a backend, by name and without a method, whether or not it can be used here. Raises
+    `BackendError` if there is none of that name.
+    """
+    profile: Profile = find("backends", name)().profile
+    return profile
+
+
 def usual_backends() -> tuple[str, ...]:
-    """Names of the backends that can be used here, those left out that only stand in for others."""
-    kinds = {name: find("backends", name) for name in names("backends")}
-    return tuple(name for name, kind in kinds.items() if not kind.stands_in and kind().probe().available)
-
-
-def thread_count(threads: object, all_of_them: int) -> int:
-    """How many threads may work: so many, or all if None is given. Raises `UsageError` for less than one."""
-    return all_of_them if threads is None else whole(threads, "threads", UsageError, 1)
-
-
-def check_gradual_underflow() -> None:
-    """Raises `BackendError` when the processor flushes subnormals to zero.
-
-    A foreign extension built with -ffast-math can switch that on for the whole process; then no result is
-    exact.
-    """
-    smallest = np.finfo(np.float32).smallest_subnormal
-    if np.float32(smallest * np.float32(4.0)) / np.float32(2.0) == 0 or np.float64(5e-324) * 1.0 == 0:
-        raise BackendError(
-            "this process flushes subnormal floats to zero, so results would not be exact; "
-            "some extension was built with -ffast-math: import it after absint, or not at all"
-        )
-
-
-def check_values_promised(program: Program) -> None:
-    """Raises `PromiseError` unless the program keeps its values; a lowered one has none."""
-    if program.promise is not Promise.BITS or program.graph.lowered:
-        raise PromiseError("the program promises only its sign, not its values: optimise it with -O1")
-
-
-def check_box(program: Program, box: Box) -> None:
-    """Raises `DomainError` unless the program holds on all of `box`.
-
-    Bounds count of every variable that the program was made from: one that a pass has removed is gone because
-    it was bounded.
-    """
-    for name in sorted(program.variables & set(program.box.bounds)):
-        lower, upper = program.box.bounds[name]
-        inner = box.bounds.get(name)
-        if inner is None:
-            raise DomainError(
-                f"the program holds for {shown_path(name)} from {lower!r} to {upper!r}; "
-                "here it may be anything"
-            )
-        if inner[0] < lower or inner[1] > upper:
-            raise DomainError(
-                f"the program holds for {shown_path(name)} from {lower!r} to {upper!r}; "
-                f"here it is from {inner[0]!r} to {inner[1]!r}"
-            )
-
-
-def check_view(program: Program, view: View) -> None:
-    """Raises `DomainError` unless an image of the program exists for this view, `UsageError` for no view."""
-    if not isinstance(view, View):
-        raise UsageError(f"view {shown(view)}: expected a View, as View(640, 480)")
-    free = sorted(set(program.graph.variables.values()) - set(AXES))
-    if free:
-        raise DomainError(f"an image has no position for the variable {shown(free[0])}, only for x, y and z")
-    if program.box.bounds:
-        check_box(program, view.box(program.precision))
-
-
-def is_same_view(view: object, checked: View | None) -> bool:
-    """Whether a view is the one that was checked last, or equal to it."""
-    return checked is not None and (view is checked or (isinstance(view, View) and view == checked))
-
-
-def points_given(
-    program: Program, needed: Iterable[str], given: Mapping[str, Any], xp: Any = np
-) -> tuple[dict[str, Any], tuple[int, ...]]:
-    """Points as arrays of the program's precision, and the shape that they broadcast to.
-
-    `needed`: the variables that must be given. `xp`: NumPy, or a module like it. Raises `DomainError` for a
-    variable that is missing or unknown, and for points outside the program's box; `UsageError` as
-    `real_array`, and for shapes that do not broadcast.
-    """
-    if missing := sorted(set(needed) - set(given)):
-        raise DomainError(f"no value given for the variable {shown(missing[0])}")
-    known = _known(program, given)
-    points = {name: real_array(name, value, program.precision, xp) for name, value in known.items()}
-    shape = broadcast_shape(points)
-    if 0 not in shape:
-        check_box(program, hull(points))
-    return points, shape
-
-
-def boxes_given(
-    program: Program, boxes: Ranges, xp: Any = np
-) -> tuple[dict[str, tuple[Any, Any]], tuple[int, ...]]:
-    """The ends of boxes as arrays of the program's precision, and the shape that they broadcast to.
-
-    `xp`: NumPy, or a module like it. Raises `DomainError` for an unknown variable, for boxes that are empty
-    and those outside the program's box; `UsageError` as `real_array`, for shapes that do not broadcast, and
-    for what is no mapping of names to two ends.
-    """
-    if not isinstance(boxes, Mapping):
-        raise UsageError(f"boxes {shown(boxes)}: expected ends by name, as {{'x': (-1.0, 1.0)}}")
-    flat: dict[str, Any] = {}
-    for name, pair in _known(program, boxes).items():
-        if not hasattr(pair, "__len__") or isinstance(pair, str | Mapping) or len(pair) != 2:
-            raise UsageError(f"{name}: expected a lower and an upper end, not {shown(pair)}")
-        for end, value in zip(_ENDS, pair, strict=True):
-            flat[name + end] = real_array(name + end, value, program.precision, xp)
-    shape = broadcast_shape(flat)
-    ends = {name: (flat[name + _ENDS[0]], flat[name + _ENDS[1]]) for name in boxes}
-    for name, (lower, upper) in ends.items():
-        if bool((~(lower <= upper)).any()):
-            raise DomainError(
-                f"a box holds no {shown_path(name)}: its lower end is above its upper end, or NaN"
-            )
-    if 0 not in shape:
-        both = {name: xp.concatenate([end.ravel() for end in pair]) for name, pair in ends.items()}
-        check_box(program, hull(both))
-    return ends, shape
-
-
-_ENDS = ("'s lower end", "'s upper end")
-
-_Value = TypeVar("_Value")
-
-
-def _known(program: Program, given: Mapping[str, _Value]) -> Mapping[str, _Value]:
-    """What is given. Raises `DomainError` for a variable that the program does not have."""
-    known = program.variables | set(AXES)
-    for name in given:
-        if name not in known:
-            raise DomainError(f"the program has no variable {shown(name)}")
-    return given
-
-
-def real_array(name: str, value: Any, precision: Precision, xp: Any = np) -> Any:
-    """Numbers as an array of the precision, of the module `xp`.
-
-    They are rounded by NumPy: on a device subnormal numbers become zero. Raises `UsageError`, which begins
-    with `name`, for what is no array of real numbers, and for masked arrays: what is masked has no value, and
-    an array of the precision cannot say so.
-    """
-    if _is_masked(value):
-        raise UsageError(f"{name}: masked arrays are not taken: give those without a mask, x.compressed()")
-    if xp is not np and is_on_device(value):
-        if value.dtype == precision.dtype:
-            return value
-        value = value.get()
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError, OverflowError):  # ragged, or deeper than arrays can be
-        raise UsageError(f"{name}: {shown(value)} is no array of numbers") from None
-    if array.dtype.kind not in "biuf":
-        raise UsageError(f"{name}: expected real numbers, not {array.dtype} {shown(value)}")
-    with np.errstate(all="ignore"):  # what is too large for the precision rounds to infinity
-        array = array.astype(precision.dtype, copy=False)
-    return array if xp is np else xp.asarray(array)
-
-
-def _is_masked(value: object) -> bool:
-    """Whether it is a masked array, or a list that holds one somewhere."""
-    if isinstance(value, list | tuple):
-        return any(map(_is_masked, value))
-    return type(value) is not np.ndarray and isinstance(value, np.ndarray) and np.ma.isMaskedArray(value)
-
-
-def is_on_device(value: object) -> bool:
-    """Whether it is an array like NumPy's in the memory of a GPU."""
-    return hasattr(value, "__cuda_array_interface__") and isinstance(getattr(value, "dtype", 0), np.dtype)
-
-
-def broadcast_shape(arrays: Mapping[str, Any]) -> tuple[int, ...]:
-    """The shape that arrays broadcast to. Raises `UsageError` with their shapes if there is none."""
-    try:
-        return np.broadcast_shapes(*(array.shape for array in arrays.values()))
-    except ValueError:
-        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
-        raise UsageError(f"shapes that do not broadcast: {shapes}") from None
-
-
-def hull(arrays: Mapping[str, NDArray[Any]]) -> Box:
-    """The smallest box that holds all points; a variable that is NaN somewhere stays unbounded."""
-    bounds = {name: (float(array.min()), float(array.max())) for name, array in arrays.items() if array.size}
-    return Box({name: ends for name, ends in bounds.items() if ends[0] == ends[0]})
+    """Names of the backends that can be used here, without those that are for tests only."""
+    backends: dict[str, Backend] = {name: find("backends", name)() for name in names("backends")}
+    return tuple(
+        name
+        for name, backend in backends.items()
+        if not backend.profile.test_only and backend.probe().available
+    )

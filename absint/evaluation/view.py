@@ -94,6 +94,13 @@ class View:
         """A view of n by n pixels, with other fields as given. Raises `ViewError` as `View` does."""
         return View(n, n, **fields)
 
+    def part(self, rows: range, columns: range) -> View:
+        """Some rows and columns of this picture as a view: its samples are where they are in this one."""
+        return _Part(
+            len(columns), len(rows), self.center, self.scale, self.z, self.grid,
+            whole=self, top=rows.start, left=columns.start,
+        )  # fmt: skip
+
     def _unit(self, count: int) -> NDArray[np.float64]:
         """Positions along an axis of `count` samples before scaling; the shorter side spans -1 to 1."""
         shorter = min(self.width, self.height)
@@ -109,7 +116,7 @@ class View:
         """Where the samples are; those of small views are kept, for a picture asks often."""
         precision = as_precision(precision)
         small = self.width + self.height <= 1 << 14
-        return _kept_samples(self, precision) if small else _samples(self, precision)
+        return _cached_samples(self, precision) if small else _samples(self, precision)
 
     def xs(self, precision: Precision) -> NDArray[Any]:
         """float[width]: x of each column, left to right, in model units. Read-only.
@@ -132,8 +139,21 @@ class View:
 
     def duplicate_samples(self, precision: Precision) -> int:
         """How many columns and rows repeat their neighbour's position, the zoom being too deep."""
-        xs, ys = self.xs(precision), self.ys(precision)
-        return int(np.count_nonzero(xs[1:] == xs[:-1]) + np.count_nonzero(ys[1:] == ys[:-1]))
+        return _duplicates(self, as_precision(precision))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(View):
+    """Some columns and rows of a larger view, at the very positions that they have there."""
+
+    whole: View = View(1, 1)  # a frozen value
+    top: int = 0
+    left: int = 0
+
+    def _samples(self, precision: Precision) -> Samples:
+        """The larger view's, cut out."""
+        xs, ys, z = self.whole.xs(precision), self.whole.ys(precision), self.whole.height_z(precision)
+        return Samples.of(xs[self.left : self.left + self.width], ys[self.top : self.top + self.height], z)
 
 
 class Samples(NamedTuple):
@@ -161,7 +181,14 @@ def _samples(view: View, precision: Precision) -> Samples:
     return Samples.of(*(_positions(view, precision, *axis) for axis in axes))
 
 
-_kept_samples = functools.lru_cache(maxsize=8)(_samples)
+_cached_samples = functools.lru_cache(maxsize=8)(_samples)
+
+
+@functools.lru_cache(maxsize=8)
+def _duplicates(view: View, precision: Precision) -> int:
+    """How many columns and rows of a view repeat their neighbour's position."""
+    xs, ys = view.xs(precision), view.ys(precision)
+    return int(np.count_nonzero(xs[1:] == xs[:-1]) + np.count_nonzero(ys[1:] == ys[:-1]))
 
 
 def _positions(

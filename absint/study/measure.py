@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.api import Model, domain_names, load, optimize, run_pipeline
-from absint.base.arguments import number, whole
-from absint.base.errors import DomainError, UsageError, shown
-from absint.evaluation.backend import Executable, find_backend
+from absint.api import Model, domain_names, load, run_pipeline
+from absint.base.arguments import number, whole, word
+from absint.base.errors import BackendError, DomainError, UsageError, shown
+from absint.evaluation.engine import Engine
+from absint.evaluation.preparation import Preparation
+from absint.evaluation.questions.image import Image
 from absint.evaluation.view import View
 from absint.ir.box import Box
 from absint.ir.graph import AXES, Graph
@@ -180,18 +182,21 @@ def memory(
 def executable(
     model: Model, view: View, backend: str = "numba", *, passes: str | None = None,
     precision: Precision | str | None = None, threads: int | None = None,
-) -> Executable:  # fmt: skip
-    """The executable that draws a model in a view: `executable(model, view).image(view)`.
+) -> Engine:  # fmt: skip
+    """An engine that draws a model in a view: `executable(model, view).image(view)`.
 
     `backend`: a name, or `name:method`. `passes`: the pipeline that runs first; default: the backend's.
     Raises `BackendError` for a backend that is not available, `UsageError` if `view` is not a view.
     """
     if not isinstance(view, View):
         raise UsageError(f"view {shown(view)}: expected a View, as View(640, 480)")
-    maker, source = find_backend(backend), load(model)
+    source = load(model)
     real = source.precision if precision is None else as_precision(precision)
-    pipeline = maker.rendering if passes is None else passes
-    return maker.compile(optimize(source, passes=pipeline, region=view.box(real), precision=real), threads)
+    preparation = Preparation(
+        source, Image, word(backend, "backend", BackendError), real, view.box(real), passes, threads,
+        knows_program=True,
+    )  # fmt: skip
+    return preparation.find().engine
 
 
 TURN = 0.005

@@ -32,7 +32,9 @@ def view(arguments: argparse.Namespace) -> int:
         start = View(8, 8, arguments.center or (0.0, 0.0), _or(arguments.scale, 1.0), _or(arguments.z, 0.0))
     with Progress(f"reading {shown_path(arguments.model)}"):
         source = ModelSource(arguments.model)
-        session = Session(source, pipeline=pipeline, precision=arguments.precision, start=start)
+        session = Session(
+            source, pipeline=pipeline, precision=arguments.precision, start=start, backend=arguments.backend
+        )
         server = Server(session, arguments.port)
     usual = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL)

@@ -50,18 +50,20 @@ class Shown:
 
 
 class Session:
-    """A model, its pipeline, and the state that pages show. Thread-safe.
+    """A model, its pipeline and backend, and all that pages are told of it. Thread-safe.
 
     Raises the errors of reading, parsing and drawing the model.
     """
 
     def __init__(
-        self, source: ModelSource, *, pipeline: str, precision: str | None = None, start: View | None = None
-    ) -> None:
+        self, source: ModelSource, *, pipeline: str, precision: str | None = None, start: View | None = None,
+        backend: str = "numba",
+    ) -> None:  # fmt: skip
         self.source = source
         self._name = secrets.token_hex(8)
         self.passes = tuple(format_pass(pass_) for pass_ in parse_pipeline(pipeline))
         self._precision = precision
+        self.backend = backend
         self._change = threading.Condition()
         self._stopping = threading.Event()
         self._trouble: Trouble | None = None
@@ -120,6 +122,7 @@ class Session:
             "model": self.source.argument,
             "watched": self.source.is_watched,
             "precision": shown.drawer.precision.value,
+            "backend": self.backend,
             "passes": self.passes,
             "operations": shown.program.graph.operation_count,
             "lines": shown.text.count("\n") + 1,
@@ -182,7 +185,7 @@ class Session:
         """Parse a text and draw it once after the whole pipeline, so that errors in it are found."""
         program = self.source.program(text)
         precision = program.precision if self._precision is None else as_precision(self._precision)
-        shown = Shown(generation, text, program, Drawer(program, precision))
+        shown = Shown(generation, text, program, Drawer(program, precision, self.backend))
         shown.drawer.picture(self.start_view(shown), self.pipeline(""))
         return shown
 

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from absint.evaluation.backend import Backend, HasMethods, find_backend
+from absint.evaluation.backend import Backend, find_backend
+from absint.evaluation.questions.values import Values
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm, write_vm
 from absint.ir.graph import AXES, Graph, GraphBuilder
@@ -38,7 +39,7 @@ from absint.ops.table import OPS, SPICY, Op
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
 
-from .executable import CudaExecutable
+from .executable import CudaEngine
 from .source import kernel_source
 
 FRAMES, QUICK_FRAMES = 30, 3
@@ -83,7 +84,7 @@ def check_operations(settings: Settings) -> Iterator[Result]:
             program = Program(_graph_of(op), precision)
             columns = _operands(op, precision, rng)
             given = dict(zip("xyz", [*columns, np.zeros(1), np.zeros(1)], strict=False))
-            got, expected = (one.compile(program).values(**given) for one in (settings.backend, reference))
+            got, expected = (one.prepare(program).values(**given) for one in (settings.backend, reference))
             if not _same(got, expected, precision):
                 wrong.append(op.name)
         yield Result(
@@ -136,12 +137,11 @@ def check_pictures(settings: Settings) -> Iterator[Result]:
 def check_methods(settings: Settings) -> Iterator[Result]:
     """Every other way of drawing, at the smallest size."""
     view = View.square(settings.sizes[0])
-    assert isinstance(settings.backend, HasMethods)
     for name, graph in models():
-        for method in settings.backend.methods[1:]:
+        for method in settings.backend.profile.methods[1:]:
             if method == "arrays" or (method == "generated" and graph.operation_count > MOST_GENERATED):
                 continue
-            backend = settings.backend.with_method(method)
+            backend = find_backend(f"{settings.backend.name}:{method}")
             yield _compare(f"{name}, {method}", graph, view, Precision.F32, backend, settings.frames)
 
 
@@ -150,34 +150,34 @@ def _compare(
 ) -> Result:
     source = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
     engine = find_backend("numba")
-    expected = engine.compile(_lowered(source, engine)).image(view)
-    executable = backend.compile(_lowered(source, backend))
+    expected = engine.prepare(_lowered(source, engine)).image(view)
+    executable = backend.prepare(_lowered(source, backend))
     start = time.perf_counter()
     got = executable.image(view)
     first = time.perf_counter() - start
     wrong = int((got != expected).sum())
     numbers: dict[str, Any] = {"wrong": wrong, "first_s": first}
     figure = f"{wrong} pixels differ, " * bool(wrong) + f"first {first * 1e3:.1f} ms"
-    if isinstance(executable, CudaExecutable):
+    if isinstance(executable, CudaEngine):
         for _ in range(2):  # the first repetition makes a graph
             executable.image(view)
         frames = [executable.frame_seconds(view) for _ in range(repetitions)]
         median = statistics.median(frames)
-        figure += f", frame {median * 1e6:.1f} us; {executable.account()}"
+        figure += f", frame {median * 1e6:.1f} us; {executable.describe()}"
         numbers |= {"frame_s": median, "least_s": min(frames)}
     return Result(what, not wrong, figure, numbers)
 
 
 def _lowered(source: Program, backend: Backend) -> Program:
     """The program as a backend draws it."""
-    return PassManager(parse_pipeline(backend.rendering), Analyses()).run(source)[0]
+    return PassManager(parse_pipeline(backend.profile.render_pipeline), Analyses()).run(source)[0]
 
 
 def check_compiling(settings: Settings) -> Iterator[Result]:
     """How long the kernels take to compile: a text that no cache knows, and the same again."""
     for precision in Precision:
-        executable = settings.backend.compile(Program(_graph_of(OPS[-1]), precision))
-        assert isinstance(executable, CudaExecutable)
+        executable = settings.backend.prepare(Program(_graph_of(OPS[-1]), precision))
+        assert isinstance(executable, CudaEngine)
         driver, place = executable.driver, executable.driver.xp.zeros(8, np.int64)
         text = f"{kernel_source(precision)}\n// {time.time_ns()}\n"
         seconds = []
@@ -198,7 +198,7 @@ def check_setup(settings: Settings) -> Iterator[Result]:
         start = time.perf_counter()
         box = view.box(Precision.F32)
         source = Program(parse_vm(text, name)).restricted(box, Precision.F32, Promise.SIGN)
-        settings.backend.compile(_lowered(source, settings.backend)).image(view)
+        settings.backend.prepare(_lowered(source, settings.backend)).image(view)
         seconds = time.perf_counter() - start
         yield Result(f"set-up of {name}", None, f"{seconds * 1e3:.1f} ms", {"seconds": seconds})
 
@@ -209,14 +209,20 @@ def check_values(settings: Settings) -> Iterator[Result]:
     program = Program(graph, Precision.F32)
     rng = np.random.default_rng(1)
     points = [rng.uniform(-1, 1, settings.points).astype(np.float32) for _ in range(2)]
-    executable = settings.backend.compile(program)
-    assert isinstance(executable, CudaExecutable)
+    executable = settings.backend.prepare(program)
+    assert isinstance(executable, CudaEngine)
     driver = executable.driver
     there = [driver.xp.asarray(column) for column in points]
     got = driver.download(executable.values(*there))
-    seconds = min(driver.seconds(lambda: executable.values(*there)) for _ in range(3))
+    out = driver.xp.empty(settings.points, np.float32)
+    question = Values(dict(zip("xy", there, strict=True)))
+
+    def work() -> None:
+        executable.answer(question, out)
+
+    seconds = min(driver.seconds(work) for _ in range(3))
     part = [column[: min(settings.points, CPU_POINTS)] for column in points]
-    engine = find_backend("numba").compile(program)
+    engine = find_backend("numba").prepare(program)
     engine.values(*(column[:1000] for column in part))
     start = time.perf_counter()
     expected = engine.values(*part)
@@ -267,8 +273,8 @@ def small_run() -> None:
         box = view.box(precision)
         source = Program(graph).restricted(box, precision, Promise.SIGN)
         for program in (_lowered(source, backend), source):
-            backend.compile(program).image(view)
-        executable = backend.compile(Program(graph, precision))
+            backend.prepare(program).image(view)
+        executable = backend.prepare(Program(graph, precision))
         executable.values(np.linspace(-1, 1, 1000), 0.5)
         executable.bounds({"x": (np.zeros(100), np.ones(100)), "y": (np.zeros(100), np.ones(100))})
 

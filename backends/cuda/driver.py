@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,9 @@ class Module(Protocol):
 
 
 class Driver(Protocol):
-    """Memory and kernels of one device."""
+    """Memory and kernels of one device. `backend`: the name of the backend that it is for."""
 
+    backend: ClassVar[str]
     xp: Any
     """NumPy, or CuPy: the module of arrays in the device's memory."""
     warps: int

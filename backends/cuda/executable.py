@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 from absint.base.errors import BackendError
 from absint.base.memo import Turn, cached_property
 from absint.domains.lattice import Interval
-from absint.evaluation.backend import (
-    Ranges,
+from absint.evaluation.checks import (
     boxes_given,
     check_gradual_underflow,
-    check_program,
     check_values_promised,
     check_view,
+    is_on_device,
     is_same_view,
     points_given,
 )
+from absint.evaluation.engine import BackendEngine
+from absint.evaluation.profile import Profile
+from absint.evaluation.questions.bounds import Bounds
+from absint.evaluation.questions.image import Image
+from absint.evaluation.questions.values import Values
 from absint.evaluation.view import View
-from absint.ir.program import Program
+from absint.ir.program import Program, check_program
 from absint.ir.tape import Tape, make_tape
 from absint.lowering.plan import make_plan
 from absint.ops.precision import Precision
@@ -32,9 +36,6 @@ from .driver import Driver, Module, grid, pointers
 from .generated import GeneratedPicture
 from .picture import Picture
 from .source import kernel_source
-
-RENDERING = "cse,predicates,flatten,bands,contract"
-"""The lowering alone, as for the CPU engine."""
 
 THREADS = 128
 """Of a block, in all kernels."""
@@ -47,14 +48,24 @@ METHODS = ("terms", "regions", "generated")
 """Ways of drawing: the small terms of a union, and regions for what is left; regions for all; straight-line
 code for the program."""
 
+PROFILE = Profile(
+    questions=("values", "bounds", "image"),
+    render_pipeline="cse,predicates,flatten,bands,contract",  # the lowering alone, as for the CPU engine
+    methods=METHODS,
+)
+"""What a backend of this engine can do."""
 
-class CudaExecutable:
+
+class CudaEngine(BackendEngine):
     """A program, ready to run through a driver. `method`: one of `METHODS`."""
 
     def __init__(self, program: Program, driver: Driver, method: str = METHODS[0]) -> None:
         check_program(program)
         check_gradual_underflow()
+        self.backend = driver.backend
+        self.on_device = driver.xp is not np
         self.program = program
+        self.precision = program.precision
         self.method = method
         self.driver = driver
         self._checked: View | None = None
@@ -76,16 +87,16 @@ class CudaExecutable:
     def _tape(self) -> _DeviceTape:
         return _DeviceTape(self.program, self.driver)
 
-    def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> Any:
-        """See `Executable.values`. The result is on the device if one of the points is given there.
+    def answer_values(self, question: Values, out: Any = None) -> Any:
+        """See `Values`. The answer is on the device if one of the points or `out` is there.
 
-        Raises `BackendError` if it has too little memory.
+        Raises `BackendError` if the device has too little memory.
         """
         check_values_promised(self.program)
-        xp, given = self.driver.xp, {"x": x, "y": y, "z": z, **variables}
-        on_device = xp is not np and any(isinstance(value, xp.ndarray) for value in given.values())
+        xp = self.driver.xp
+        on_device = self.on_device and any(map(is_on_device, (out, *question.points.values())))
         with _memory_for("these points"):
-            points, shape = points_given(self.program, self._tape.tape.variables, given, xp)
+            points, shape = points_given(self.program, self._tape.tape.variables, question.points, xp)
             results = xp.empty(shape, self.program.precision.dtype)
             if results.size:
                 self._compute_values(points, results)
@@ -104,16 +115,16 @@ class CudaExecutable:
             results.size, tape.tape.root, scratch, int(shared > 0), results, shared=shared,
         )  # fmt: skip
 
-    def bounds(self, boxes: Ranges) -> Interval:
-        """See `Executable.bounds`. Raises `BackendError` if the device has too little memory."""
+    def answer_bounds(self, question: Bounds, out: Interval | None = None) -> Interval:
+        """See `Bounds`. Raises `BackendError` if the device has too little memory."""
         check_values_promised(self.program)
         xp, dtype = self.driver.xp, self.program.precision.dtype
         with _memory_for("these boxes"):
-            ends, shape = boxes_given(self.program, boxes, xp)
+            ends, shape = boxes_given(self.program, question.boxes, xp)
             found = xp.empty(shape, dtype), xp.empty(shape, dtype), xp.empty(shape, np.uint8)
             if found[0].size:
                 self._compute_bounds(ends, *found)
-        lower, upper, nan = map(self.driver.download, found)
+        lower, upper, nan = found if _all_on_device(out) else map(self.driver.download, found)
         return Interval(lower, upper, nan.astype(bool))
 
     def _compute_bounds(self, ends: dict[str, tuple[Any, Any]], lower: Any, upper: Any, nan: Any) -> None:
@@ -134,18 +145,20 @@ class CudaExecutable:
         """How many blocks fit the work and the memory."""
         return max(1, min(grid(self.driver, count, THREADS), self.driver.memory() // (bytes_each * THREADS)))
 
-    def image(self, view: View, out: str | None = None) -> Any:
-        """See `Executable.image`. `out`: "device" to leave the picture there.
+    def answer_image(self, question: Image, out: Any = None) -> Any:
+        """See `Image`. The picture stays on the device if `out` is there.
 
         A picture that is too large for the device's memory is drawn in strips. Raises `BackendError` if even
         that is too much, or if it was to stay there.
         """
+        view = question.seen
         if not is_same_view(view, self._checked):
             check_view(self.program, view)
             self._checked = view
         with self._turn:
-            if out == "device":
-                return self._drawn(view).copy()
+            if is_on_device(out):
+                out[...] = self._drawn(view)
+                return out
             rows = max(1, self.driver.memory() // view.width)
             if rows >= view.height:
                 return self.driver.download(self._drawn(view))
@@ -155,9 +168,9 @@ class CudaExecutable:
                 image[part] = self.driver.download(self._drawn(view, part))
             return image
 
-    def account(self) -> str:
-        """See `Explains`."""
-        return f"{self.method}: {self._picture.account()}"
+    def describe(self) -> str:
+        """See `Engine.describe`."""
+        return f"{self.method}: {self._picture.describe()}"
 
     def frame_seconds(self, view: View) -> float:
         """How long the device draws at a picture that was drawn before."""
@@ -167,6 +180,10 @@ class CudaExecutable:
         """The picture in the device's memory, or some rows of it."""
         with _memory_for(f"{view.width}x{view.height} pixels"):
             return self._picture.draw(view, rows)
+
+
+def _all_on_device(out: Interval | None) -> bool:
+    return out is not None and all(map(is_on_device, out))
 
 
 @contextmanager

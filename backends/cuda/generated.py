@@ -90,7 +90,7 @@ class GeneratedPicture:
         self._operations = as_predicate(program).graph.operation_count
         self._module = driver.compile(picture_source(program))
 
-    def account(self) -> str:
+    def describe(self) -> str:
         """What is drawn."""
         return f"{self._operations} operations for every pixel, in straight-line code"
 

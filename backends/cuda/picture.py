@@ -69,7 +69,7 @@ class Picture:
         whole = np.ascontiguousarray(array)
         return self._driver.xp.asarray(whole if whole.size else np.zeros(32, whole.dtype))
 
-    def account(self) -> str:
+    def describe(self) -> str:
         """What is drawn how."""
         terms, regions = len(self._plan.starts), self._regions
         parts = [f"{terms} small terms in tiles"] * bool(terms)

@@ -6,30 +6,28 @@ random.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
-from absint.evaluation.backend import Availability, Executable
+from absint.evaluation.backend import Backend
+from absint.evaluation.checks import as_program, thread_count
+from absint.evaluation.profile import Availability
+from absint.ir.box import EVERYWHERE, Box
 from absint.ir.program import Program
+from absint.lowering.plan import Plan
 
-from ..cuda.executable import METHODS, RENDERING, CudaExecutable
+from ..cuda.executable import METHODS, PROFILE, CudaEngine
 from .driver import ShimDriver, compiler
 
 
-class CudaShim:
-    """What `cupy` does, on fibers in place of a GPU's threads. `method`: one of `methods`."""
+class CudaShim(Backend):
+    """What `cupy` does, on fibers in place of a GPU's threads. `method`: one of its profile's."""
 
     name: ClassVar[str] = "cuda_shim"
-    rendering: ClassVar[str] = RENDERING
-    threaded: ClassVar[bool] = False
-    stands_in: ClassVar[bool] = True
-    methods: ClassVar[tuple[str, ...]] = METHODS
+    profile = replace(PROFILE, test_only=True)
 
     def __init__(self, method: str = METHODS[0]) -> None:
         self._method = method
-
-    def with_method(self, method: str) -> CudaShim:
-        """See `HasMethods`."""
-        return CudaShim(method)
 
     def probe(self) -> Availability:
         """A C++ compiler makes the kernels."""
@@ -37,6 +35,7 @@ class CudaShim:
             return Availability(False, "no C++ compiler (g++) is found; it compiles the kernels for this CPU")
         return Availability(True)
 
-    def compile(self, program: Program, threads: int | None = None) -> Executable:
+    def prepare(self, form: Program | Plan, threads: int | None = None, box: Box = EVERYWHERE) -> CudaEngine:
         """See `absint.backends.cuda.executable`."""
-        return CudaExecutable(program, ShimDriver(), self._method)
+        thread_count(threads, 1)
+        return CudaEngine(as_program(form), ShimDriver(), self._method)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,7 @@ def shim_text() -> str:
 class ShimDriver:
     """A CPU that looks like a device."""
 
+    backend: ClassVar[str] = "cuda_shim"
     xp: Any = np
     warps = 8
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from absint.base.memo import Pool, cached_property
 from absint.domains.lattice import Interval
-from absint.evaluation.backend import (
+from absint.evaluation.checks import (
     Ranges,
     boxes_given,
     check_gradual_underflow,
@@ -45,7 +45,7 @@ Scalars = Mapping[str, Any]
 """Values of the variables that do not vary."""
 
 
-class Values:
+class Evaluator:
     """A program's values and bounds.
 
     `threads`: how many may compute values. `cells`: whether points are gathered in cells; None: by cost.
@@ -59,24 +59,24 @@ class Values:
         self._expected: dict[tuple[str, ...], int] = {}
         self._machines: dict[tuple[str, ...] | None, Pool[Machine]] = {}
 
-    def values(self, x: Any, y: Any, z: Any = 0.0, **variables: Any) -> NDArray[Any]:
-        """See `Executable.values`."""
+    def values(self, points: Mapping[str, Any]) -> NDArray[Any]:
+        """The value at points; see `absint.evaluation.questions.values`."""
         check_values_promised(self.program)
         dtype = self.program.precision.dtype
-        points, shape = points_given(self.program, self._needed, {"x": x, "y": y, "z": z, **variables})
+        given, shape = points_given(self.program, self._needed, points)
         if math.prod(shape) == 0:
             return np.empty(shape, dtype)
-        varying = tuple(sorted(name for name in self._needed if points[name].size > 1))
-        scalars = {name: points[name].reshape(())[()] for name in self._needed - set(varying)}
+        varying = tuple(sorted(name for name in self._needed if given[name].size > 1))
+        scalars = {name: given[name].reshape(())[()] for name in self._needed - set(varying)}
         if not varying:
             with self._machine(()) as machine:
                 machine.share(scalars)
                 return np.full(shape, machine.result, dtype)
-        columns = [_column(points[name], shape) for name in varying]
+        columns = [_column(given[name], shape) for name in varying]
         return self._evaluate(varying, scalars, columns).reshape(shape)
 
     def bounds(self, boxes: Ranges) -> Interval:
-        """See `Executable.bounds`."""
+        """Bounds on boxes; see `absint.evaluation.questions.bounds`."""
         check_values_promised(self.program)
         ends, shape = boxes_given(self.program, boxes)
         count = math.prod(shape)

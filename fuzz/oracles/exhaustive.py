@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from absint.evaluation.backend import Executable, find_backend
+from absint.evaluation.backend import find_backend
+from absint.evaluation.engine import Engine
 from absint.ir.graph import GraphBuilder
 from absint.ir.program import Program
 from absint.ops.precision import Precision
@@ -25,8 +26,8 @@ _LARGEST = 32  # bits of an encoding
 _CHUNK = 1 << 20  # fits a cache, and a power of two
 
 
-def _executable(pattern: Pattern) -> Executable:
-    """The executable of one side of a rule, with its letter as the variable x."""
+def _engine(pattern: Pattern) -> Engine:
+    """An engine for one side of a rule, with its letter as the variable x."""
     builder = GraphBuilder()
 
     def node(part: Pattern) -> int:
@@ -37,7 +38,7 @@ def _executable(pattern: Pattern) -> Executable:
         return builder.apply(part.op, *map(node, part.operands))
 
     program = Program(builder.build(node(pattern)), Precision.F32)
-    return find_backend("numba").compile(program, threads=1)
+    return find_backend("numba").prepare(program, threads=1)
 
 
 def _first_difference(left: Any, right: Any) -> int | None:
@@ -57,7 +58,7 @@ def decide(theorem: Theorem, format_: Format, seconds: float) -> Answer:
     simple = rule.mode is Mode.BITS and not theorem.parts and len(theorem.letters()) == 1
     if not simple or format_.width > _LARGEST:
         return Answer(Verdict.UNDECIDED, PROVER, 0.0)
-    left, right = _executable(rule.left), _executable(rule.right)
+    left, right = _engine(rule.left), _engine(rule.right)
     size = 1 << format_.width
     low: Any = np.arange(min(size, _CHUNK), dtype=format_.bits_type)
     for first in range(0, size, _CHUNK):

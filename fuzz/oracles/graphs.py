@@ -69,7 +69,7 @@ class HandMade:
             return Finding(self.name, f"{changed}: verify {verdict}")
         program, backend = Program(graph, case.precision), _pick(rng, self._backends)
         if refused:
-            taken = not _refuses(lambda: backend.compile(program))
+            taken = not _refuses(lambda: backend.prepare(program))
             return Finding(self.name, f"{changed}: {backend.name} takes a graph: {wrong}") if taken else None
         rebuilt = _build_graph(given) if given["starts"] is None else None
         before = {name: array.tobytes() for name, array in _arrays(given)}
@@ -81,8 +81,8 @@ class HandMade:
         if rebuilt is None:
             return None
         points = {name: column[:_POINTS] for name, column in case.sample.items()}
-        expected = reference().compile(Program(rebuilt, case.precision)).values(**points)
-        got = to_host(backend.compile(program).values(**points))
+        expected = reference().prepare(Program(rebuilt, case.precision)).values(**points)
+        got = to_host(backend.prepare(program).values(**points))
         return find_difference(self.name, f"{changed}: values of {backend.name}", case, points, expected, got)
 
 

@@ -25,7 +25,7 @@ from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline
 
 from ..cases import Case
-from ..comparison import executable_of, find_wrong_pixel, reference
+from ..comparison import engine_of, find_wrong_pixel, reference
 from ..findings import Finding
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ class Guards:
         """Write the specialised program with several changes, and draw what is read back."""
         if not case.drawable:
             return None
-        expected = executable_of(case, reference()).image(case.view)
+        expected = engine_of(case, reference()).image(case.view)
         if expected.min() == expected.max():
             return None  # of one colour: a program for a part of the picture is right everywhere
         rng = case.rng(4)
@@ -124,7 +124,7 @@ class Guards:
             start = program.restricted(case.view.box(case.precision), case.precision, Promise.SIGN)
         except (VmError, DomainError):
             return None
-        return find_wrong_pixel(self.name, case, expected, reference().compile(start).image(case.view))
+        return find_wrong_pixel(self.name, case, expected, reference().prepare(start).image(case.view))
 
 
 def _part(case: Case, rng: np.random.Generator) -> Box:

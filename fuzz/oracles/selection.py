@@ -14,16 +14,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from absint.evaluation.backend import Backend, DrawsPlans
+from absint.evaluation.backend import Backend
+from absint.evaluation.profile import Takes
+from absint.evaluation.question import question_kinds
 from absint.frontend.vm import parse_vm, write_vm
 from absint.frontend.vm_scan import scan_vm
 from absint.ir.interpreter import interpret_concrete
 from absint.rewriting.manager import rule_sets
 
 from ..cases import Case
-from ..comparison import REFERENCE, executable_of, find_difference, find_wrong_pixel, reference
+from ..comparison import REFERENCE, engine_of, find_difference, find_wrong_pixel, reference
 from ..findings import Finding
-from .backends import BoundsAgree, ImagesAgree, ValuesAgree
+from .backends import Answers
 from .domains import Holds, Walks
 from .graphs import HandMade
 from .guards import Guards
@@ -58,11 +60,11 @@ class Itself:
     def check(self, case: Case) -> Finding | None:
         """Compare the reference with the interpreter."""
         points = case.sample
-        values = executable_of(case, reference()).values(**points)
+        values = engine_of(case, reference()).values(**points)
         found = find_difference(self.name, "values", case, points, _interpret(case, points), values)
         if found is not None or not case.drawable:
             return found
-        image = executable_of(case, reference()).image(case.view)
+        image = engine_of(case, reference()).image(case.view)
         columns, rows = np.meshgrid(case.view.xs(case.precision), case.view.ys(case.precision))
         samples = {"x": columns, "y": rows, "z": case.view.height_z(case.precision)}
         interpreted = np.broadcast_to(_interpret(case, samples), image.shape)
@@ -142,9 +144,11 @@ def select(backends: Sequence[Backend], passes: Sequence[str], domains: Sequence
     always: list[Oracle] = []
     for backend in backends:
         if backend.name != REFERENCE:
-            always += [ValuesAgree(backend), BoundsAgree(backend), ImagesAgree(backend)]
+            always += [
+                Answers(backend, kind) for kind in question_kinds() if kind.name in backend.profile.questions
+            ]
     in_turn: list[Oracle] = [Itself(), Text(), Walks(), Guards(), HandMade(backends)]
-    in_turn += [Threads(backend) for backend in backends if isinstance(backend, DrawsPlans)]
+    in_turn += [Threads(backend) for backend in backends if backend.profile.takes is Takes.PLAN]
     alone = {name: KeepsPromise(name) for name in passes}
     in_turn += alone.values()
     if passes:

@@ -22,7 +22,7 @@ from absint.evaluation.view import View
 from absint.ir.program import Program
 
 from ..cases import Case
-from ..comparison import executable_of, find_wrong_pixel, reference, to_host
+from ..comparison import engine_of, find_wrong_pixel, reference, to_host
 from ..findings import Finding
 
 THREADS = 3
@@ -74,7 +74,7 @@ class Threads:
             if isinstance(answer, Exception):
                 return Finding(self.name, f"{type(answer).__name__}: {answer}")
             if view not in right:
-                right[view] = executable_of(case, reference()).image(view)
+                right[view] = engine_of(case, reference()).image(view)
             found = find_wrong_pixel(self.name, replace(case, view=view), right[view], answer)
             if found is not None:
                 return found

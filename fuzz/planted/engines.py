@@ -263,7 +263,7 @@ VALUES = (
     Bug("values:minus-zero", "numba's constants have no -0",
         edited(values, "make_code", lambda code: code._replace(constants=code.constants + 0.0))),
     Bug("values:last-block", "the last block of points, when it is not full, is not computed",
-        edited(values.Values, "_compute", _last_block)),
+        edited(values.Evaluator, "_compute", _last_block)),
     Bug("values:cells", "where bounds decide a min it is taken for a max",
         _min_for_max),
     Bug("bounds:partial", "a variable that a box leaves open counts as zero",

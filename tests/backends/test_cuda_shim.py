@@ -16,16 +16,17 @@ import numpy as np
 import pytest
 
 from absint.backends.cuda import picture as pictures
-from absint.backends.cuda.executable import METHODS, CudaExecutable
+from absint.backends.cuda.executable import METHODS, CudaEngine
 from absint.backends.cuda.source import kernel_source
 from absint.backends.cuda_shim.driver import ShimDriver, compiler
 from absint.base.errors import BackendError
 from absint.evaluation.backend import find_backend
+from absint.evaluation.question import question_kinds
 from absint.evaluation.view import View
 from absint.frontend.expr import minimum, sqrt, var
 from absint.frontend.vm import parse_vm
 from absint.fuzz.generate.generator import random_case, random_graph
-from absint.fuzz.oracles.backends import BoundsAgree, ImagesAgree, ValuesAgree
+from absint.fuzz.oracles.backends import Answers
 from absint.ir.graph import Graph
 from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
@@ -56,7 +57,7 @@ def model(path: Path) -> Graph:
 def lowered(graph: Graph, view: View, precision: Precision) -> Program:
     """A program as pictures are drawn from it."""
     source = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
-    passes = parse_pipeline(find_backend("cuda_shim").rendering)
+    passes = parse_pipeline(find_backend("cuda_shim").profile.render_pipeline)
     return PassManager(passes, Analyses()).run(source)[0]
 
 
@@ -66,8 +67,8 @@ def test_models_are_drawn_exactly(path: Path, precision: Precision) -> None:
     """In every size up to 256, each in another order of threads."""
     for order, view in enumerate((View.square(256), View.square(101), View(200, 67), View(9, 33))):
         program = lowered(model(path), view, precision)
-        expected = find_backend("numba").compile(program).image(view)
-        got = CudaExecutable(program, ShimDriver(order)).image(view)
+        expected = find_backend("numba").prepare(program).image(view)
+        got = CudaEngine(program, ShimDriver(order)).image(view)
         assert np.array_equal(got, expected), (view, int((got != expected).sum()))
 
 
@@ -75,7 +76,7 @@ def test_models_are_drawn_exactly(path: Path, precision: Precision) -> None:
 def test_random_programs_agree_with_the_reference(order: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ABSINT_SHIM_ORDER", str(order))
     backend = find_backend("cuda_shim")
-    oracles = ValuesAgree(backend), BoundsAgree(backend), ImagesAgree(backend)
+    oracles = [Answers(backend, kind) for kind in question_kinds()]
     for seed in range(500 * order, 500 * order + scaled(500)):
         case = random_case(seed)
         for oracle in oracles:
@@ -90,8 +91,8 @@ def test_every_method_draws_the_same(method: str, precision: Precision) -> None:
         graph = random_graph(seed, 20, "shapes")
         view = View(70, 41)
         program = lowered(graph, view, precision)
-        expected = find_backend("reference").compile(program).image(view)
-        assert np.array_equal(CudaExecutable(program, ShimDriver(), method).image(view), expected)
+        expected = find_backend("reference").prepare(program).image(view)
+        assert np.array_equal(CudaEngine(program, ShimDriver(), method).image(view), expected)
 
 
 @pytest.mark.parametrize("method", METHODS[:2])
@@ -99,15 +100,15 @@ def test_programs_that_are_not_lowered(method: str) -> None:
     view = View(130, 150)
     for path in list(model_paths())[:2]:
         program = Program(model(path)).restricted(view.box(Precision.F32), Precision.F32, Promise.SIGN)
-        expected = find_backend("numba").compile(program).image(view)
-        assert np.array_equal(CudaExecutable(program, ShimDriver(2), method).image(view), expected)
+        expected = find_backend("numba").prepare(program).image(view)
+        assert np.array_equal(CudaEngine(program, ShimDriver(2), method).image(view), expected)
 
 
 def test_a_frame_drawn_again_and_another_one() -> None:
     (path, *_) = model_paths()
     views = [View.square(64), View.square(64), View(40, 90, scale=0.5), View.square(64)]
     program = lowered(model(path), View.square(64, scale=2.0), Precision.F32)
-    executable, engine = CudaExecutable(program, ShimDriver()), find_backend("numba").compile(program)
+    executable, engine = CudaEngine(program, ShimDriver()), find_backend("numba").prepare(program)
     for view in views:
         assert np.array_equal(executable.image(view), engine.image(view))
 
@@ -118,11 +119,11 @@ def test_with_little_room_for_specialised_programs(memory: int, monkeypatch: pyt
     view = View.square(150)
     (path, *_) = model_paths()
     program = lowered(model(path), view, Precision.F32)
-    expected = find_backend("numba").compile(program).image(view)
+    expected = find_backend("numba").prepare(program).image(view)
     monkeypatch.setattr(ShimDriver, "memory", lambda _: memory)
     for room in (1, 50, 1000):
         monkeypatch.setattr(pictures, "_FIRST_ROOM", room)
-        executable = CudaExecutable(program, ShimDriver(), "regions")
+        executable = CudaEngine(program, ShimDriver(), "regions")
         assert np.array_equal(executable.image(view), expected)
         picture = executable._picture
         assert isinstance(picture, pictures.Picture)
@@ -133,10 +134,10 @@ def test_large_pictures_are_drawn_in_strips(monkeypatch: pytest.MonkeyPatch) -> 
     view = View(100, 90)
     (path, *_) = model_paths()
     program = lowered(model(path), view, Precision.F32)
-    expected = find_backend("numba").compile(program).image(view)
+    expected = find_backend("numba").prepare(program).image(view)
     for memory in (100, 3300, 5000):
         monkeypatch.setattr(ShimDriver, "memory", lambda self, memory=memory: memory)
-        assert np.array_equal(CudaExecutable(program, ShimDriver()).image(view), expected)
+        assert np.array_equal(CudaEngine(program, ShimDriver()).image(view), expected)
 
 
 def test_no_memory_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +148,7 @@ def test_no_memory_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OutOfMemoryError("no room")
 
     (path, *_) = model_paths()
-    executable = CudaExecutable(lowered(model(path), View.square(9), Precision.F32), ShimDriver())
+    executable = CudaEngine(lowered(model(path), View.square(9), Precision.F32), ShimDriver())
     monkeypatch.setattr(pictures.Picture, "draw", refuse)
     with pytest.raises(BackendError, match="too little memory for 9x9 pixels"):
         executable.image(View.square(9))
@@ -177,12 +178,12 @@ def test_a_removed_barrier_is_noticed() -> None:
     assert broken != text
     view = View.square(64)
     program = lowered(circles(), view, Precision.F32)
-    expected = find_backend("numba").compile(program).image(view)
+    expected = find_backend("numba").prepare(program).image(view)
     wrong = 0
     for order in ORDERS:
-        executable = CudaExecutable(program, ShimDriver(order))
+        executable = CudaEngine(program, ShimDriver(order))
         assert np.array_equal(executable.image(view), expected)
-        executable = CudaExecutable(program, ShimDriver(order))
+        executable = CudaEngine(program, ShimDriver(order))
         executable.__dict__["_module"] = ShimDriver(order).compile(broken)
         wrong += not np.array_equal(executable.image(view), expected)
     assert wrong == len(ORDERS)
@@ -205,14 +206,15 @@ import numpy as np
 from absint.evaluation.backend import find_backend
 from absint.backends.cuda_shim import driver
 from absint.frontend.expr import minimum, sqrt, var
-from absint.fuzz.oracles.backends import BoundsAgree, ImagesAgree, ValuesAgree
+from absint.evaluation.question import question_kinds
+from absint.fuzz.oracles.backends import Answers
 from absint.fuzz.generate.generator import random_case, random_graph
 driver.FLAGS = (*driver.FLAGS, "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g")
 driver._library.__wrapped__.__defaults__ = (driver.FLAGS,)
 backend = find_backend("cuda_shim")
 for seed in range(int(sys.argv[1])):
     case = random_case(seed)
-    for oracle in (ValuesAgree(backend), BoundsAgree(backend), ImagesAgree(backend)):
+    for oracle in (Answers(backend, kind) for kind in question_kinds()):
         assert oracle.check(case) is None, seed
 """
 

@@ -18,9 +18,9 @@ import pytest
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from absint.backends import cupy
-from absint.backends.arrays import ArrayExecutable
+from absint.backends.arrays import ArrayEngine
 from absint.backends.cuda import executable
-from absint.backends.cuda.executable import CudaExecutable
+from absint.backends.cuda.executable import CudaEngine
 from absint.backends.cuda.source import OPTIONS, kernel_source
 from absint.backends.cuda_shim.driver import ShimDriver, compiler
 from absint.backends.cupy import CupyDriver
@@ -90,6 +90,14 @@ class DeviceArray(NDArrayOperatorsMixin):
     def __setitem__(self, key: Any, value: Any) -> None:
         self._host[to_host(key)] = to_host(value)
 
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return dict(self._host.__array_interface__)
+
+    def get(self) -> np.ndarray[Any, Any]:
+        """A copy in this process's memory."""
+        return self._host.copy()
+
     def __len__(self) -> int:
         return len(self._host)
 
@@ -138,7 +146,7 @@ def test_every_operation_with_the_functions_that_cupy_has(op: str, precision: Pr
     operands = {1: "a", 2: "a b"}
     arity = next(o.arity for o in OPS if o.name == op)
     program = Program(parse_vm(f"a var-x\nb var-y\nr {op} {operands[arity]}\n"), precision)
-    device, host = ArrayExecutable(program, FAKE, 1 << 20), ArrayExecutable(program, np, 1 << 20)
+    device, host = ArrayEngine(program, FAKE, 1 << 20), ArrayEngine(program, np, 1 << 20)
     x, y = np.array(SPICY), np.array(SPICY)[:, None]
     values = device.values(x, y)
     assert isinstance(values, DeviceArray)
@@ -155,7 +163,7 @@ def test_every_operation_with_the_functions_that_cupy_has(op: str, precision: Pr
 def test_programs(seed: int) -> None:
     program = Program(random_graph(Random(seed), 40))
     view = View(17, 11)
-    assert_same(ArrayExecutable(program, FAKE, 50).image(view), ArrayExecutable(program, np, 50).image(view))
+    assert_same(ArrayEngine(program, FAKE, 50).image(view), ArrayEngine(program, np, 50).image(view))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +171,7 @@ def test_programs(seed: int) -> None:
 )
 def test_lowered_programs(text: str) -> None:
     program, view = lowered_program(text, Box()), View(17, 11)
-    assert_same(ArrayExecutable(program, FAKE, 50).image(view), ArrayExecutable(program, np, 50).image(view))
+    assert_same(ArrayEngine(program, FAKE, 50).image(view), ArrayEngine(program, np, 50).image(view))
 
 
 # The kernels, on the CPU
@@ -188,7 +196,7 @@ def test_the_engine_with_the_functions_that_cupy_has(precision: Precision) -> No
     view = View(45, 70)
     for seed in range(12):
         source = Program(random_graph(Random(seed), 40), precision)
-        device, host = CudaExecutable(source, StrictDriver()), ArrayExecutable(source, np, 1 << 20)
+        device, host = CudaEngine(source, StrictDriver()), ArrayEngine(source, np, 1 << 20)
         assert_same(device.image(view), host.image(view))
         x, y = np.linspace(-1, 1, 7), np.linspace(-2, 1, 5)[:, None]
         assert_same(device.values(x, y), host.values(x, y))
@@ -291,13 +299,13 @@ def test_the_driver(device: CupyWithKernels) -> None:
     view = View(45, 70)
     for seed in range(4):
         program = Program(random_graph(Random(seed), 40))
-        run, expected = backend.compile(program), ArrayExecutable(program, np, 1 << 20).image(view)
+        run, expected = backend.prepare(program), ArrayEngine(program, np, 1 << 20).image(view)
         for _ in range(3):  # the second time a graph would be made
             assert_same(run.image(view), expected)
-        assert_same(run.values(0.5, 0.25), ArrayExecutable(program, np, 9).values(0.5, 0.25))
+        assert_same(run.values(0.5, 0.25), ArrayEngine(program, np, 9).values(0.5, 0.25))
     assert device.compiled == 1
     cupy._module.cache_clear()
-    assert_same(backend.compile(program).image(view), expected)
+    assert_same(backend.prepare(program).image(view), expected)
     assert device.compiled == 1  # the cache had it
 
 
@@ -313,7 +321,7 @@ def test_points_are_rounded_where_subnormals_survive(device: CupyWithKernels) ->
     tiny = np.array([1e-40, 1e-45, -1e-42])
     given = FAKE.asarray(tiny)
     assert isinstance(given, DeviceArray)
-    found = find_backend("cupy").compile(program).values(given, 0.0)
+    found = find_backend("cupy").prepare(program).values(given, 0.0)
     assert FAKE.asnumpy(found).tolist() == tiny.astype(np.float32).tolist()
 
 
@@ -324,16 +332,16 @@ def test_kernels_that_flush_subnormals_are_refused(
     text = kernel_source(Precision.F32).replace("values[0] * values[1];", "(real)0;")
     monkeypatch.setattr(executable, "kernel_source", lambda _: text)
     with pytest.raises(BackendError, match="flush subnormal numbers"):
-        find_backend("cupy").compile(Program(parse_vm("x var-x"))).image(View.square(4))
+        find_backend("cupy").prepare(Program(parse_vm("x var-x"))).image(View.square(4))
 
 
 def test_arrays_are_for_binary64(device: CupyWithKernels) -> None:
     backend = find_backend("cupy:arrays")
     with pytest.raises(BackendError, match="method 'arrays' is for f64"):
-        backend.compile(Program(parse_vm("x var-x"), Precision.F32))
+        backend.prepare(Program(parse_vm("x var-x"), Precision.F32))
     view = View.square(8)
     program = Program(parse_vm("x var-x"), Precision.F64)
-    assert_same(backend.compile(program).image(view), ArrayExecutable(program, np, 9).image(view))
+    assert_same(backend.prepare(program).image(view), ArrayEngine(program, np, 9).image(view))
 
 
 # Where it cannot be used

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from absint.api import run_pipeline
-from absint.backends.arrays import ArrayExecutable
+from absint.backends.arrays import ArrayEngine
 from absint.base.errors import DomainError, PromiseError
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm
@@ -33,10 +33,10 @@ def test_a_lowered_program_draws_the_same_image(
     view = View(13, 7, center=(0.1, -0.05), scale=0.9, z=0.3)
     lowered, _ = run_pipeline(Program(SOLID, precision), passes=pipeline, region=view.box(precision))
     assert lowered.graph.lowered
-    run = ArrayExecutable(lowered, np, chunk or 1 << 16)
+    run = ArrayEngine(lowered, np, chunk or 1 << 16)
     image = run.image(view)
     assert image.dtype == np.uint8
-    assert np.array_equal(image, ArrayExecutable(Program(SOLID, precision), np, 1 << 16).image(view))
+    assert np.array_equal(image, ArrayEngine(Program(SOLID, precision), np, 1 << 16).image(view))
     with pytest.raises(DomainError):
         run.image(View.square(5, scale=4))
 
@@ -53,12 +53,12 @@ def test_a_lowered_program_draws_the_same_image(
     ],
 )
 def test_pixels_of_predicates(text: str, rows: list[list[int]]) -> None:
-    run = ArrayExecutable(lowered_program(text, Box()), np, 4)
+    run = ArrayEngine(lowered_program(text, Box()), np, 4)
     assert run.image(View(3, 2, z=-1.0)).tolist() == rows
 
 
 def test_lowered_programs_have_no_values() -> None:
-    run = ArrayExecutable(lowered_program("x var-x; p band x 0 inf"), np, 4)
+    run = ArrayEngine(lowered_program("x var-x; p band x 0 inf"), np, 4)
     with pytest.raises(PromiseError, match="promises only its sign, not its values"):
         run.values(0.0, 0.0)
     with pytest.raises(PromiseError):
@@ -68,7 +68,7 @@ def test_lowered_programs_have_no_values() -> None:
 def test_truths_and_values_are_freed_at_their_last_use() -> None:
     lines = ["x var-x", "y var-y", "v0 mul x y"]
     lines += [f"v{i} {('add', 'sub', 'mul')[i % 3]} v{i - 1} {'xy'[i % 2]}" for i in range(1, 200)]
-    run = ArrayExecutable(lowered_program("; ".join([*lines, "b band v199 -1 1"])), np, 1 << 16)
+    run = ArrayEngine(lowered_program("; ".join([*lines, "b band v199 -1 1"])), np, 1 << 16)
     tracemalloc.start()
     try:
         image = run.image(View.square(1024))

@@ -15,8 +15,9 @@ from absint.backends.cupy import Cupy
 from absint.base.errors import BackendError
 from absint.base.registry import find
 from absint.cli.main import main
-from absint.evaluation.backend import Availability, Explains, find_backend, usual_backends
+from absint.evaluation.backend import find_backend, usual_backends
 from absint.evaluation.image_files import pgm
+from absint.evaluation.profile import Availability
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm
 from absint.ir.program import Program
@@ -30,19 +31,18 @@ UNAVAILABLE = Availability(False, "CuPy is not installed; pip install it")
 def test_a_backend_with_a_method() -> None:
     program = Program(parse_vm(DISC))
     pictures = [
-        find_backend(name).compile(program).image(View.square(40))
+        find_backend(name).prepare(program).image(View.square(40))
         for name in ("reference", "cuda_shim", "cuda_shim:regions", "cuda_shim:generated")
     ]
     assert all(np.array_equal(picture, pictures[0]) for picture in pictures)
 
 
 @needs_compiler
-def test_each_method_gives_an_account_of_itself() -> None:
+def test_each_method_describes_itself() -> None:
     for method, words in (("terms", "pixel|terms|regions"), ("regions", "regions"), ("generated", "code")):
-        executable = find_backend(f"cuda_shim:{method}").compile(Program(parse_vm(DISC)))
-        assert isinstance(executable, Explains)
-        assert any(word in executable.account() for word in words.split("|"))
-        assert executable.account().startswith(method)
+        executable = find_backend(f"cuda_shim:{method}").prepare(Program(parse_vm(DISC)))
+        assert any(word in executable.describe() for word in words.split("|"))
+        assert executable.describe().startswith(method)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_methods_that_do_not_exist(name: str, message: str) -> None:
 def test_backends_that_stand_in_for_others_are_not_used_unasked() -> None:
     assert "cuda_shim" not in usual_backends()
     assert {"numba", "reference"} <= set(usual_backends())
-    assert find("backends", "cuda_shim").stands_in
+    assert find("backends", "cuda_shim")().profile.test_only
 
 
 @needs_compiler
@@ -71,7 +71,7 @@ def test_render_with_a_method(tmp_path: Path, capfdbinary: pytest.CaptureFixture
     model.write_text(DISC)
     given = ["--backend", "cuda_shim", "--method", "regions", "-n", "33", "-o", "-"]
     assert main(["render", str(model), *given]) == 0
-    expected = find_backend("reference").compile(Program(parse_vm(DISC))).image(View.square(33))
+    expected = find_backend("reference").prepare(Program(parse_vm(DISC))).image(View.square(33))
     assert capfdbinary.readouterr().out == pgm(expected)
 
 
@@ -82,10 +82,10 @@ def test_bench_compares_methods(tmp_path: Path, capfd: pytest.CaptureFixture[str
     given = ["--backends", "numba,cuda_shim", "--method", "terms,regions", "--sizes", "16", "--runs", "1"]
     assert main(["bench", str(model), *given, "--json"]) == 0
     results = json.loads(capfd.readouterr().out)["results"]
-    accounts = {result["evaluator"]: result["account"] for result in results}
-    assert list(accounts) == ["numpy", "numba", "cuda_shim:terms", "cuda_shim:regions"]
-    assert accounts["numba"] == ""
-    assert accounts["cuda_shim:regions"].startswith("regions: ")
+    descriptions = {result["evaluator"]: result["description"] for result in results}
+    assert list(descriptions) == ["numpy", "numba", "cuda_shim:terms", "cuda_shim:regions"]
+    assert descriptions["numba"] == ""
+    assert descriptions["cuda_shim:regions"].startswith("regions: ")
 
 
 @pytest.mark.parametrize(

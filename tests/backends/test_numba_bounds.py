@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from absint.backends.numba import machine
-from absint.backends.numba.values import Values
+from absint.backends.numba import NumbaEngine, machine
 from absint.base.errors import AbsintError
 from absint.frontend.vm import parse_vm
 from absint.ir.box import Box
@@ -39,7 +38,7 @@ def test_bounds_of_random_programs(program: Program, named: set[str], seed: int)
 
 
 def assert_bounds(program: Program, boxes: dict[str, Any]) -> None:
-    got, expected = Values(program).bounds(boxes), reference(program).bounds(boxes)
+    got, expected = NumbaEngine(program).bounds(boxes), reference(program).bounds(boxes)
     assert_same(got.lower, expected.lower, program.precision)
     assert_same(got.upper, expected.upper, program.precision)
     assert (got.may_nan.shape, got.may_nan.dtype) == (expected.may_nan.shape, expected.may_nan.dtype)
@@ -71,7 +70,7 @@ def test_many_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_bounds(Program(disks(40)), {"x": tuple(ends[0]), "y": tuple(ends[1])})
 
 
-@pytest.mark.parametrize("engine", [Values, reference])
+@pytest.mark.parametrize("engine", [NumbaEngine, reference])
 def test_bounds_are_new_memory(engine: Callable[[Program], Any]) -> None:
     ends = np.zeros(3, np.float32)
     found = engine(Program(parse_vm("a var-x"))).bounds({"x": (ends, ends)})
@@ -109,10 +108,10 @@ def outcome(call: Callable[[], Any]) -> tuple[type[BaseException], str]:
 )
 def test_errors_are_those_of_the_reference(call: Callable[[Any], Any]) -> None:
     program = Program(parse_vm("x var-x\nt var-t\na min x t"), Precision.F32, Box({"x": (-1.0, 1.0)}))
-    assert outcome(lambda: call(Values(program))) == outcome(lambda: call(reference(program)))
+    assert outcome(lambda: call(NumbaEngine(program))) == outcome(lambda: call(reference(program)))
 
 
 def test_programs_that_promise_less() -> None:
     program = Program(SOLID, promise=Promise.SIGN)
     for call in (lambda run: run.values(0, 0), lambda run: run.bounds({})):
-        assert outcome(lambda: call(Values(program))) == outcome(lambda: call(reference(program)))  # noqa: B023
+        assert outcome(lambda: call(NumbaEngine(program))) == outcome(lambda: call(reference(program)))  # noqa: B023

@@ -104,7 +104,7 @@ def test_deep_zoom_with_repeated_samples() -> None:
 def test_z_may_differ_from_picture_to_picture() -> None:
     graph = to_graph(sqrt(square(X) + square(Y) + square(Z)) - 0.8)
     program = Program(graph).restricted(View.square(4).box(F32), F32)
-    solid = Numba().compile(Program(graph))
+    solid = Numba().prepare(Program(graph))
     for z in (0.0, 0.5, -0.79, 2.0):
         view = View.square(60, z=z)
         assert np.array_equal(solid.image(view), expected(graph, view))
@@ -185,7 +185,7 @@ def test_numba_is_not_imported_when_the_kernels_are_there() -> None:
         import sys, absint
         from absint.backends.numba import Numba
         from absint.evaluation.view import View
-        Numba().compile(absint.load("gear"), 2).image(View.square(200))
+        Numba().prepare(absint.load("gear"), 2).image(View.square(200))
         print("numba" in sys.modules)
     """
     run_python(text)  # compiles what is not there yet

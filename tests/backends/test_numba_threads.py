@@ -31,11 +31,11 @@ def test_pictures_asked_for_by_many_threads() -> None:
     graph = parse_vm(models.text("gear"))
     views = [View.square(n) for n in (90, 200, 333)]
     wants = [expected(graph, view) for view in views]
-    shared = Numba().compile(Program(graph), 2)
+    shared = Numba().prepare(Program(graph), 2)
     wrong: list[int] = []
 
     def draw(number: int) -> None:
-        mine = shared if number % 2 else Numba().compile(Program(graph), 2)
+        mine = shared if number % 2 else Numba().prepare(Program(graph), 2)
         for i in range(12):
             which = (number + i) % len(views)
             if not np.array_equal(mine.image(views[which]), wants[which]):
@@ -60,7 +60,7 @@ def test_control_c_stops_a_picture_and_the_engine_goes_on() -> None:
         wave = X
         for i in range(60):
             wave = sin(wave * 3.0 + Y * i)
-        drawer = Numba().compile(absint.load(wave), 2)
+        drawer = Numba().prepare(absint.load(wave), 2)
         small = drawer.image(View.square(50))
         print("ready", flush=True)
         try:
@@ -85,7 +85,7 @@ def test_a_forked_child_draws_too() -> None:
         import os, absint, numpy as np
         from absint.backends.numba import Numba
         from absint.evaluation.view import View
-        drawer = Numba().compile(absint.load("gear"), 2)
+        drawer = Numba().prepare(absint.load("gear"), 2)
         view = View.square(400)
         want = drawer.image(view)
         same = np.array_equal(drawer.image(view), want)
@@ -135,10 +135,10 @@ def test_renderers_come_and_go_while_helpers_are_about() -> None:
             # one processor, so that helpers are put aside in the middle of a frame
             os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         source, view = absint.load("gyroid"), View.square(700)
-        want = Numba().compile(source, 1).image(view)
+        want = Numba().prepare(source, 1).image(view)
         wrong = 0
         for _ in range(60):
-            drawer = Numba().compile(source, 3)
+            drawer = Numba().prepare(source, 3)
             drawer.image(view)
             crew._resting_until = 0.0
             wrong += not np.array_equal(drawer.image(view), want)
@@ -163,7 +163,7 @@ def test_interrupts_at_any_moment_leave_the_crew_in_order() -> None:
             raise KeyboardInterrupt
 
         source, view = absint.load("gear"), View.square(700)
-        drawer = Numba().compile(source, 2)
+        drawer = Numba().prepare(source, 2)
         want = drawer.image(view)
         start = time.perf_counter()
         drawer.image(view)
@@ -193,7 +193,7 @@ def test_a_fork_in_the_middle_of_a_picture() -> None:
         import os, signal, threading, time, absint, numpy as np
         from absint.backends.numba import Numba
         from absint.evaluation.view import View
-        drawer, view = Numba().compile(absint.load("gyroid"), 2), View.square(1000)
+        drawer, view = Numba().prepare(absint.load("gyroid"), 2), View.square(1000)
         want = drawer.image(view)
         over = threading.Event()
 

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from absint.api import load, run_pipeline
-from absint.backends.numba import machine
-from absint.backends.numba.values import Values
+from absint.backends.numba import NumbaEngine, machine
 from absint.frontend.vm import parse_vm
 from absint.ir.box import EVERYWHERE, Box
 from absint.ir.graph import AXES, Graph, GraphBuilder
@@ -34,7 +33,9 @@ F32 = Precision.F32
 def assert_values(program: Program, points: dict[str, Any], **options: Any) -> None:
     """The values are those of the reference."""
     expected = reference(program).values(**points)
-    assert_same(Values(program, **options).values(**points), expected, program.precision)
+    assert_same(
+        NumbaEngine(program, **({"threads": 1} | options)).values(**points), expected, program.precision
+    )
 
 
 # Values
@@ -188,7 +189,7 @@ def test_further_variables(cells: bool | None) -> None:
 
 def test_results_are_new_memory() -> None:
     x = np.linspace(-1, 1, 32, dtype=np.float32)
-    values = Values(Program(parse_vm("a var-x"))).values(x, 0.0)
+    values = NumbaEngine(Program(parse_vm("a var-x")), 1).values(x, 0.0)
     values[:] = 7
     assert x[0] == -1
 
@@ -235,7 +236,7 @@ def test_where_no_more_threads_start(startable: int, monkeypatch: pytest.MonkeyP
 
 def test_callers_in_threads() -> None:
     """One object, several threads, other scalars for each."""
-    values = Values(Program(SOLID))
+    values = NumbaEngine(Program(SOLID), 1)
     x = np.linspace(-1, 1, 3000, dtype=np.float32)
     expected = {z: reference(Program(SOLID)).values(x, 0.5, z) for z in range(8)}
     wrong: list[int] = []
@@ -259,7 +260,7 @@ class AlarmError(Exception):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_interrupted_call_does_no_harm(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_BUDGET", 100_000)
-    values = Values(Program(disks(400), F32, ROOM), threads, cells=False)
+    values = NumbaEngine(Program(disks(400), F32, ROOM), threads, cells=False)
     x, y = np.random.default_rng(4).uniform(-1, 1, (2, 3_000_000)).astype(np.float32)
     values.values(x[:100], y[:100])
 
@@ -282,7 +283,7 @@ def test_an_interrupted_call_does_no_harm(threads: int, monkeypatch: pytest.Monk
 # When cells are made
 
 
-def made_cells(values: Values, points: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> bool:
+def made_cells(values: NumbaEngine, points: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether points were gathered in cells."""
     made = []
     run = machine.Machine.run
@@ -320,6 +321,6 @@ def test_cells_are_made_where_they_pay(
 ) -> None:
     rng = np.random.default_rng(6)
     points = {name: rng.uniform(-1, 1, count) for name in AXES}
-    values = Values(Program(graph, F32, box))
+    values = NumbaEngine(Program(graph, F32, box), 1)
     assert made_cells(values, points, monkeypatch) is made
     assert made_cells(values, points, monkeypatch) is made

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from absint.api import run_pipeline
-from absint.backends.arrays import ArrayExecutable
+from absint.backends.arrays import ArrayEngine
 from absint.base.errors import DomainError, PromiseError
 from absint.domains.interval import IntervalDomain
 from absint.domains.lattice import Interval
-from absint.evaluation.backend import Executable, find_backend
+from absint.evaluation.backend import find_backend
+from absint.evaluation.engine import Engine
 from absint.evaluation.image_files import pgm
 from absint.evaluation.view import Grid, View
 from absint.frontend.vm import parse_vm, read_vm
@@ -45,13 +46,9 @@ SOLID = parse_vm(
 SEEDS = st.integers(0, 2**32)
 
 
-def executable(
-    graph: Graph, precision: Precision = F32, chunk: int | None = None, **fields: Any
-) -> Executable:
+def executable(graph: Graph, precision: Precision = F32, chunk: int | None = None, **fields: Any) -> Engine:
     program = Program(graph, precision, **fields)
-    return (
-        find_backend("reference").compile(program) if chunk is None else ArrayExecutable(program, np, chunk)
-    )
+    return find_backend("reference").prepare(program) if chunk is None else ArrayEngine(program, np, chunk)
 
 
 def assert_same(got: NDArray[Any], expected: NDArray[Any]) -> None:
@@ -329,7 +326,7 @@ def test_prospero_is_the_challenge_script(models_dir: Path, precision: Precision
     sign, _ = run_pipeline(Program(source), precision=precision)
     expected = challenge.draw((models_dir / "prospero.vm").read_text(), 256, precision.real)
     for program in (Program(source, precision), sign):
-        assert pgm(find_backend("reference").compile(program).image(View.square(256))) == expected
+        assert pgm(find_backend("reference").prepare(program).image(View.square(256))) == expected
 
 
 def test_memory_does_not_grow_with_the_picture() -> None:

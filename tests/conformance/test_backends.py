@@ -87,7 +87,7 @@ def assert_same(got: Any, expected: Any, precision: Precision, columns: tuple[Co
 @EVERY_OP
 def test_values_are_those_of_the_scalar_body(backend: Backend, op: Op, precision: Precision) -> None:
     columns = operands(op, precision)
-    executable = backend.compile(Program(graph_of(op), precision))
+    executable = backend.prepare(Program(graph_of(op), precision))
     got = executable.values(*columns, *[np.zeros(1)] * (2 - op.arity))
     assert_same(got, defined(op, precision), precision, columns)
 
@@ -103,7 +103,7 @@ def test_constant_operands_are_no_different(backend: Backend, op: Op, precision:
         for fixed in {(0,), tuple(range(op.arity)), (op.arity - 1,)}:
             graph = graph_of(op, {position: float(columns[position][i]) for position in fixed})
             point = [column[i] for column in columns] + [0.0] * (2 - op.arity)
-            got = backend.compile(Program(graph, precision)).values(*point)
+            got = backend.prepare(Program(graph, precision)).values(*point)
             assert_same(
                 np.reshape(got, 1), expected[i : i + 1], precision, tuple(c[i : i + 1] for c in columns)
             )
@@ -119,7 +119,7 @@ def test_all_operands_the_same_node(backend: Backend, op: Op, precision: Precisi
     with np.errstate(all="ignore"):
         expected = np.array([op.body(precision)(*[v] * op.arity) for v in values], precision.dtype)
     assert_same(
-        backend.compile(Program(graph, precision)).values(values, 0.0), expected, precision, (values,)
+        backend.prepare(Program(graph, precision)).values(values, 0.0), expected, precision, (values,)
     )
 
 
@@ -138,7 +138,7 @@ def test_interpreting_a_graph_gives_the_same(precision: Precision) -> None:
 @EVERY_OP
 def test_images_show_where_the_value_is_negative(backend: Backend, op: Op, precision: Precision) -> None:
     view = View.square(16, scale=3.0)
-    image = backend.compile(Program(graph_of(op), precision)).image(view)
+    image = backend.prepare(Program(graph_of(op), precision)).image(view)
     with np.errstate(all="ignore"):
         points = [(y, x) for y in view.ys(precision) for x in view.xs(precision)]
         inside = [op.body(precision)(*(x, y)[: op.arity]) < 0 for y, x in points]
@@ -157,7 +157,7 @@ def test_bounds_are_those_of_the_interval_domain(backend: Backend, op: Op, preci
     program = Program(graph_of(op), precision)
     boxes = {name: (low, high) for name, (low, high) in zip("xy", ends, strict=False)}
     domain = IntervalDomain(precision)
-    executable = backend.compile(program)
+    executable = backend.prepare(program)
     with np.errstate(all="ignore"):
         for bounded in (dict(boxes), {"x": boxes["x"]}):
             got = executable.bounds(bounded)

@@ -17,7 +17,8 @@ const counted = (count, word) => `${count.toLocaleString("en")} ${word}${count =
 export function showState(state) {
   byId("name").textContent = state.name;
   document.title = `${state.name} – absint view`;
-  const facts = [counted(state.operations, "operation"), counted(state.lines, "line"), state.precision];
+  const facts = [counted(state.operations, "operation"), counted(state.lines, "line"), state.precision,
+    `drawn by ${state.backend}`];
   if (state.box !== "all") facts.push(`holds for ${state.box}`);
   facts.push(state.watched ? "watched for changes" : "not watched");
   byId("facts").textContent = facts.join(" · ");
