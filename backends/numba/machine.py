@@ -14,17 +14,14 @@ from absint.ir.graph import Graph, reachable
 from absint.native.arrays import address_of
 from absint.ops.precision import Precision
 from absint.ops.table import AND, CONST, MAX, MIN, OPS, OR, VAR, with_diagonals
-from absint.ops.units import LANES, operation_kernels, record_dtype
+from absint.ops.units import LANES, operation_kernels
 
-from .kernels.point_layout import (
+from .kernels.point_records import (
     BOTH_ROWS,
-    CELL,
     COPY,
     COPY_SHARED,
     DEEPEST_CELL,
-    ENDS,
-    INSTRUCTION,
-    MACHINE,
+    GIVEN,
     NEVER,
     OF_AND,
     OF_MAX,
@@ -34,10 +31,18 @@ from .kernels.point_layout import (
     SETTLED,
     SHARED_FIRST,
     SHARED_SECOND,
+    UNDECIDED,
     WORDS,
     WORDS_PER_OP,
+    Axis,
+    Boxes,
+    Cell,
+    Instruction,
+    Intervals,
+    MachineMemory,
+    Operation,
 )
-from .memory import Block, aligned, room
+from .memory import Room, aligned, allocate
 from .units import load, point_unit
 
 _RULES = {MIN.code: OF_MIN, MAX.code: OF_MAX, AND.code: OF_AND, OR.code: OF_OR}
@@ -49,6 +54,9 @@ _BLOCK_BYTES = 384 << 10
 """Slots of a block of points; what was written last is in the first-level cache all the same."""
 _TAPE_ROOM = 40
 """Memory for tapes, in the length of the first."""
+
+_GATHERED = (1, 2)
+"""The copies of the points that cells are gathered in."""
 
 Columns = Sequence[NDArray[Any]]
 """For each varying variable its values at all points, one after the other."""
@@ -64,15 +72,15 @@ class Cells(NamedTuple):
 
 
 class Code(NamedTuple):
-    """A graph for some varying variables, each instruction with a register of its own; see `point_layout`.
+    """A graph for some varying variables, each instruction with a register of its own; see `point_records`.
 
-    `once`, `body`: int32[m, INSTRUCTION], what is the same at every point, and what is not. The first shared
+    `once`, `body`: `Instruction`s, of what is the same at every point, and of what is not. The first shared
     registers are `constants`, float64[k]; then come `scalars`, variables that do not vary, then what `once`
     computes.
     """
 
-    once: NDArray[np.int32]
-    body: NDArray[np.int32]
+    once: NDArray[np.void]
+    body: NDArray[np.void]
     root: int
     constants: NDArray[np.float64]
     scalars: tuple[str, ...]
@@ -130,45 +138,46 @@ def make_code(graph: Graph, varying: Iterable[str], compute_once: bool = True) -
 
 def _instructions(
     graph: Graph, nodes: list[int], register: NDArray[np.int32], shared: int
-) -> NDArray[np.int32]:
-    """int32[m, INSTRUCTION]; the first `shared` registers are shared."""
+) -> NDArray[np.void]:
+    """The instructions that compute some nodes; the first `shared` registers are shared."""
     a, b = register[graph.args[nodes].T]
-    word, b = with_diagonals(graph.op[nodes].astype(np.int32), a, b)
+    ops, b = with_diagonals(graph.op[nodes].astype(np.int32), a, b)
     shape = np.full(len(nodes), BOTH_ROWS, np.int32)
     shape[(a < shared) & (b >= shared)] = SHARED_FIRST
     shape[(a >= shared) & (b >= 0) & (b < shared)] = SHARED_SECOND
-    return np.ascontiguousarray(np.array([word * WORDS_PER_OP + shape, register[nodes], a, b], np.int32).T)
+    code = Instruction.array(len(nodes))
+    code["word"], code["result"] = ops * WORDS_PER_OP + shape, register[nodes]
+    code["a"], code["b"] = a, b
+    return code
 
 
-_tables_of: dict[Precision, NDArray[np.int64]] = {}
+_tables: dict[Precision, NDArray[np.void]] = {}
 
 
-def _tables(precision: Precision) -> NDArray[np.int64]:
-    """int64[3, WORDS]: kernels on rows, kernels on intervals, rules of decision; filled by `_add_kernels`.
-
-    Always the same array, whichever thread asks first.
+def _operations(precision: Precision) -> NDArray[np.void]:
+    """An `Operation` for each word, filled by `_add_kernels`: always the same array, whichever thread asks
+    first.
     """
-    if precision not in _tables_of:
-        _tables_of.setdefault(precision, _first_tables(precision))
-    return _tables_of[precision]
+    if precision not in _tables:
+        _tables.setdefault(precision, _copies(precision))
+    return _tables[precision]
 
 
-def _first_tables(precision: Precision) -> NDArray[np.int64]:
-    """The tables without operations."""
-    tables = np.zeros((3, WORDS), np.int64)
-    kernels = load(point_unit(precision))
-    tables[:2, COPY] = kernels.address("copy"), kernels.address("copy_record")
-    tables[:2, COPY_SHARED] = kernels.address("copy_shared"), kernels.address("copy_record")
-    return tables
+def _copies(precision: Precision) -> NDArray[np.void]:
+    """The table without the operations of programs."""
+    table, kernels = Operation.array(WORDS), load(point_unit(precision))
+    for word, name in (COPY, "copy"), (COPY_SHARED, "copy_shared"):
+        table[word] = kernels.address(name), kernels.address("copy_record"), UNDECIDED
+    return table
 
 
 def _add_kernels(op: int, precision: Precision) -> None:
     """Fill in an operation, for all machines."""
-    unit, tables = operation_kernels(OPS[op].name, precision), _tables(precision)
+    unit, table = operation_kernels(OPS[op].name, precision), _operations(precision)
     shapes = {BOTH_ROWS: "vv", SHARED_SECOND: "vs", SHARED_FIRST: "sv"}
     for shape, name in shapes.items() if OPS[op].arity == 2 else [(BOTH_ROWS, "v")]:
-        word = op * WORDS_PER_OP + shape
-        tables[:, word] = unit.address(name), unit.address("interval"), _RULES.get(op, 0)
+        rule = _RULES.get(op, UNDECIDED)
+        table[op * WORDS_PER_OP + shape] = unit.address(name), unit.address("interval"), rule
 
 
 class Machine:
@@ -177,41 +186,41 @@ class Machine:
     def __init__(self, code: Code, precision: Precision, splitting: int) -> None:
         self._kernels = load(point_unit(precision))
         self.code = code
+        self._precision = precision.value
         self._real = real = precision.dtype
-        values, intervals, rules = _tables(precision)
-        words = np.concatenate([code.once, code.body])[:, 0]
-        for op in set((words[values[words] == 0] // WORDS_PER_OP).tolist()):
+        operations = _operations(precision)
+        words = np.concatenate([code.once["word"], code.body["word"]])
+        for op in set((words[operations["rows"][words] == 0] // WORDS_PER_OP).tolist()):
             _add_kernels(op, precision)
-        if not rules[code.body[:, 0]].any():
+        if not operations["rule"][code.body["word"]].any():
             splitting = NEVER
         shared, varying, length = code.shared, len(code.varying), len(code.body)
         most = (1 if splitting == NEVER else _TAPE_ROOM) * length + PARTS
         self._numbers = aligned((shared, LANES), real)
-        address = np.zeros(shared + varying + length + 1, np.int64)
-        address[:shared] = address_of(self._numbers) + np.arange(shared) * self._numbers.strides[0]
-        self._cells = np.zeros(((DEEPEST_CELL + 2) * (PARTS + 1), len(CELL)), np.int64)
-        self._widths = aligned(varying + 1, np.float64)
-        self._block = Block(
-            MACHINE,
-            values=values, intervals=intervals, rules=rules, shared=shared, varying=varying, address=address,
-            tapes=room(most * INSTRUCTION, np.int32), choices=room(length + 1, np.int32),
-            wanted=room(len(address), np.int32), free=room(length + 1, np.int32), cells=self._cells,
-            splitting=splitting, counts=room(PARTS, np.int64), parts=room(varying + 1, np.int64),
-            steps=room(varying + 1, np.int64), widths=self._widths, rows=room(2 * LANES, real),
-            ends=room((varying + 1) * ENDS, real),
+        registers = np.zeros(shared + varying + length + 1, np.int64)
+        registers[:shared] = address_of(self._numbers) + np.arange(shared) * self._numbers.strides[0]
+        self._cells = Cell.array((DEEPEST_CELL + 2) * (PARTS + 1))
+        self._axes = Axis.of(self._precision).array(varying + 1)
+        self._memory = allocate(
+            MachineMemory.of(self._precision),
+            operations=operations, shared=shared, varying=varying, registers=registers,
+            tapes=Room(most), choices=Room(length + 1), wanted=Room(len(registers)), free=Room(length + 1),
+            cells=self._cells, splitting=splitting, axes=self._axes,
         )  # fmt: skip
-        self._columns: dict[str, Columns] = {}
-        self._kernels["begin"](self._block.address, address_of(code.body), length, code.root, most)
+        self._columns: dict[int, Columns] = {}
+        self._reserved = 0
+        self._kernels["begin"](self._memory.address, address_of(code.body), length, code.root, most)
         self._first = self._cells[0].copy()
-        slots = int(self._first[CELL.slots])
-        block = aligned(max(_BLOCK_BYTES, slots * LANES * real.itemsize), np.uint8)
-        self._records = aligned(shared + varying + slots, record_dtype(precision))
-        self._block.set(block=block, block_bytes=len(block), records=self._records)
+        slots = int(self._first["slots"])
+        rows = max(_BLOCK_BYTES // self._numbers.strides[0], slots)
+        self._intervals = aligned(shared + varying + slots, Intervals.of(self._precision).dtype)
+        self._memory.block, self._memory.block_rows = aligned((rows, LANES), real), rows
+        self._memory.intervals = self._intervals
 
     @property
     def splits(self) -> bool:
         """Whether it gathers points in cells, if there are enough."""
-        return bool(self._block.words[MACHINE.splitting] != NEVER)
+        return bool(self._memory.splitting != NEVER)
 
     def share(self, scalars: Mapping[str, Any]) -> None:
         """Fill the shared registers."""
@@ -220,14 +229,14 @@ class Machine:
             numbers[: len(code.constants)] = code.constants[:, None]
         for i, name in enumerate(code.scalars, len(code.constants)):
             numbers[i] = scalars[name]
-        self._kernels["once"](self._block.address, address_of(code.once), len(code.once))
+        self._kernels["once"](self._memory.address, address_of(code.once), len(code.once))
 
-    def _share_records(self) -> None:
-        """The records of the shared registers."""
+    def _bound_shared(self) -> None:
+        """Fill the bounds of the shared registers."""
         numbers = self._numbers[:, :1]
-        records, nan = self._records[: len(numbers)], np.isnan(numbers)
-        records["lower"], records["upper"] = np.where(nan, np.inf, numbers), np.where(nan, -np.inf, numbers)
-        records["may_nan"] = np.where(nan[:, 0], 0xFFFF, 0)
+        bounds, nan = self._intervals[: len(numbers)], np.isnan(numbers)
+        bounds["lower"], bounds["upper"] = np.where(nan, np.inf, numbers), np.where(nan, -np.inf, numbers)
+        bounds["may_nan"] = np.where(nan[:, 0], 0xFFFF, 0)
 
     @property
     def result(self) -> Any:
@@ -241,17 +250,17 @@ class Machine:
 
         `results` has room for a whole last row. `cells`: if points may be gathered in cells; all are finite.
         """
-        cell = self._first.copy()
-        cell[CELL.count], cell[CELL.expected] = stop - start, cells.expected if cells else SETTLED
-        self._cells[0] = cell
+        self._cells[0] = self._first
+        self._cells["count"][0] = stop - start
+        self._cells["expected"][0] = cells.expected if cells else SETTLED
         if cells:
-            self._widths[: len(columns)] = cells.widths
+            self._axes["half_width"][: len(columns)] = cells.widths
             self._reserve(stop - start + LANES)
-            self._share_records()
-        self._point("given", [whole_rows(column[start:stop]) for column in columns])
-        self._block.words[MACHINE.results] = address_of(results[start:])
-        self._block.words[MACHINE.waiting] = 1
-        while self._kernels["values"](self._block.address, _BUDGET):
+            self._bound_shared()
+        self._place(GIVEN, [whole_rows(column[start:stop]) for column in columns])
+        self._memory.results = address_of(results[start:])
+        self._memory.waiting = 1
+        while self._kernels["values"](self._memory.address, _BUDGET):
             yield
 
     def expect(self, ends: Any) -> int:
@@ -259,40 +268,42 @@ class Machine:
         with np.errstate(over="ignore"):
             corners = np.array(ends, self._real)
         self._cells[0] = self._first
-        self._cells[0, CELL.count] = corners.shape[1]
-        self._widths[: len(corners)] = half_widths(corners)
-        self._point("given", list(corners))
-        self._share_records()
-        return int(self._kernels["expected"](self._block.address))
+        self._cells["count"][0] = corners.shape[1]
+        self._axes["half_width"][: len(corners)] = half_widths(corners)
+        self._place(GIVEN, list(corners))
+        self._bound_shared()
+        return int(self._kernels["expected"](self._memory.address))
 
     def pays(self, count: int, expected: int) -> bool:
         """Whether to gather points in cells, if tapes of this length are to be expected there."""
         self._cells[0] = self._first
-        self._cells[0, [CELL.count, CELL.expected]] = count, expected
-        return bool(self._kernels["pays"](self._block.address))
+        self._cells["count"][0], self._cells["expected"][0] = count, expected
+        return bool(self._kernels["pays"](self._memory.address))
 
-    def _point(self, field: str, columns: Sequence[NDArray[Any]]) -> None:
-        """Put the addresses of columns in memory, and theirs in a field."""
-        self._columns[field] = columns
-        self._block.set(**{field: np.array([address_of(column) for column in columns], np.int64)})
+    def _place(self, copy: int, columns: Sequence[NDArray[Any]]) -> None:
+        """Put the addresses of columns in memory, as those of a copy of the points."""
+        self._columns[copy] = columns
+        self._memory.copies[copy].columns = np.array([address_of(column) for column in columns], np.int64)
 
     def _reserve(self, count: int) -> None:
         """Make room for two copies of as many points, unless there is."""
-        if count > len(self._block.arrays.get("numbers", "")):
-            self._point("copy_1", [aligned(count, self._real) for _ in self.code.varying])
-            self._point("copy_2", [aligned(count, self._real) for _ in self.code.varying])
-            places = [aligned(count, np.int32) for _ in range(3)]
-            self._block.set(places_1=places[0], places_2=places[1], numbers=places[2])
+        if count > self._reserved:
+            self._reserved = count
+            for copy in _GATHERED:
+                self._place(copy, [aligned(count, self._real) for _ in self.code.varying])
+                self._memory.copies[copy].places = aligned(count, np.int32)
+            self._memory.numbers = aligned(count, np.int32)
 
     def release(self) -> None:
         """Give the memory of points back."""
-        self._point("given", [])
-        if "numbers" not in self._block.arrays:
-            return
-        nothing = np.zeros(0, np.int32)
-        self._point("copy_1", [])
-        self._point("copy_2", [])
-        self._block.set(places_1=nothing, places_2=nothing, numbers=nothing)
+        self._place(GIVEN, [])
+        if self._reserved:
+            self._reserved = 0
+            nothing = np.zeros(0, np.int32)
+            for copy in _GATHERED:
+                self._place(copy, [])
+                self._memory.copies[copy].places = nothing
+            self._memory.numbers = nothing
 
     def bounds(
         self, lower: Mapping[str, NDArray[Any]], upper: Mapping[str, NDArray[Any]], rows: int
@@ -301,23 +312,25 @@ class Machine:
 
         `lower`, `upper`: ends of the varying variables, whole rows; one that is left out may be anything.
         """
-        self._share_records()
-        varying, records = self.code.varying, self._records[self.code.shared :]
-        records["lower"][: len(varying)], records["upper"][: len(varying)] = -np.inf, np.inf
-        records["may_nan"][: len(varying)] = [0 if name in lower else 0xFFFF for name in varying]
-        addresses = np.array(
-            [[address_of(ends[name]) if name in ends else 0 for name in varying] for ends in (lower, upper)],
-            np.int64,
+        self._bound_shared()
+        varying, bounds = self.code.varying, self._intervals[self.code.shared :]
+        bounds["lower"][: len(varying)], bounds["upper"][: len(varying)] = -np.inf, np.inf
+        bounds["may_nan"][: len(varying)] = [0 if name in lower else 0xFFFF for name in varying]
+        results = np.zeros(rows, bounds.dtype)
+        boxes = Boxes.of(self._precision)(
+            lower=_addresses(lower, varying), upper=_addresses(upper, varying), results=results
         )
-        results = np.zeros(rows, records.dtype)
-        step = max(1, _BUDGET // (_BOUNDING * int(self._first[CELL.length])))
+        step = max(1, _BUDGET // (_BOUNDING * int(self._first["length"])))
         self._cells[0] = self._first
         for first in range(0, rows, step):
-            self._kernels["bounds"](
-                self._block.address, *(address_of(row) for row in addresses),
-                first, min(first + step, rows), address_of(results)
-            )  # fmt: skip
+            boxes.first, boxes.end = first, min(first + step, rows)
+            self._kernels["bounds"](self._memory.address, boxes.address)
         return results
+
+
+def _addresses(columns: Mapping[str, NDArray[Any]], names: Sequence[str]) -> NDArray[np.int64]:
+    """int64[v]: where the columns of some variables lie, 0 where there is none."""
+    return np.array([address_of(columns[name]) if name in columns else 0 for name in names], np.int64)
 
 
 def half_widths(ends: Any) -> NDArray[np.float64]:

@@ -8,7 +8,8 @@ from absint.ops.precision import Precision
 from absint.ops.units import OP_SOURCES
 
 _KERNELS = "absint.backends.numba.kernels"
-_SOURCES = (_KERNELS, PLAN_FORMAT, *OP_SOURCES)
+_RECORDS = ("absint.native.records", "absint.native.record_pointers")
+_SOURCES = (_KERNELS, PLAN_FORMAT, *_RECORDS, *OP_SOURCES)
 
 
 def drawing_units(precision: Precision) -> list[units.Named]:

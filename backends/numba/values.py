@@ -28,7 +28,7 @@ from absint.evaluation.checks import (
 from absint.ir.program import Program
 from absint.ops.units import LANES
 
-from .kernels.point_layout import ALWAYS, BY_COST, NEVER
+from .kernels.point_records import ALWAYS, BY_COST, NEVER
 from .machine import Cells, Columns, Machine, half_widths, make_code, variables_of, whole_rows
 
 _PART = 1 << 20

@@ -32,7 +32,7 @@ from absint.rewriting.rules import Pattern, Rule, RuleSet
 from .tools import Bug, Plant, always, edited, module_of, planted, replaced, together
 
 cse, dce, fold, schedule = (module_of("passes", name) for name in ("cse", "dce", "fold", "schedule"))
-points = module_of("backends", "numba", "kernels.point_layout")
+points = module_of("backends", "numba", "kernels.point_records")
 machine, values = (module_of("backends", "numba", part) for part in ("machine", "values"))
 
 
@@ -218,8 +218,8 @@ REFERENCE = (
 
 def _swapped(code: Any) -> Any:
     body = code.body.copy()
-    ours = np.isin(body[:, 0], [op.code * points.WORDS_PER_OP + points.BOTH_ROWS for op in (MIN, MAX)])
-    body[ours] = body[ours][:, [0, 1, 3, 2]]
+    ours = np.isin(body["word"], [op.code * points.WORDS_PER_OP + points.BOTH_ROWS for op in (MIN, MAX)])
+    body["a"][ours], body["b"][ours] = code.body["b"][ours], code.body["a"][ours]
     return code._replace(body=body)
 
 
@@ -248,13 +248,13 @@ def _last_row(found: Any) -> Any:
 @contextmanager
 def _min_for_max() -> Iterator[None]:
     """Exchange the decision rules of min and max, and discard tables made from them."""
-    machine._tables_of.clear()
+    machine._tables.clear()
     try:
         with replaced(machine, "_RULES",
                       lambda old: {**old, MIN.code: old[MAX.code], MAX.code: old[MIN.code]}):  # fmt: skip
             yield
     finally:
-        machine._tables_of.clear()
+        machine._tables.clear()
 
 
 VALUES = (
