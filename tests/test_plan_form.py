@@ -128,13 +128,16 @@ def below(end: int, *arrays: NDArray[Any]) -> None:
 def test_the_cpu_engine_finds_operands_where_it_put_them(planned: tuple[list[Plan], Program]) -> None:
     for plan in planned[0]:
         layout = lay_out(plan)
-        assert (layout.instructions[:, 1:3] < layout.scratch_bytes).all()
+        instructions = layout.instructions
+        for place in ("out", "a"):
+            assert (instructions[place] < layout.scratch_bytes).all()
         given = {place: register for register, place in enumerate(layout.registers.tolist()) if place >= 0}
         assert len(given) == np.count_nonzero(layout.registers >= 0), "two registers share a place"
-        steps = layout.instructions[:, [1, 2, 4]]
-        steps[layout.instructions[:, 5] < 0, 2] = NO_OPERAND
+        steps = np.stack([instructions[place] for place in ("out", "a", "b")], axis=1)
+        steps[instructions["b_step"] < 0, 2] = NO_OPERAND
         tables = {X: layout.x_tables, Y: layout.y_tables}
-        check_code(plan, steps, given, tables, layout.bands[:, 0])
+        size = plan.precision.dtype.itemsize
+        check_code(plan, steps, given, tables, size * layout.bands["value"])
 
 
 def test_devices_find_operands_where_they_put_them(planned: tuple[list[Plan], Program]) -> None:

@@ -101,18 +101,18 @@ class Field:
         return self.pointers > 0
 
 
-def _keep(record: Any, offset: int, target: Any) -> None:
-    """Keep what a field leads to alive as long as the outermost record: one within another is a new object
-    whenever it is asked for.
+def _targets_of(record: Any) -> dict[int, Any]:
+    """What a record and those within it point to, by the places of the addresses.
+
+    The outermost record keeps it: one within another is a new object whenever it is asked for.
     """
-    holder = record
-    while holder._b_base_ is not None:
-        holder = holder._b_base_
+    while record._b_base_ is not None:
+        record = record._b_base_
     try:
-        targets = holder._targets
+        found: dict[int, Any] = record._targets
     except AttributeError:
-        targets = holder._targets = {}
-    targets[ctypes.addressof(record) + offset] = target
+        found = record._targets = {}
+    return found
 
 
 class _Inner:
@@ -128,7 +128,7 @@ class _Inner:
 
     def __set__(self, record: Any, value: Record) -> None:
         self._inner.__set__(record, value)
-        _keep(record, self._offset, value)
+        _targets_of(record)[ctypes.addressof(record) + self._offset] = value
 
 
 class _Address:
@@ -153,7 +153,7 @@ class _Address:
         else:
             self._number.__set__(record, value)
             return
-        _keep(record, self._offset, value)
+        _targets_of(record)[ctypes.addressof(record) + self._offset] = value
 
 
 _Structure: Any = ctypes.Structure
@@ -236,6 +236,10 @@ class Record(_Structure, metaclass=_RecordType):  # type: ignore[misc]  # mypy k
     def array(cls, count: int) -> NDArray[np.void]:
         """Many records, all fields 0, as an array of NumPy's."""
         return np.zeros(count, cls.dtype)
+
+    def target(self, name: str) -> Any:
+        """The array or record whose address was assigned to a field."""
+        return _targets_of(self)[self.address + self.fields[name].offset]
 
     @classmethod
     def empty(cls, count: int) -> NDArray[np.void]:

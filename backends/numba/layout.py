@@ -24,16 +24,19 @@ from absint.ops.precision import Precision
 from absint.ops.table import OPS
 from absint.ops.units import LANES, operation_kernels
 
-from .kernels.layout import (
+from .kernels.frame_records import (
     ALL_ROWS,
-    INSTRUCTION,
     ONE_ROW,
     PACKED_ROWS,
-    TAPE_BAND,
     TILE_COLUMNS,
     TILE_ROWS,
     Y_PITCH,
-)  # fmt: skip
+    Instruction,
+    RowKernels,
+    Sum,
+    Tape,
+    TapeBand,
+)
 
 FIXED, ROW, COLUMN, BLOCK = 0, OF_X, OF_Y, OF_X | OF_Y
 """Classes of values: one for all pixels; a row of columns; a number for each row; a row for each row."""
@@ -48,15 +51,16 @@ _ROWS_OF_CLASS = np.array([ONE_ROW, ONE_ROW, PACKED_ROWS, ALL_ROWS])
 class Layout:
     """Where a plan's values lie in a thread's scratch memory, as offsets in bytes.
 
-    `instructions` int64[m, INSTRUCTION]: those of the plan, with the addresses of kernels, which are good in
-    this process only. `tapes` int64[t, TAPE_WORDS] and `bands` int64[b, TAPE_BAND]: the plan's. `registers`
-    int64[r]: the offsets of X and Y, a block's samples, and of fixed registers; -1 for others. `classes`
-    uint8[r]. `x_tables`, `y_tables`: the first table of each axis, which holds the samples of a tile.
+    `instructions`, `tapes`, `bands` and `sums`: those of the plan, as records for kernels. The addresses of
+    kernels in instructions are good in this process only. `registers` int64[r]: the offsets of X and Y, a
+    block's samples, and of fixed registers; -1 for others. `classes` uint8[r]. `x_tables`, `y_tables`: the
+    first table of each axis, which holds the samples of a tile.
     """
 
-    instructions: NDArray[np.int64]
-    tapes: NDArray[np.int64]
-    bands: NDArray[np.int64]
+    instructions: NDArray[np.void]
+    tapes: NDArray[np.void]
+    bands: NDArray[np.void]
+    sums: NDArray[np.void]
     registers: NDArray[np.int64]
     classes: NDArray[np.uint8]
     x_tables: int
@@ -91,8 +95,9 @@ class _LayoutBuilder:
         results, y_tables, end = self._place_results(registers, x_tables)
         return Layout(
             instructions=self._write_instructions(registers, results, x_tables, y_tables),
-            tapes=self._plan.tapes.astype(np.int64),
+            tapes=Tape.view(self._plan.tapes.astype(np.int64)),
             bands=self._write_bands(registers, results),
+            sums=_write_sums(self._plan),
             registers=registers,
             classes=self._classes,
             x_tables=x_tables,
@@ -140,30 +145,30 @@ class _LayoutBuilder:
 
     def _write_instructions(
         self, registers: NDArray[np.int64], results: NDArray[np.int64], x_tables: int, y_tables: int
-    ) -> NDArray[np.int64]:
-        """int64[m, INSTRUCTION]."""
+    ) -> NDArray[np.void]:
+        """The instructions."""
         op, _, a, b = self._plan.instructions.T
         x, y = slice(*self._plan.x_tape), slice(*self._plan.y_tape)
         in_table, samples = np.zeros(len(op), bool), np.zeros(len(op), np.int64)
         in_table[x] = in_table[y] = True
         samples[x], samples[y] = x_tables, y_tables
-        made = np.zeros((len(op), INSTRUCTION), np.int64)
+        made = Instruction.array(len(op))
         if not len(op):
             return made
         singles = []
-        for column, register, source in zip((2, 4), (a, b), self._lifetimes.sources.T, strict=True):
+        for name, register, source in zip(("a", "b"), (a, b), self._lifetimes.sources.T, strict=True):
             theirs = self._classes[register]
             elsewhere = np.where(in_table & (theirs != FIXED), samples, registers[register])
             single, step = self._reading(theirs, in_table)
-            made[:, column] = np.where(source >= 0, results[source], elsewhere)
-            made[:, column + 1] = step
+            made[name] = np.where(source >= 0, results[source], elsewhere)
+            made[f"{name}_step"] = step
             singles.append(single)
         unary = b < 0
         shape = np.where(unary, 0, np.where(singles[0], 3, np.where(singles[1], 2, 1)))
-        made[:, 0], made[:, 1] = _kernel_addresses(op, shape, self._plan.precision), results
-        made[unary, 4:6] = 0, -1
-        made[:, 6] = _ROWS_OF_CLASS[self._of_result]
-        made[x, 6], made[y, 6] = ALL_ROWS, PACKED_ROWS
+        made["kernel"], made["out"] = _kernel_addresses(op, shape, self._plan.precision), results
+        made["b"][unary], made["b_step"][unary] = 0, -1
+        made["rows"] = _ROWS_OF_CLASS[self._of_result]
+        made["rows"][x], made["rows"][y] = ALL_ROWS, PACKED_ROWS
         return made
 
     def _reading(
@@ -180,15 +185,27 @@ class _LayoutBuilder:
         step = np.where(follows, self._row, np.where(single & (operand == COLUMN), self._size, 0))
         return single, step
 
-    def _write_bands(self, registers: NDArray[np.int64], results: NDArray[np.int64]) -> NDArray[np.int64]:
-        """int64[b, TAPE_BAND]."""
-        register, source = self._plan.band_registers, self._lifetimes.bands
-        bands = np.zeros((len(register), TAPE_BAND), np.int64)
-        bands[:, 0] = registers[register]
-        bands[source >= 0, 0] = results[source[source >= 0]]
-        bands[:, 1] = np.array([0, 0, self._size, self._row])[self._classes[register]]
-        bands[:, 2] = np.arange(len(bands))
+    def _write_bands(self, registers: NDArray[np.int64], results: NDArray[np.int64]) -> NDArray[np.void]:
+        """The bands of tapes."""
+        plan, source = self._plan, self._lifetimes.bands
+        offsets = registers[plan.band_registers]
+        offsets[source >= 0] = results[source[source >= 0]]
+        bands: NDArray[np.void] = TapeBand.of(plan.precision.value).array(len(offsets))
+        bands["value"] = offsets // self._size
+        bands["step"] = np.array([0, 0, 1, LANES])[self._classes[plan.band_registers]]
+        bands["lower"], bands["upper"] = plan.band_ends.T
         return bands
+
+
+def _write_sums(plan: Plan) -> NDArray[np.void]:
+    """The bands of sums."""
+    sums: NDArray[np.void] = Sum.of(plan.precision.value).array(len(plan.sums))
+    words, numbers = plan.sums, plan.sum_numbers
+    for i, side in enumerate(("x", "y")):
+        sums[side]["table"], sums[side]["is_squared"] = words[:, 2 * i], words[:, 2 * i + 1]
+        sums[side]["offset"], sums[side]["sign"] = numbers[:, 2 * i], numbers[:, 2 * i + 1]
+    sums["band"], sums["lower"], sums["upper"] = words[:, 4], numbers[:, 4], numbers[:, 5]
+    return sums
 
 
 def _kernel_addresses(
@@ -204,8 +221,8 @@ def _kernel_addresses(
     return found
 
 
-def step_kernels(program: RegionProgram, precision: Precision) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Addresses of the interval kernel of each step, int64[n], and of its row kernels, int64[n, 3]."""
+def step_kernels(program: RegionProgram, precision: Precision) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+    """The address of the interval kernel of each step, int64[n], and its row kernels."""
     intervals, rows = np.zeros(256, np.int64), np.zeros((256, 3), np.int64)
     real = program.kind < IN_BAND
     for code in np.unique(program.op[real]).tolist():
@@ -213,7 +230,9 @@ def step_kernels(program: RegionProgram, precision: Precision) -> tuple[NDArray[
         intervals[code] = unit.address("interval")
         shapes = SHAPES[:1] if OPS[code].arity == 1 else SHAPES[1:]
         rows[code, : len(shapes)] = [unit.address(shape) for shape in shapes]
-    return np.where(real, intervals[program.op], 0), rows[program.op]
+    kernels = RowKernels.array(len(program))
+    kernels["shapes"] = rows[program.op]
+    return np.where(real, intervals[program.op], 0), kernels
 
 
 def block_test_savings(program: RegionProgram) -> NDArray[np.int32]:

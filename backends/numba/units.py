@@ -13,10 +13,10 @@ _SOURCES = (_KERNELS, PLAN_FORMAT, *_RECORDS, *OP_SOURCES)
 
 
 def drawing_units(precision: Precision) -> list[units.Named]:
-    """The units that a renderer of a precision loads: the kernels of frames, and those of the crew."""
+    """The units that a renderer of a precision loads: the kernels of frames, and those of thread pools."""
     return [
         units.Named(f"{_KERNELS}.frame", (precision.value,), _SOURCES),
-        units.Named(f"{_KERNELS}.crew", (), _SOURCES),
+        units.Named(f"{_KERNELS}.thread_pool", (), _SOURCES),
     ]
 
 

@@ -192,17 +192,15 @@ PLANS = (
 )  # fmt: skip
 
 
-def _frame(change: Callable[[Any, View, Precision], dict[str, Any]]) -> Plant:
+def _frame(change: Callable[[Any], dict[str, Any]]) -> Plant:
     """Change some fields of every frame."""
 
-    def make(old: Any) -> Any:
-        def frame(self: Any, plan: Any, layout: Any, regions: Any, view: View, precision: Precision) -> None:
-            old(self, plan, layout, regions, view, precision)
-            self.block.set(**change(self.block.arrays, view, precision))
-
+    def edit(frame: Any) -> Any:
+        for name, value in change(frame).items():
+            setattr(frame, name, value)
         return frame
 
-    return planted(renderer.Frame, "__init__", make)
+    return edited(renderer, "make_frame", edit)
 
 
 def _later(samples: NDArray[Any]) -> NDArray[Any]:
@@ -238,14 +236,11 @@ def _no_partial_strip(picture: NDArray[np.uint8], view: View, threads: int) -> N
 
 
 RENDERER = (
-    Bug("frame:z", "pictures are drawn at z = 0",
-        _frame(lambda arrays, view, precision: {"height_z": np.zeros(1, precision.dtype)})),
-    Bug("frame:columns", "columns are off by one",
-        _frame(lambda arrays, view, precision: {"xs": _later(arrays["xs"])})),
-    Bug("frame:rows", "rows are off by one",
-        _frame(lambda arrays, view, precision: {"ys": _later(arrays["ys"])})),
+    Bug("frame:z", "pictures are drawn at z = 0", _frame(lambda frame: {"height_z": 0.0})),
+    Bug("frame:columns", "columns are off by one", _frame(lambda frame: {"xs": _later(frame.target("xs"))})),
+    Bug("frame:rows", "rows are off by one", _frame(lambda frame: {"ys": _later(frame.target("ys"))})),
     Bug("frame:box-rows", "boxes are placed among the rows of another picture",
-        _frame(lambda arrays, view, precision: {"ys_rising": _later(arrays["ys_rising"])})),
+        _frame(lambda frame: {"ys_rising": _later(frame.target("ys_rising"))})),
     Bug("image:rows", "rows are written one further down", _drawn(_next_row)),
     Bug("image:tiles", "the second of two threads' tiles is missing", _drawn(_no_second_tile)),
     Bug("image:strip", "a last strip of columns that is not full is missing", _drawn(_no_partial_strip)),

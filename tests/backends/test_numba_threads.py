@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from absint import models
-from absint.backends.numba import Numba, crew
+from absint.backends.numba import Numba, thread_pool
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm
 from absint.ir.program import Program
@@ -100,9 +100,9 @@ def test_a_forked_child_draws_too() -> None:
     assert (output, errors) == ("True 0\n", "")
 
 
-def test_more_threads_than_a_crew_has() -> None:
+def test_more_threads_than_a_pool_has() -> None:
     graph = parse_vm(models.text("gear"))
-    view = View(1100, 70 * (crew.MOST + 20))
+    view = View(1100, 70 * (thread_pool.MOST + 20))
     drawer = executable(graph, view, threads=1000)
     want = executable(graph, view).image(view)
     for _ in range(3):
@@ -116,7 +116,7 @@ def test_a_helper_that_the_system_refuses_is_done_without(monkeypatch: pytest.Mo
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(crew, "crew", crew.Crew())
+    monkeypatch.setattr(thread_pool, "pool", thread_pool.ThreadPool())
     monkeypatch.setattr(threading.Thread, "start", refuse)
     drawer = executable(graph, view, threads=3)
     for _ in range(3):
@@ -129,7 +129,7 @@ def test_renderers_come_and_go_while_helpers_are_about() -> None:
         """
         import os, absint, numpy as np
         from absint.backends.numba import Numba
-        from absint.backends.numba.crew import crew
+        from absint.backends.numba.thread_pool import pool
         from absint.evaluation.view import View
         if hasattr(os, "sched_setaffinity"):
             # one processor, so that helpers are put aside in the middle of a frame
@@ -140,7 +140,7 @@ def test_renderers_come_and_go_while_helpers_are_about() -> None:
         for _ in range(60):
             drawer = Numba().prepare(source, 3)
             drawer.image(view)
-            crew._resting_until = 0.0
+            pool._resting_until = 0.0
             wrong += not np.array_equal(drawer.image(view), want)
             del drawer
         print(wrong)
@@ -150,13 +150,12 @@ def test_renderers_come_and_go_while_helpers_are_about() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_interrupts_at_any_moment_leave_the_crew_in_order() -> None:
+def test_interrupts_at_any_moment_leave_the_pool_in_order() -> None:
     output, errors = run_python(
         """
         import random, signal, time, absint, numpy as np
         from absint.backends.numba import Numba
-        from absint.backends.numba.crew import crew
-        from absint.backends.numba.kernels.layout import MAILBOX
+        from absint.backends.numba.thread_pool import pool
         from absint.evaluation.view import View
 
         def interrupt(*_):
@@ -171,14 +170,14 @@ def test_interrupts_at_any_moment_leave_the_crew_in_order() -> None:
         signal.signal(signal.SIGALRM, interrupt)
         wrong = interrupted = 0
         while interrupted < 1500:
-            crew._resting_until = 0.0
+            pool._resting_until = 0.0
             try:
                 signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 1.2 * frame))
                 drawer.image(view)
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except KeyboardInterrupt:
                 interrupted += 1
-            wrong += int(crew._words[MAILBOX] != 0)
+            wrong += int(pool._memory.offered != 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         print(wrong, np.array_equal(drawer.image(view), want))
         """

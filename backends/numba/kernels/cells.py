@@ -17,7 +17,7 @@ from absint.native.memory import INLINE
 from absint.ops.printers.vectors import splat, where
 
 from .point_records import ALWAYS, DEEPEST_CELL, GIVEN, NEVER, PARTS, SETTLED
-from .rows import LANES, load_row, rounded, store_int32, store_row
+from .rows import CALLED, LANES, load_row, rounded, store_int32, store_row
 from .shorter_tapes import bound, specialise
 
 HALVINGS = 4
@@ -36,7 +36,7 @@ PAYS = 0.9
 FORCED_DEPTH = 3
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def cost(length, points):
     """The cost of running a tape on some points."""
     return length * (CALL + (points + LANES - 1) // LANES)
@@ -62,14 +62,14 @@ def moving_cost(machine, points):
     return MOVE * points * (machine.varying + 3)
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def is_cheaper(machine, cell, mean):
     """Whether parts are cheaper than a cell if their tapes have this length on average."""
     parts = mean * (PARTS * CALL + cell.count // LANES)
     return parts + moving_cost(machine, cell.count) < PAYS * cost(cell.length, cell.count)
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def extent(numbers, count, extremes):
     """The least and the greatest of some numbers. `extremes`: room for two rows."""
     lows, highs = splat(numbers[0]), splat(numbers[0])
@@ -100,7 +100,7 @@ def widest_axis(machine):
     return widest
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def choose_parts(machine, columns, start, count):
     """Cut the box of some points in up to sixteen: each cut halves all parts along the variable in which
     they are widest. Fills `parts`, `step` and the first two `ends` of the axes.
@@ -129,7 +129,7 @@ def cut(axis):
     ends[parts] = high
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def place_boxes(machine):
     """The ends of all parts, and with them the bounds of the variables: part i is in lane i."""
     for v in range(machine.varying):
@@ -141,7 +141,7 @@ def place_boxes(machine):
             box.lower[part], box.upper[part] = axis.ends[j], axis.ends[j + 1]
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def shorten(machine, cell, parts):
     """Tapes for the parts of a cell, cells whose points are not known yet. Returns where they begin."""
     tape, length = machine.tapes[cell.tape], cell.length
@@ -160,7 +160,7 @@ def shorten(machine, cell, parts):
     return end
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def count_points(machine, columns, start, count):
     """Into which part each point falls: `numbers`; and how many into each: `counts`."""
     numbers, counts, axes = machine.numbers, machine.counts, machine.axes
@@ -194,7 +194,7 @@ def place_points(machine, start, count):
         counts[its_part] += 1
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def move_points(machine, copy, target, start, count):
     """Move points to their places in another copy."""
     numbers, old, new = machine.numbers, machine.copies[copy], machine.copies[target]
@@ -207,7 +207,7 @@ def move_points(machine, copy, target, start, count):
         new_places[numbers[i]] = start + i if copy == GIVEN else old_places[i]
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def split(machine, cell):
     """Split the last cell that waits, if that pays: then it stays behind without points, below its parts.
 

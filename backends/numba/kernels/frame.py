@@ -1,4 +1,8 @@
-"""Frames: from a plan and a view to pixels, tile by tile, by any number of threads."""
+"""Frames: from a plan and a view to pixels, tile by tile, by any number of threads.
+
+`prepare` places the plan's boxes among the pixels of the view. `draw` makes tiles: the regions first, then
+the terms of the root whose boxes meet the tile (`draw_terms`; `tiles` draws one term).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,21 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from absint.native.memory import REALS, f64s, i32s, i64s, u8s
-from absint.ops.precision import Precision
+from absint.native.memory import INLINE, u8s
+from absint.native.record_pointers import address_of_record, pointer_to
 
-from .layout import DONE, FRAME, FREE, THREAD, TILE_COLUMNS, TILE_ROWS, WRITING, Y_PITCH
-from .regions import region_drawers
+from .frame_records import (
+    DONE,
+    FREE,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    WRITING,
+    Y_PITCH,
+    Frame,
+    Thread,
+)  # fmt: skip
+from .regions import begin_regions, draw_regions
+from .rows import CALLED, LANES
 from .strips import (
     at_least,
     at_most,
@@ -29,202 +43,238 @@ from .strips import (
     stream_bits,
     trailing_zeros,
 )  # fmt: skip
-from .tapes import LANES, run_tape
-from .tiles import clear, term_drawer
+from .tapes import run_tape
+from .tiles import Tile, clear, draw_term
+
+# Boxes in pixels
 
 
-def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
+@njit(**CALLED)
+def count_below(samples, n, first, scale, threshold):
+    """How many of n rising samples are below a threshold.
+
+    Samples are nearly even, so that proportion from the `first` of them, `scale` samples to a unit, comes
+    within a sample of the place; the five samples there tell. Otherwise the place is searched.
+    """
+    guess = (threshold - first) * scale
+    if guess >= 2 and guess < np.float64(n - 3):  # false for NaN too
+        k = np.int64(guess)
+        if np.float64(samples[k - 2]) < threshold and np.float64(samples[k + 2]) >= threshold:
+            below = np.int64(np.float64(samples[k - 1]) < threshold)
+            below += np.int64(np.float64(samples[k]) < threshold)
+            return k - 1 + below + np.int64(np.float64(samples[k + 1]) < threshold)
+    low, high = np.int64(0), n
+    while low < high:
+        middle = (low + high) >> 1
+        if np.float64(samples[middle]) < threshold:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(**CALLED)
+def proportion(samples, n):
+    """The first of some samples, and how many there are to a unit."""
+    first = np.float64(samples[0])
+    return first, np.float64(n - 1) / (np.float64(samples[n - 1]) - first)
+
+
+@njit(**INLINE)
+def place_thresholds(frame):
+    """Thresholds to pixels."""
+    width, height, xs, rising = frame.width, frame.height, frame.xs, frame.ys_rising
+    thresholds, pixels = frame.thresholds_x, frame.pixels_x
+    first, scale = proportion(xs, width)
+    for i in range(frame.count_x):
+        pixels[i] = count_below(xs, width, first, scale, thresholds[i])
+    thresholds, pixels = frame.thresholds_y, frame.pixels_y
+    first, scale = proportion(rising, height)
+    for i in range(frame.count_y):
+        pixels[i] = height - count_below(rising, height, first, scale, thresholds[i])
+
+
+@njit(**INLINE)
+def place_boxes(frame):
+    """Boxes to pixels; those of the root's terms apart, each side for itself."""
+    boxes, pixel_boxes, px, py = frame.boxes, frame.pixel_boxes, frame.pixels_x, frame.pixels_y
+    for i in range(frame.box_count):
+        box, pixels = boxes[i], pixel_boxes[i]
+        pixels.left, pixels.right = px[box.left], px[box.right]
+        pixels.top, pixels.bottom = py[box.top], py[box.bottom]  # rows run down, against y
+    left, right, top, bottom = frame.top_left, frame.top_right, frame.top_top, frame.top_bottom
+    for i in range(frame.terms):
+        pixels = pixel_boxes[frame.top_boxes[i]]
+        left[i], right[i], top[i], bottom[i] = pixels.left, pixels.right, pixels.top, pixels.bottom
+
+
+# Tiles
+
+
+@njit(**INLINE)
+def free_tiles(frame):
+    """Let all tiles be taken again."""
+    tiles = frame.tiles
+    for i in range(tiles.count):
+        tiles.states[i] = FREE
+    tiles.next[0] = 0
+
+
+@njit(**CALLED)
+def begin(frame, thread):
+    """What a thread computes once for a frame."""
+    z = thread.scratch + frame.z
+    for lane in range(LANES):
+        z[lane] = frame.height_z
+    run_tape(frame.instructions, frame.fixed_tape.first, frame.fixed_tape.end, thread.scratch, 1, 1)
+    thread.column = -1
+    if address_of_record(frame.regions) != 0:
+        begin_regions(frame, thread)
+
+
+@njit(**CALLED)
+def fill_tables(frame, thread, tile):
+    """The tables of a tile's samples. Samples behind the last repeat it, as `xs` and `ys` have them."""
+    scratch, instructions = thread.scratch, frame.instructions
+    if thread.column != tile.column:
+        thread.column = tile.column
+        table, xs = thread.x_tables, frame.xs + tile.column
+        for c in range(TILE_COLUMNS):
+            table[c] = xs[c]
+        tape = frame.x_tape
+        run_tape(instructions, tape.first, tape.end, scratch, 1, TILE_COLUMNS // LANES)
+    table, ys = thread.y_tables, frame.ys + tile.row
+    for r in range(Y_PITCH):
+        table[r] = ys[r]
+    run_tape(instructions, frame.y_tape.first, frame.y_tape.end, scratch, Y_PITCH // LANES, 1)
+
+
+@njit(**INLINE)
+def tile_at(frame, number):
+    """A tile by its number. They are numbered down a column, for the x tables' sake."""
+    column = number // frame.tile_rows * TILE_COLUMNS
+    row = number % frame.tile_rows * TILE_ROWS
+    columns, rows = (
+        min(np.int64(TILE_COLUMNS), frame.width - column),
+        min(np.int64(TILE_ROWS), frame.height - row),
+    )
+    return Tile(column, row, columns, rows)
+
+
+@njit(**INLINE)
+def draw_terms(frame, thread, tile):
+    """Draw the terms of the root whose boxes meet a tile."""
+    starts, left, right = frame.starts, frame.top_left, frame.top_right
+    top, bottom = frame.top_top, frame.top_bottom
+    last_row, first_row = repeat8(np.float64(tile.row + tile.rows - 1)), repeat8(np.float64(tile.row + 1))
+    last_column = repeat8(np.float64(tile.column + tile.columns - 1))
+    first_column = repeat8(np.float64(tile.column + 1))
+    for i in range(0, frame.terms, 8):
+        met = at_most(load8(top + i), last_row) & at_least(load8(bottom + i), first_row)
+        met = met & at_most(load8(left + i), last_column) & at_least(load8(right + i), first_column)
+        bits = bits_of(met)
+        while bits != 0:
+            draw_term(frame, thread, np.int64(starts[i + trailing_zeros(bits)]), tile)
+            bits &= bits - 1
+
+
+@njit(**CALLED)
+def draw_tile(frame, thread, tile):
+    """The bits of a tile, into plane 0."""
+    clear(thread.planes, 0, (tile.columns + 63) // 64 * 8)
+    if address_of_record(frame.regions) != 0:
+        draw_regions(frame, thread, tile.column, tile.row)
+    if frame.terms != 0:
+        fill_tables(frame, thread, tile)
+        draw_terms(frame, thread, tile)
+
+
+@njit(**INLINE)
+def write_row(frame, words, row, tile):
+    """A row of a tile to the image: whole words of 64 pixels, and what is left."""
+    line = u8s(frame.image + (tile.row + row) * frame.row_stride + tile.column)
+    whole = tile.columns >> 6
+    if frame.is_streamed != 0:
+        for block in range(whole):
+            stream_bits(line + 64 * block, words[block * TILE_ROWS + row])
+    else:
+        for block in range(whole):
+            spread_bits(line + 64 * block, words[block * TILE_ROWS + row])
+    if tile.columns & 63:
+        pixels, rest = line + 64 * whole, words[whole * TILE_ROWS + row]
+        for column in range(tile.columns & 63):
+            pixels[column] = 255 * (rest >> column & 1)
+
+
+@njit(**CALLED)
+def write_tile(frame, thread, tile):
+    """Plane 0 to the image."""
+    plane, words = thread.planes, thread.words
+    for block in range((tile.columns + 63) >> 6):
+        rows_of_strips(words + TILE_ROWS * block, plane + 8 * TILE_ROWS * block)
+    for row in range(tile.rows):
+        write_row(frame, words, row, tile)
+
+
+@njit(**CALLED)
+def make_tile(frame, thread, number):
+    """Draw a tile and write it, unless another thread is faster."""
+    state, tile = frame.tiles.states + number, tile_at(frame, number)
+    draw_tile(frame, thread, tile)
+    if atomic_swap_if(state, FREE, WRITING):
+        write_tile(frame, thread, tile)
+        atomic_store(state, DONE)
+
+
+@njit(**INLINE)
+def make_taken(frame, thread, most):
+    """Make tiles that nobody has taken, at most `most`; returns how many there were."""
+    tiles, taken = frame.tiles, np.int64(0)
+    while taken < most:
+        number = atomic_add(tiles.next, np.int64(1))
+        if number >= tiles.count:
+            break
+        make_tile(frame, thread, number)
+        taken += 1
+    return taken
+
+
+@njit(**INLINE)
+def finish(frame, thread):
+    """Make the tiles that others have taken and not finished, rather than wait for them; returns how many."""
+    tiles, made = frame.tiles, np.int64(0)
+    for number in range(tiles.count):
+        state = tiles.states + number
+        if atomic_load(state) == FREE:
+            make_tile(frame, thread, number)
+            made += 1
+        looks = np.int64(0)
+        while atomic_load(state) != DONE:
+            relax()
+            looks += 1
+            if looks & 255 == 0:  # whoever writes the tile may be waiting for a processor
+                give_way()
+    return made
+
+
+def kernels(precision: str) -> dict[str, tuple[Any, Any]]:
     """`prepare` and `draw` for the precision, see there."""
-    precision = Precision(precision_name)
-    reals = REALS[precision_name]
-    size = precision.dtype.itemsize
-    draw_term = term_drawer(precision)
-    begin_regions, draw_regions = region_drawers(precision)
-    load = load8["f64"]
+    frames, threads = pointer_to(Frame.of(precision)), pointer_to(Thread.of(precision))
 
-    @njit(error_model="numpy")
-    def count_below(samples, n, first, scale, threshold):
-        """How many of n rising samples are below a threshold.
-
-        Samples are nearly even, so that proportion from the `first` of them, `scale` samples to a unit, comes
-        within a sample of the place; the five samples there tell. Otherwise the place is searched.
-        """
-        guess = (threshold - first) * scale
-        if guess >= 2 and guess < np.float64(n - 3):  # false for NaN too
-            k = np.int64(guess)
-            if np.float64(samples[k - 2]) < threshold and np.float64(samples[k + 2]) >= threshold:
-                below = np.int64(np.float64(samples[k - 1]) < threshold)
-                below += np.int64(np.float64(samples[k]) < threshold)
-                return k - 1 + below + np.int64(np.float64(samples[k + 1]) < threshold)
-        low, high = np.int64(0), n
-        while low < high:
-            middle = (low + high) >> 1
-            if np.float64(samples[middle]) < threshold:
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-    @njit(error_model="numpy")
-    def proportion(samples, n):
-        """The first of some samples, and how many there are to a unit."""
-        first = np.float64(samples[0])
-        return first, np.float64(n - 1) / (np.float64(samples[n - 1]) - first)
-
-    def prepare(frame_):
-        """Thresholds to pixels: the boxes of terms for this view."""
-        frame = i64s(frame_)
-        width, height = frame[FRAME.width], frame[FRAME.height]
-        xs, rising = reals(frame[FRAME.xs]), reals(frame[FRAME.ys_rising])
-        tx, ty = f64s(frame[FRAME.thresholds_x]), f64s(frame[FRAME.thresholds_y])
-        px, py = i32s(frame[FRAME.pixels_x]), i32s(frame[FRAME.pixels_y])
-        first, scale = proportion(xs, width)
-        for i in range(frame[FRAME.count_x]):
-            px[i] = count_below(xs, width, first, scale, tx[i])
-        first, scale = proportion(rising, height)
-        for i in range(frame[FRAME.count_y]):
-            py[i] = height - count_below(rising, height, first, scale, ty[i])
-        boxes, pixels = i32s(frame[FRAME.boxes]), i32s(frame[FRAME.box_pixels])
-        for i in range(0, 4 * frame[FRAME.box_count], 4):
-            pixels[i] = px[np.int64(boxes[i])]
-            pixels[i + 1] = px[np.int64(boxes[i + 1])]
-            pixels[i + 2] = py[np.int64(boxes[i + 3])]  # rows run down, against y
-            pixels[i + 3] = py[np.int64(boxes[i + 2])]
-        top_boxes = i32s(frame[FRAME.top_boxes])
-        left, right = f64s(frame[FRAME.top_left]), f64s(frame[FRAME.top_right])
-        top, bottom = f64s(frame[FRAME.top_top]), f64s(frame[FRAME.top_bottom])
-        for i in range(frame[FRAME.terms]):
-            box = 4 * np.int64(top_boxes[i])
-            left[i], right[i], top[i], bottom[i] = (
-                pixels[box],
-                pixels[box + 1],
-                pixels[box + 2],
-                pixels[box + 3],
-            )
-
-    @njit(error_model="numpy")
-    def begin(frame, thread):
-        """What a thread computes once for a frame."""
-        scratch = thread[THREAD.scratch]
-        z, given = reals(scratch + frame[FRAME.z]), reals(frame[FRAME.height_z])
-        for lane in range(LANES):
-            z[lane] = given[0]
-        run_tape(
-            frame[FRAME.instructions], frame[FRAME.prologue_first], frame[FRAME.prologue_last], scratch, 1, 1
-        )
-        thread[THREAD.column] = -1
-        if frame[FRAME.regions] != 0:
-            begin_regions(frame, thread)
-
-    @njit(error_model="numpy")
-    def fill_tables(frame, thread, column, row0):
-        """The tables of a tile's samples. Samples behind the last repeat it, as `xs` and `ys` have them."""
-        scratch, instructions = thread[THREAD.scratch], frame[FRAME.instructions]
-        if thread[THREAD.column] != column:
-            thread[THREAD.column] = column
-            table, xs = reals(thread[THREAD.x_tables]), reals(frame[FRAME.xs] + column * TILE_COLUMNS * size)
-            for c in range(TILE_COLUMNS):
-                table[c] = xs[c]
-            run_tape(
-                instructions, frame[FRAME.x_tape_first], frame[FRAME.x_tape_last], scratch, 1,
-                TILE_COLUMNS // LANES,
-            )  # fmt: skip
-        table, ys = reals(thread[THREAD.y_tables]), reals(frame[FRAME.ys] + row0 * size)
-        for r in range(Y_PITCH):
-            table[r] = ys[r]
-        run_tape(
-            instructions, frame[FRAME.y_tape_first], frame[FRAME.y_tape_last], scratch, Y_PITCH // LANES, 1
-        )
-
-    @njit(error_model="numpy")
-    def draw_tile(frame, thread, tile):
-        """The bits of a tile, into plane 0."""
-        tile_rows = frame[FRAME.tile_rows]
-        column, row0 = (
-            tile // tile_rows,
-            tile % tile_rows * TILE_ROWS,
-        )  # down a column, for the x tables' sake
-        column0 = column * TILE_COLUMNS
-        columns = min(np.int64(TILE_COLUMNS), frame[FRAME.width] - column0)
-        rows = min(np.int64(TILE_ROWS), frame[FRAME.height] - row0)
-        clear(thread[THREAD.planes], (columns + 63) // 64 * 8)
-        if frame[FRAME.regions] != 0:
-            draw_regions(frame, thread, column0, row0, rows)
-        terms = frame[FRAME.terms]
-        if terms == 0:
-            return
-        fill_tables(frame, thread, column, row0)
-        starts = i32s(frame[FRAME.starts])
-        last_row, first_row = repeat8(np.float64(row0 + rows - 1)), repeat8(np.float64(row0 + 1))
-        last_column, first_column = (
-            repeat8(np.float64(column0 + columns - 1)),
-            repeat8(np.float64(column0 + 1)),
-        )
-        for i in range(0, terms, 8):
-            met = at_most(load(frame[FRAME.top_top] + 8 * i), last_row)
-            met = met & at_least(load(frame[FRAME.top_bottom] + 8 * i), first_row)
-            met = met & at_most(load(frame[FRAME.top_left] + 8 * i), last_column)
-            met = met & at_least(load(frame[FRAME.top_right] + 8 * i), first_column)
-            bits = bits_of(met)
-            while bits != 0:
-                term = np.int64(starts[i + trailing_zeros(bits)])
-                draw_term(frame, thread, term, row0, column0, columns, rows)
-                bits &= bits - 1
-
-    @njit(error_model="numpy")
-    def write_tile(frame, thread, tile):
-        """Plane 0 to the image."""
-        tile_rows, stride = frame[FRAME.tile_rows], frame[FRAME.row_stride]
-        column0, row0 = tile // tile_rows * TILE_COLUMNS, tile % tile_rows * TILE_ROWS
-        columns = min(np.int64(TILE_COLUMNS), frame[FRAME.width] - column0)
-        rows = min(np.int64(TILE_ROWS), frame[FRAME.height] - row0)
-        image = frame[FRAME.image] + row0 * stride + column0
-        plane, words = thread[THREAD.planes], i64s(thread[THREAD.words])
-        blocks, whole = (columns + 63) >> 6, columns >> 6
-        for block in range(blocks):
-            rows_of_strips(thread[THREAD.words] + 8 * TILE_ROWS * block, plane + 8 * TILE_ROWS * block)
-        for row in range(rows):
-            line = image + row * stride
-            if frame[FRAME.streaming] != 0:
-                for block in range(whole):
-                    stream_bits(line + 64 * block, words[block * TILE_ROWS + row])
-            else:
-                for block in range(whole):
-                    spread_bits(line + 64 * block, words[block * TILE_ROWS + row])
-            if whole < blocks:
-                pixels, rest = u8s(line + 64 * whole), words[whole * TILE_ROWS + row]
-                for column in range(columns & 63):
-                    pixels[column] = 255 * (rest >> column & 1)
+    def prepare(frame):
+        """A picture begins: thresholds to pixels, and no tile is made."""
+        free_tiles(frames(frame))
+        place_thresholds(frames(frame))
+        place_boxes(frames(frame))
 
     def draw(frame_, thread_, most):
         """Make tiles that nobody has taken, at most `most`; returns how many there were.
 
-        If `most` is negative: make what others have taken and not finished, rather than wait for them.
+        If `most` is negative: make what others have taken and not finished.
         """
-        frame, thread = i64s(frame_), i64s(thread_)
+        frame, thread = frames(frame_), threads(thread_)
         begin(frame, thread)
-        tiles, taken, passed = frame[FRAME.tiles], np.int64(0), np.int64(0)
-        while most < 0 or taken < most:
-            tile = passed
-            if most >= 0:
-                tile = atomic_add(frame[FRAME.counter], np.int64(1))
-            passed += 1
-            if tile >= tiles:
-                break
-            state = frame[FRAME.states] + 8 * tile
-            if most >= 0 or atomic_load(state) == FREE:
-                draw_tile(frame, thread, tile)
-                if atomic_swap_if(state, FREE, WRITING):
-                    write_tile(frame, thread, tile)
-                    atomic_store(state, DONE)
-                taken += 1
-            looks = np.int64(0)
-            while most < 0 and atomic_load(state) != DONE:
-                relax()
-                looks += 1
-                if looks & 255 == 0:  # whoever writes the tile may be waiting for a processor
-                    give_way()
-        return taken
+        return make_taken(frame, thread, most) if most >= 0 else finish(frame, thread)
 
     address = types.int64
     return {

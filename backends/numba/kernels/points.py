@@ -30,11 +30,11 @@ from .point_records import (
     Intervals,
     MachineMemory,
 )
-from .rows import LANES, load_row, size_of, store_row
+from .rows import CALLED, LANES, load_row, size_of, store_row
 from .shorter_tapes import bound, specialise
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def run_rows(machine, tape, length, rows):
     """Run a tape on some rows."""
     operations, registers = machine.operations, machine.registers
@@ -62,7 +62,7 @@ def place_slots(machine, slots):
     return rows
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def run_cell(machine, cell, count):
     """The results of the first points of a cell, block by block. A block may end within a row."""
     shared, varying, registers = machine.shared, machine.varying, machine.registers

@@ -15,6 +15,10 @@ from numba.extending import intrinsic
 from absint.ops.printers import vectors
 
 LANES = vectors.LANES
+
+CALLED = {"forceinline": False, "error_model": "numpy"}
+"""Options of functions that are called. Without the first, Numba inlines what inlined functions call."""
+
 _VECTORS = {types.float32: vectors.F32x16, types.float64: vectors.F64x16}
 
 
@@ -76,3 +80,13 @@ def rounded(typingctx: Any, number: Any, pointer: Any) -> Any:
         return context.cast(builder, arguments[0], source, signature.return_type)
 
     return pointer.dtype(source, pointer), codegen
+
+
+@intrinsic
+def numbers_at(typingctx: Any, address: Any, pointer: Any) -> Any:
+    """A pointer to numbers at an address, of the type of another pointer."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], arguments[1].type)
+
+    return pointer(types.int64, pointer), codegen

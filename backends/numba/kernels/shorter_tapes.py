@@ -15,7 +15,7 @@ from absint.native.record_pointers import address_of_record
 from absint.ops.printers.vectors import mask_bits, mask_of
 
 from .point_records import COPY, COPY_SHARED, OF_AND, OF_MAX, OF_MIN, PARTS, UNDECIDED
-from .rows import load_row, rounded
+from .rows import CALLED, load_row, rounded
 
 FIRST, SECOND = 1, 1 << PARTS
 """Choices of the lowest lane: the result is the first operand, the second."""
@@ -50,7 +50,7 @@ def want(register, leaves, wanted, free, freed, slots):
     return slot, freed, slots
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def specialise(machine, tape, length, root, lane, end):
     """Write the tape that computes register `root` of a tape, with the choices of a lane, so that it ends
     where instruction `end` of the memory for tapes begins. Returns how many instructions and slots it has.
@@ -114,7 +114,7 @@ def decide(rule, left, right):
     return mask_bits(first) | mask_bits(second & ~first) << PARTS
 
 
-@njit(error_model="numpy")
+@njit(**CALLED)
 def bound(machine, tape, length):
     """Bound a tape's slots on sixteen boxes, from the bounds of the variables; notes what is decided."""
     operations, intervals, choices = machine.operations, machine.intervals, machine.choices

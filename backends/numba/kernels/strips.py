@@ -21,6 +21,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model, ty
 LANES = 8
 ROWS = 64
 
+_INT64S = types.CPointer(types.int64)
 _I1, _I8, _I32, _I64 = map(ir.IntType, (1, 8, 32, 64))
 
 
@@ -42,41 +43,46 @@ class _PackedModel(models.PrimitiveModel):  # type: ignore[misc]  # Numba's type
 F32x8 = _Packed("F32x8", types.float32, ir.VectorType(ir.FloatType(), LANES))
 F64x8 = _Packed("F64x8", types.float64, ir.VectorType(ir.DoubleType(), LANES))
 Mask8 = _Packed("Mask8", types.boolean, ir.VectorType(_I1, LANES))
+_EIGHT = {types.float32: F32x8, types.float64: F64x8}
 Strip = _Packed("Strip", types.uint8, ir.VectorType(_I8, ROWS))
 
 
-def _at(builder: Any, address: Any, kind: Any) -> Any:
-    return builder.inttoptr(address, kind.as_pointer())
-
-
-def _loader(packed: _Packed, align: int) -> Any:
-    @intrinsic
-    def load(typingctx: Any, address: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.load(_at(builder, arguments[0], packed.llvm), align=align)
-
-        return packed(types.int64), codegen
-
-    return load
-
-
-load8 = {"f32": _loader(F32x8, 4), "f64": _loader(F64x8, 8)}
-"""Eight numbers of a precision from an address."""
-
-load_strip = _loader(Strip, 1)
+def _as_vector(builder: Any, pointer: Any, kind: Any) -> Any:
+    return builder.bitcast(pointer, kind.as_pointer())
 
 
 @intrinsic
-def store_packed(typingctx: Any, address: Any, value: Any) -> Any:
-    """Write numbers or a strip at an address."""
+def load8(typingctx: Any, pointer: Any) -> Any:
+    """Eight numbers of the precision that the pointer says."""
+    packed = _EIGHT[pointer.dtype]
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, value = arguments
+        return builder.load(_as_vector(builder, arguments[0], packed.llvm), align=packed.lane.bitwidth // 8)
+
+    return packed(pointer), codegen
+
+
+@intrinsic
+def load_strip(typingctx: Any, pointer: Any) -> Any:
+    """The strip whose first row a pointer points to."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(_as_vector(builder, arguments[0], Strip.llvm), align=1)
+
+    return Strip(pointer), codegen
+
+
+@intrinsic
+def store_packed(typingctx: Any, pointer: Any, value: Any) -> Any:
+    """Write eight numbers or a strip to where a pointer points."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer, value = arguments
         align = 1 if signature.args[1] is Strip else signature.args[1].lane.bitwidth // 8
-        builder.store(value, _at(builder, address, value.type), align=align)
+        builder.store(value, _as_vector(builder, pointer, value.type), align=align)
         return context.get_dummy_value()
 
-    return types.void(types.int64, value), codegen
+    return types.void(pointer, value), codegen
 
 
 def _repeated(builder: Any, scalar: Any, count: int) -> Any:
@@ -189,35 +195,37 @@ def trailing_zeros(typingctx: Any, bits: Any) -> Any:
 
 @intrinsic
 def rows_of_strips(typingctx: Any, words: Any, strips: Any) -> Any:
-    """Write 64 words from eight strips, one a row, the first strip in the lowest byte. Both are addresses."""
+    """Write 64 words from eight strips, one a row, the first strip in the lowest byte."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         words, strips = arguments
         rows = _transposed(builder, strips)
-        builder.store(rows, _at(builder, words, rows.type), align=8)
+        builder.store(rows, _as_vector(builder, words, rows.type), align=8)
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64), codegen
+    return types.void(words, strips), codegen
 
 
 def _spreader(streaming: bool) -> Any:
     @intrinsic
-    def spread(typingctx: Any, address: Any, word: Any) -> Any:
+    def spread(typingctx: Any, pixels: Any, word: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            address, word = arguments
+            pointer, word = arguments
             pixels = builder.sext(builder.bitcast(word, ir.VectorType(_I1, 64)), ir.VectorType(_I8, 64))
-            store = builder.store(pixels, _at(builder, address, pixels.type), align=64 if streaming else 1)
+            store = builder.store(
+                pixels, _as_vector(builder, pointer, pixels.type), align=64 if streaming else 1
+            )
             if streaming:
                 store.set_metadata("nontemporal", builder.module.add_metadata([_I32(1)]))
             return context.get_dummy_value()
 
-        return types.void(types.int64, types.int64), codegen
+        return types.void(pixels, types.int64), codegen
 
     return spread
 
 
 spread_bits, stream_bits = map(_spreader, (False, True))
-"""`spread_bits(address, word)` writes 64 bits as bytes 0 or 255. `stream_bits` writes past the caches, to an
+"""`spread_bits(pixels, word)` writes 64 bits as bytes 0 or 255. `stream_bits` writes past the caches, to an
 address that is a multiple of 64.
 """
 
@@ -226,8 +234,8 @@ def _transposed(builder: Any, strips: Any) -> Any:
     """Eight strips as 64 words, one a row, the first strip in the lowest byte."""
     columns = []
     for i in range(8):
-        address = builder.add(strips, _I64(i * ROWS))
-        columns.append(builder.load(_at(builder, address, Strip.llvm), align=1))
+        strip = builder.gep(strips, [_I64(i * ROWS)])
+        columns.append(builder.load(_as_vector(builder, strip, Strip.llvm), align=1))
     while len(columns) > 1:
         columns = [_interleaved(builder, a, b) for a, b in zip(columns[::2], columns[1::2], strict=True)]
     return columns[0]
@@ -241,46 +249,45 @@ def _interleaved(builder: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
-def atomic_add(typingctx: Any, address: Any, amount: Any) -> Any:
+def atomic_add(typingctx: Any, pointer: Any, amount: Any) -> Any:
     """Add to an int64 in memory; returns what it was before."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.atomic_rmw("add", _at(builder, arguments[0], _I64), arguments[1], "seq_cst")
+        return builder.atomic_rmw("add", *arguments, "seq_cst")
 
-    return types.int64(types.int64, types.int64), codegen
+    return types.int64(_INT64S, types.int64), codegen
 
 
 @intrinsic
-def atomic_swap_if(typingctx: Any, address: Any, expected: Any, new: Any) -> Any:
+def atomic_swap_if(typingctx: Any, pointer: Any, expected: Any, new: Any) -> Any:
     """Put `new` in place of `expected` in an int64 in memory; whether it was that."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, expected, new = arguments
-        result = builder.cmpxchg(_at(builder, address, _I64), expected, new, "seq_cst", "seq_cst")
+        result = builder.cmpxchg(*arguments, "seq_cst", "seq_cst")
         return builder.extract_value(result, 1)
 
-    return types.boolean(types.int64, types.int64, types.int64), codegen
+    return types.boolean(_INT64S, types.int64, types.int64), codegen
 
 
 @intrinsic
-def atomic_load(typingctx: Any, address: Any) -> Any:
+def atomic_load(typingctx: Any, pointer: Any) -> Any:
     """An int64 in memory that others write."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load_atomic(_at(builder, arguments[0], _I64), "seq_cst", 8)
+        return builder.load_atomic(arguments[0], "seq_cst", 8)
 
-    return types.int64(types.int64), codegen
+    return types.int64(_INT64S), codegen
 
 
 @intrinsic
-def atomic_store(typingctx: Any, address: Any, value: Any) -> Any:
+def atomic_store(typingctx: Any, pointer: Any, value: Any) -> Any:
     """Write an int64 that others read."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store_atomic(arguments[1], _at(builder, arguments[0], _I64), "seq_cst", 8)
+        builder.store_atomic(arguments[1], arguments[0], "seq_cst", 8)
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64), codegen
+    return types.void(_INT64S, types.int64), codegen
 
 
 @intrinsic

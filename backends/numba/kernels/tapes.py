@@ -2,66 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
-from absint.native.memory import INLINE, call4, call6, i64s, u16s
-from absint.ops.precision import Precision
-from absint.ops.printers import vectors
+from absint.native.memory import INLINE, address_of, call4, call6
+from absint.ops.printers.vectors import mask_bits, splat
 
-from .layout import INSTRUCTION, ONE_ROW, PACKED_ROWS
-
-LANES = vectors.LANES
+from .frame_records import ONE_ROW, PACKED_ROWS
+from .rows import LANES, load_row
 
 
 @njit(**INLINE)
-def run_tape(instructions, first, last, scratch, packed, rows):
-    """Run instructions `first` up to `last`, see `layout`. `packed` rows hold a number for each of `rows`."""
-    words = i64s(instructions)
-    for i in range(first * INSTRUCTION, last * INSTRUCTION, INSTRUCTION):
-        kind = words[i + 6]
+def run_tape(instructions, first, end, scratch_, packed, rows):
+    """Run the instructions from `first` up to `end`, for `rows` rows; `packed` rows hold a number for each of
+    them.
+    """
+    scratch = address_of(scratch_)
+    for i in range(first, end):
+        instruction = instructions[i]
+        kind = instruction.rows
         count = np.int64(1) if kind == ONE_ROW else packed if kind == PACKED_ROWS else rows
-        if words[i + 5] < 0:
-            call4(words[i], scratch + words[i + 1], scratch + words[i + 2], words[i + 3], count)
+        out, a = scratch + instruction.out, scratch + instruction.a
+        if instruction.b_step < 0:
+            call4(instruction.kernel, out, a, instruction.a_step, count)
         else:
             call6(
-                words[i], scratch + words[i + 1], scratch + words[i + 2], words[i + 3],
-                scratch + words[i + 4], words[i + 5], count,
+                instruction.kernel, out, a, instruction.a_step,
+                scratch + instruction.b, instruction.b_step, count,
             )  # fmt: skip
 
 
-def band_tester(precision: Precision) -> Any:
-    """The function that compares rows of sixteen values of a precision with the ends of a band."""
-    single = precision is Precision.F32
-    load, splat_from = (
-        (vectors.load_f32, vectors.splat_f32) if single else (vectors.load_f64, vectors.splat_f64)
-    )
-    splat, mask_bits = vectors.splat, vectors.mask_bits
-    row = LANES * precision.dtype.itemsize
+@njit(**INLINE)
+def test_band(bits, values, step, lower, upper, rows):
+    """Write a uint16 for each row: the columns in which the value is in the band.
 
-    @njit(**INLINE)
-    def test_band(out, value, step, low, high, rows):
-        """Write a u16 for each row: the columns in which the value is in the band.
-
-        `step`: bytes from one row's values to the next: a row of sixteen, 0 for one row for all, or less than
-        a row for one number for each row.
-        """
-        bits = u16s(out)
-        lows, highs = splat(low), splat(high)
-        if step == row:
-            for r in range(rows):
-                v = load(value + r * row)
-                bits[r] = mask_bits((v >= lows) & (v <= highs))
-        elif step == 0:
-            v = load(value)
-            found = mask_bits((v >= lows) & (v <= highs))
-            for r in range(rows):
-                bits[r] = found
-        else:
-            for r in range(rows):
-                v = splat_from(value + r * step)
-                bits[r] = mask_bits((v >= lows) & (v <= highs))
-
-    return test_band
+    `step`: numbers from one row's values to the next: a row of sixteen, 0 for one row for all, or 1 for one
+    number for each row.
+    """
+    lows, highs = splat(lower), splat(upper)
+    if step == LANES:
+        for r in range(rows):
+            v = load_row(values + r * LANES)
+            bits[r] = mask_bits((v >= lows) & (v <= highs))
+    elif step == 0:
+        v = load_row(values)
+        found = mask_bits((v >= lows) & (v <= highs))
+        for r in range(rows):
+            bits[r] = found
+    else:
+        for r in range(rows):
+            v = splat(values[r])
+            bits[r] = mask_bits((v >= lows) & (v <= highs))

@@ -20,16 +20,13 @@ import os
 import threading
 from typing import Any
 
-import numpy as np
-
-from absint.native.arrays import address_of
 from absint.native.units import Unit
 
-from .kernels.layout import AWAKE, HELPER_WORDS
-from .memory import aligned
+from .kernels.frame_records import PoolMemory
+from .memory import allocate
 
 PATIENCE = 2000
-"""Looks at the mailbox before a helper sleeps, roughly a millisecond."""
+"""Looks for a frame before a helper sleeps, roughly a millisecond."""
 
 REST = 20
 """Seconds to rest for a second that was lost."""
@@ -38,13 +35,13 @@ MOST = 256
 """Helpers of a process."""
 
 
-class Crew:
+class ThreadPool:
     """The helpers of a process, and the frames that they may be in. One frame at a time can be joined."""
 
     def __init__(self) -> None:
-        self._words = aligned((MOST + 1) * HELPER_WORDS, np.int64)
-        self._words[:] = 0
-        self.address = address_of(self._words)
+        self._memory = allocate(PoolMemory)
+        self._states = list(self._memory.helpers)
+        self.address = self._memory.address
         self._helpers: list[tuple[threading.Thread, threading.Semaphore]] = []
         self._tickets = itertools.count()
         self._kept: dict[int, tuple[int, object]] = {}
@@ -66,10 +63,9 @@ class Crew:
             return False
         if len(self._helpers) < helpers:
             self._start(helpers, kernels)
-        for helper, (_, woken) in enumerate(self._helpers[:helpers], 1):
-            awake = helper * HELPER_WORDS + AWAKE
-            if not self._words[awake]:
-                self._words[awake] = 1
+        for (_, woken), state in zip(self._helpers[:helpers], self._states, strict=False):
+            if not state.is_awake:
+                state.is_awake = 1
                 woken.release()
         return bool(self._helpers)
 
@@ -144,11 +140,11 @@ class Crew:
             thread.join(1.0)
 
 
-crew = Crew()
+pool = ThreadPool()
 
 
 def _stop() -> None:
-    crew.stop()
+    pool.stop()
 
 
 atexit.register(_stop)
@@ -156,8 +152,8 @@ atexit.register(_stop)
 
 def _after_fork() -> None:
     """A child process has none of its parent's threads."""
-    global crew
-    crew = Crew()
+    global pool
+    pool = ThreadPool()
 
 
 if hasattr(os, "register_at_fork"):
