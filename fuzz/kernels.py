@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from absint.frontend.vm_scan import SCANNER
+from absint.ir.units import WALKS
 from absint.lowering.units import lowering_units
 from absint.native import units
 from absint.native.terminal import Progress, is_terminal, note
@@ -23,7 +24,7 @@ _AT_ONCE = 8
 
 def kernel_units() -> list[units.Named]:
     """All units that any oracle loads, those that take longest to compile first."""
-    shared: list[units.Named] = [SCANNER]
+    shared: list[units.Named] = [SCANNER, WALKS]
     operations = []
     engine = module_of("backends", "numba", "units")
     for precision in Precision:

@@ -21,11 +21,12 @@ def arrange(
     """
     graph = program.graph
     op = graph.op[nodes]
-    names = [graph.names[node] for node in nodes.tolist()]
-    is_copy = np.ones(len(nodes), bool)
-    is_copy[np.unique(nodes, return_index=True)[1]] = False
-    for place in np.flatnonzero(is_copy).tolist():
-        names[place] = None
+    names = list(map(graph.names.__getitem__, nodes.tolist()))
+    if np.bincount(nodes).max() > 1:
+        is_copy = np.ones(len(nodes), bool)
+        is_copy[np.unique(nodes, return_index=True)[1]] = False
+        for place in np.flatnonzero(is_copy).tolist():
+            names[place] = None
     made = Graph(
         op=op,
         args=args.astype(np.int32),
@@ -37,7 +38,7 @@ def arrange(
         lines=graph.lines[nodes],
     )
     result = program.with_graph(made)
-    analyses.inherit(result, program, nodes.tolist())
+    analyses.inherit(result, program, nodes)
     return result
 
 

@@ -40,10 +40,10 @@ class Cse:
     def run(self, program: Program, analyses: Analyses) -> PassResult:
         """Merge equal nodes; the first of them stays, with its name."""
         graph = program.graph
+        if not _has_equal_nodes(graph, program.precision):
+            return PassResult(program, Counter())
         first = np.array(_number_values(graph, program.precision), np.int32)
         merged = graph.op[first != np.arange(len(graph))]
-        if not len(merged):
-            return PassResult(program, Counter())
         constants, variables = int((merged == CONST.code).sum()), int((merged == VAR.code).sum())
         rewrites = Counter(
             {CONSTANT: constants, VARIABLE: variables, OPERATION: len(merged) - constants - variables}
@@ -52,6 +52,21 @@ class Cse:
         place = places(graph, keep)
         made = arrange(program, keep, place[np.append(first, -1)[graph.args[keep]]], analyses)
         return PassResult(made, +rewrites)
+
+
+def _has_equal_nodes(graph: Graph, precision: Precision) -> bool:
+    """Whether some nodes are equal. If so, the first two of them are the same leaf, or the same operation on
+    the very same nodes: operands that are equal but not the same would be an earlier pair.
+    """
+    bits = _bits(graph.constants[graph.op == CONST.code], precision)
+    if len(set(bits)) < len(bits) or len(set(graph.variables.values())) < len(graph.variables):
+        return True
+    operations = graph.args[:, 0] >= 0
+    code, (a, b) = graph.op[operations].astype(np.int64), graph.args[operations].T.astype(np.int64)
+    swapped = (b >= 0) & (b < a) & np.array([op.commutative for op in OPS])[code]
+    a, b = np.where(swapped, b, a), np.where(swapped, a, b)
+    keys = np.sort((code << 28 | a) << 28 | b + 1)  # there is no memory for 2**28 nodes
+    return bool((keys[1:] == keys[:-1]).any())
 
 
 def _number_values(graph: Graph, precision: Precision) -> list[int]:

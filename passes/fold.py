@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from absint.ir.graph import Graph
 from absint.ir.patch import Patch
@@ -64,7 +64,7 @@ class Fold:
         rewrites: Counter[Rewrite] = Counter()
         if not _may_fold(graph, facts, demand):
             return PassResult(program, rewrites)
-        bounds = facts.bounds
+        bounds, demanded = facts.bounds, demand.tolist()
         constant: dict[int, float] = {}  # nodes that are or become constants, rounded
         folded: list[int] = []
         with np.errstate(all="ignore"):
@@ -77,8 +77,8 @@ class Fold:
                 if a in constant and (b < 0 or b in constant):
                     operands = (constant[a],) if b < 0 else (constant[a], constant[b])
                     value = float(OPS[code].body(precision)(*map(precision.real, operands)))
-                elif demand[node]:
-                    value, rewrite = _only_value(bounds[node], demand[node])
+                elif demanded[node]:
+                    value, rewrite = _only_value(bounds[node], demanded[node])
                 if value is not None:
                     rewrites[rewrite] += 1
                     constant[node] = value
@@ -95,12 +95,12 @@ class Fold:
         return PassResult(made, rewrites)
 
 
-def _may_fold(graph: Graph, facts: BoundFacts, demand: Sequence[int]) -> bool:
+def _may_fold(graph: Graph, facts: BoundFacts, demand: NDArray[np.uint8]) -> bool:
     """Whether some operation has constant operands, or bounds that leave one value."""
     constant = np.append(graph.op == CONST.code, True)  # the last entry stands for the operand -1
     operation = graph.args[:, 0] >= 0
     lower, upper, may_nan = facts.columns
-    wanted = operation & (np.array(demand) != Demand.NONE)
+    wanted = operation & (demand != Demand.NONE)
     single = ((lower == upper) & ~may_nan) | ((lower > upper) & may_nan)
     return bool((operation & constant[graph.args].all(axis=1)).any() or (wanted & single).any())
 

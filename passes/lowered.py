@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
-
 from absint.ir.program import Program, Promise
 from absint.lowering.predicates import Predicates, assemble_with_origins
 from absint.rewriting.analysis import Analyses
@@ -16,7 +13,7 @@ def with_predicates(program: Program, predicates: Predicates, analyses: Analyses
     """The program with these predicates in place of its root or of its own predicates."""
     graph, origins = assemble_with_origins(program.graph, predicates)
     made = program.with_graph(graph).with_promise(Promise.SIGN)  # a predicate only keeps the sign
-    analyses.inherit(made, program, cast(Sequence[int], origins))  # an array can be indexed like a sequence
+    analyses.inherit(made, program, origins)
     if RangesAnalysis(analyses.domains) in analyses.cached(program):
         ranges_of(made, analyses)  # inherited now, while `program` is alive, for later passes
     return made

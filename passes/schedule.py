@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from absint.ir.graph import Graph
 from absint.ir.program import Form, Program, Promise
 from absint.ir.tape import slots_needed
+from absint.ir.units import walk_kernels
+from absint.native.arrays import call
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
 from absint.rewriting.rules import Mode, Rewrite
@@ -47,63 +50,37 @@ class Schedule:
                 fewest, best = slots, order
         if best is None:
             return PassResult(program, Counter())
-        return PassResult(reorder(program, np.array(best), analyses), Counter({REORDERED: before - fewest}))
+        return PassResult(reorder(program, best, analyses), Counter({REORDERED: before - fewest}))
 
 
-def _orders(graph: Graph) -> Iterator[list[int]]:
+def _orders(graph: Graph) -> Iterator[NDArray[np.int32]]:
     """The orders to try. They depend on the graph's edges and not on its order, so the pass is idempotent."""
-    as_tree = _needs(graph, [False] * len(graph))
+    as_tree = _needs(graph, np.zeros(len(graph), bool))
     yield _depth_first(graph, as_tree, second_first=False)
     yield _depth_first(graph, as_tree, second_first=True)
-    shared = _needs(graph, (graph.use_counts > 1).tolist())
-    if shared != as_tree:
+    shared = _needs(graph, graph.use_counts > 1)
+    if not np.array_equal(shared, as_tree):
         yield _depth_first(graph, shared, second_first=False)
 
 
-def _needs(graph: Graph, at_hand: list[bool]) -> list[int]:
+def _needs(graph: Graph, at_hand: NDArray[np.bool_]) -> NDArray[np.int32]:
     """The number of registers that each node would need if the graph below it were a tree; leaves need none.
 
     `at_hand`: operands that count as one register, since they were computed for another reader.
     """
-    needs: list[int] = []
-    for _, a, b in graph.rows:
-        if a < 0:
-            needs.append(0)
-            continue
-        first = min(needs[a], 1) if at_hand[a] else needs[a]
-        if b < 0:
-            needs.append(max(1, first))
-            continue
-        second = min(needs[b], 1) if at_hand[b] else needs[b]
-        needs.append(max(1, first, second) if first != second else max(1, first + 1))
+    needs = np.empty(len(graph), np.int32)
+    call(walk_kernels()["needs"], len(graph), *graph.operand_columns, at_hand, needs)
     return needs
 
 
-def _depth_first(graph: Graph, needs: list[int], second_first: bool) -> list[int]:
-    """The nodes below the root, operands before users. Iterative, since chains may be long.
+def _depth_first(graph: Graph, needs: NDArray[np.int32], second_first: bool) -> NDArray[np.int32]:
+    """The nodes below the root, operands before users.
 
     Of two operands the one with the larger need comes first. `second_first`: whether of equal needs the
     second operand comes first.
     """
-    rows = graph.rows
-    order: list[int] = []
-    entered = [False] * len(graph)
-    stack = [graph.root]
-    while stack:
-        node = stack.pop()
-        if node < 0:  # all operands of ~node are in the order
-            order.append(~node)
-            continue
-        if entered[node]:
-            continue
-        entered[node] = True
-        stack.append(~node)
-        _, a, b = rows[node]
-        # the last pushed is computed first
-        if b >= 0 and needs[b] + second_first > needs[a]:
-            a, b = b, a
-        if b >= 0 and not entered[b]:
-            stack.append(b)
-        if a >= 0 and not entered[a]:
-            stack.append(a)
-    return order
+    n = len(graph)
+    stack, entered, order = np.empty(3 * n + 1, np.int32), np.zeros(n, bool), np.empty(n, np.int32)
+    walk = walk_kernels()["depth_first"]
+    count = call(walk, n, *graph.operand_columns, needs, int(second_first), stack, entered, order)
+    return order[:count]

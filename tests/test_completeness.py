@@ -75,7 +75,7 @@ def test_only_the_kernels_of_operations_know_which_there_are() -> None:
     """Others know only the format's, or all by their rules alone, through `absint.ops.dispatch`."""
     folders = ("absint/lowering/kernels", "backends/numba/kernels")
     paths = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
-    paths.append(ROOT / "absint" / "frontend" / "vm_scan_kernel.py")
+    paths += [ROOT / "absint" / "frontend" / "vm_scan_kernel.py", ROOT / "absint" / "ir" / "walk_kernels.py"]
     assert len(paths) > 20
     knows = re.compile(r"\b(OPS|BY_NAME|RECORDS|PREDICATES|extensions)\b")
     assert not [path for path in paths if knows.search(path.read_text(encoding="utf-8"))]

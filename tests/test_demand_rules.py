@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from absint.ops.demand import Bounds, Demand, DemandRule, passed_on
+from absint.ops.demand import Bounds, Demand, DemandRule, Operand, passed_on
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
 from absint.ops.table import BY_NAME, Op
@@ -102,15 +102,15 @@ def test_agreeing_operands_give_agreeing_results(op: Op, precision: Precision) -
     assert first_break(op, op.demand, precision) is None
 
 
-def _through(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
+def _through(demand: int, operands: tuple[Operand, ...]) -> tuple[int, ...]:
     return (demand,) * len(operands)
 
 
-def _value(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
+def _value(demand: int, operands: tuple[Operand, ...]) -> tuple[int, ...]:
     return (Demand.VALUE if demand else Demand.NONE,) * len(operands)
 
 
-def _careless_sum(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
+def _careless_sum(demand: int, operands: tuple[Operand, ...]) -> tuple[int, ...]:
     return (passed_on(demand) & Demand.VALUE,) * 2
 
 

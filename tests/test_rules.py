@@ -26,14 +26,15 @@ from absint.ir.program import Program, Promise
 from absint.ops.demand import Demand
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
-from absint.ops.table import BY_NAME, OPS, SPICY
+from absint.ops.table import BY_NAME, SPICY
 from absint.passes.analyses.bounds import bounds_of
 from absint.passes.analyses.demand import demand_of
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline, passes_of_levels, rule_sets
 from absint.rewriting.promise import check_promise, sample_points
-from absint.rewriting.rewriter import Rewriter
+from absint.rewriting.rewriter import ROOT, Rewriter
 from absint.rewriting.rules import Mode, Pattern, Rule, parse_pattern
+from tests.matching import Matcher
 from tests.operands import Column, distinct, random_bits, random_moderate, same, scaled
 from tests.programs import DOMAINS
 from tests.programs import programs as any_programs
@@ -387,16 +388,17 @@ def test_passes_do_not_believe_in_it(rule: FalseRule, precision: Precision) -> N
 
 @settings(max_examples=scaled(150))
 @given(any_programs(), DOMAINS)
-def test_arrays_rule_out_no_node_that_a_rule_applies_to(program: Program, domains: tuple[str, ...]) -> None:
+def test_arrays_match_what_a_walk_from_node_to_node_matches(
+    program: Program, domains: tuple[str, ...]
+) -> None:
     analyses = Analyses(domains)
     facts, demand = bounds_of(program, analyses), demand_of(program, analyses)
     for _, rules in rule_sets():
-        engine = Rewriter(program, facts, demand)
-        found = {}
-        for node, (code, a, _) in enumerate(program.graph.rows):
-            agreeing = [rule for rule in rules.rules
-                        if rule.agrees_under(demand[node]) and rule.left.op in (None, OPS[code])]  # fmt: skip
-            match = engine._first_match(node, agreeing) if a >= 0 and demand[node] else None
-            if match is not None:
-                found[node] = match
-        assert engine._choose(rules) == found
+        chosen = {}
+        for uses in Rewriter(program, facts, demand).choose(rules):
+            columns = {letter: nodes.tolist() for letter, nodes in uses.binding.items()}
+            for row, node in enumerate(columns.pop(ROOT)):
+                chosen[node] = uses.rule, {letter: column[row] for letter, column in columns.items()}
+        matcher = Matcher(program, facts, demand.tolist())
+        expected = {node: matcher.first_match(node, rules.rules) for node in range(len(program.graph))}
+        assert chosen == {node: match for node, match in expected.items() if match is not None}

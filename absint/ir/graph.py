@@ -22,6 +22,7 @@ node `v`: NaN lies outside every band, and -0 equals +0.
 
 from __future__ import annotations
 
+import math
 import struct
 from array import array as typed_array
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ from absint.base.errors import GraphError, shown
 from absint.base.memo import cached_property
 from absint.ir.invariants import BYTE_ORDER_MARK as BYTE_ORDER_MARK
 from absint.ir.invariants import NO_NAME_BEGINS_WITH as NO_NAME_BEGINS_WITH
-from absint.ir.invariants import check, freeze_fields
+from absint.ir.invariants import check, freeze_array, freeze_fields
 from absint.ops.table import ALL, ANY, BAND, CONST, RECORDS, VAR, Op, Predicate
 from absint.ops.table import FIRST_PREDICATE as FIRST_PREDICATE
 
@@ -113,6 +114,11 @@ class Graph:
         return list(zip(self.op.tolist(), self.args[:, 0].tolist(), self.args[:, 1].tolist(), strict=True))
 
     @cached_property
+    def operand_columns(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """int32[n] twice: the first and the second operand of each node, contiguous as kernels take them."""
+        return freeze_array(self.args[:, 0]), freeze_array(self.args[:, 1])
+
+    @cached_property
     def values(self) -> list[float]:
         """`constants` as Python numbers."""
         return self.constants.tolist()  # type: ignore[no-any-return]  # NumPy types tolist() as Any
@@ -139,22 +145,21 @@ class Graph:
     @cached_property
     def live(self) -> NDArray[np.bool_]:
         """bool[n]: whether the root depends on each node. Read-only."""
+        if self.use_counts[:-1].all():  # from user to user one always comes to the root
+            return freeze_array(np.ones(len(self), bool))
         live = [False] * len(self)
         live[self.root] = True
-        rows, lowered = self.rows, self.logic is not None
+        code, (a, b), lowered = self.op.tolist(), self.args.T.tolist(), self.logic is not None
         for node in range(self.root, -1, -1):
             if live[node]:
-                code, a, b = rows[node]
-                if a >= 0:
-                    live[a] = True
-                if b >= 0:
-                    live[b] = True
-                if lowered and code >= FIRST_PREDICATE:
+                if a[node] >= 0:
+                    live[a[node]] = True
+                if b[node] >= 0:
+                    live[b[node]] = True
+                if lowered and code[node] >= FIRST_PREDICATE:
                     for operand in self.operands(node):
                         live[operand] = True
-        found = np.array(live)
-        found.flags.writeable = False
-        return found
+        return freeze_array(np.array(live))
 
     def operands(self, node: int) -> tuple[int, ...]:
         """The operands of a node."""
@@ -224,9 +229,15 @@ _VERIFIED = "_verified"
 """The attribute that marks a graph as valid. Graphs made from it do not inherit the mark."""
 
 
-def constant_key(value: float) -> bytes | str:
+def constant_key(value: float) -> bytes:
     """The identity of a constant: its bits; all NaNs are one constant."""
-    return "nan" if value != value else struct.pack("<d", value)
+    return struct.pack("<d", math.nan if value != value else value)
+
+
+def constant_keys(values: NDArray[np.float64]) -> list[bytes]:
+    """`constant_key` of each value."""
+    one_nan = np.where(np.isnan(values), math.nan, values)
+    return one_nan.astype("<f8").view("V8").tolist()  # type: ignore[no-any-return]  # NumPy types tolist() as Any
 
 
 class GraphBuilder:

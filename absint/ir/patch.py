@@ -7,8 +7,9 @@ and stands before the replaced operation, or was made for this or an earlier rep
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from absint.ir.graph import Graph, constant_key
+from absint.ir.graph import Graph, constant_key, constant_keys
 from absint.ops.table import CONST, Op
 
 _Key = tuple[int, int, int]
@@ -24,11 +25,12 @@ class Patch:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self._count = len(graph)
         self._replaced: dict[int, int] = {}
         self._made: list[tuple[int, int, int, float, int, int]] = []
         """For each new node: opcode, two operands, constant, line, and the operation that it was made for."""
         self._node = 0
-        self._constants: dict[bytes | str, int] | None = None
+        self._constants: dict[bytes, int] | None = None
         self._applied: dict[_Key, int] = {}
         self._unindexed: dict[int, list[int]] = {}
         """By opcode: the graph's nodes that are not in `_applied` yet, in reverse order."""
@@ -48,12 +50,13 @@ class Patch:
     def constant(self, value: float, line: int = 0) -> int:
         """The number of a constant's node."""
         if self._constants is None:
-            nodes = np.flatnonzero(self._graph.op == CONST.code).tolist()
-            values = self._graph.values
-            self._constants = {constant_key(values[node]): node for node in reversed(nodes)}
+            nodes = np.flatnonzero(self._graph.op == CONST.code)[::-1]  # of equal ones the first stays
+            self._constants = dict(
+                zip(constant_keys(self._graph.constants[nodes]), nodes.tolist(), strict=True)
+            )
         key = constant_key(value)
         found = self._constants.get(key)
-        if found is None or self._node < found < len(self._graph):
+        if found is None or self._node < found < self._count:
             found = self._constants[key] = self._make(CONST.code, -1, -1, float(value), line)
         return found
 
@@ -80,9 +83,9 @@ class Patch:
 
     def _make(self, code: int, a: int, b: int, value: float, line: int) -> int:
         self._made.append((code, a, b, value, line, self._node))
-        return len(self._graph) + len(self._made) - 1
+        return self._count + len(self._made) - 1
 
-    def build(self) -> tuple[Graph, list[int]]:
+    def build(self) -> tuple[Graph, NDArray[np.intp]]:
         """The patched graph up to the root's substitute, and for each node the one that it copies, or -1."""
         graph, n, m = self._graph, len(self._graph), len(self._made)
         substitute = np.arange(n + m + 1)  # the last entry is for the operand -1
@@ -106,9 +109,9 @@ class Patch:
             variables={
                 int(new[node]): name for node, name in graph.variables.items() if new[node] < len(order)
             },
-            names=tuple([names[number] for number in order.tolist()]),
+            names=tuple(map(names.__getitem__, order.tolist())),
             lines=np.concatenate([graph.lines, line.astype(np.int32)])[order],
         )
         for array in (patched.op, patched.args, patched.constants, patched.lines):
             array.flags.writeable = False
-        return patched, np.where(order < n, order, -1).tolist()
+        return patched, np.where(order < n, order, -1)

@@ -17,7 +17,6 @@ The product of a register with itself becomes a `square`, which has the same bit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +75,7 @@ def last_uses(graph: Graph) -> NDArray[np.int64]:
     return last
 
 
-def slots_needed(graph: Graph, order: Sequence[int] | None = None) -> int:
+def slots_needed(graph: Graph, order: NDArray[np.integer] | None = None) -> int:
     """The `slot_count` of the graph's tape, computed without making the tape.
 
     `order`: the nodes that the root depends on, operands before users and the root last; default: the graph's
@@ -84,7 +83,7 @@ def slots_needed(graph: Graph, order: Sequence[int] | None = None) -> int:
     reader's result may take the slot. All values have one size, so the number of slots needed is the largest
     number held at once.
     """
-    nodes = np.flatnonzero(reachable(graph)) if order is None else np.asarray(order)
+    nodes = np.flatnonzero(reachable(graph)) if order is None else order
     steps = np.arange(len(nodes))
     step_of = np.zeros(len(graph), np.int64)
     step_of[nodes] = steps

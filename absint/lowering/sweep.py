@@ -1,4 +1,4 @@
-"""Interval bounds of all nodes of a graph on sixteen boxes at once, native.
+"""Interval bounds of all nodes of a graph on a box, native.
 
 The same bits as the interval domain gives node by node: every operation is the op table's interval rule,
 which `absint.ops.kernels` compiles over sixteen lanes.
@@ -16,24 +16,13 @@ from numpy.typing import NDArray
 from absint.domains.lattice import Interval
 from absint.ir.graph import FIRST_PREDICATE, Graph
 from absint.lowering.units import lowering_kernels
-from absint.native.arrays import address_of
+from absint.native.arrays import call
 from absint.ops.precision import Precision
 from absint.ops.table import CONST, OPS, VAR, with_diagonals
 from absint.ops.units import LANES, operation_kernels, record_dtype
 
 _LANE_BITS = 1 << np.arange(LANES)
-_ALL_LANES = int(_LANE_BITS.sum())
 ANYTHING = Interval(-math.inf, math.inf, True)
-
-
-class LaneBounds(NamedTuple):
-    """Of n nodes: `lower` and `upper` real[n, 16], `may_nan` int64[n], bit i for lane i. Predicates have
-    none.
-    """
-
-    lower: NDArray[Any]
-    upper: NDArray[Any]
-    may_nan: NDArray[np.int64]
 
 
 def write_interval(records: NDArray[Any], at: int, interval: Interval) -> None:
@@ -42,36 +31,29 @@ def write_interval(records: NDArray[Any], at: int, interval: Interval) -> None:
     records["may_nan"][at] = (np.asarray(interval.may_nan) * _LANE_BITS).sum()
 
 
-class IntervalSweep:
-    """A graph, ready to be bounded on many boxes."""
+class Sweep(NamedTuple):
+    """Of n nodes: `lower` and `upper` real[n], `may_nan` bool[n]. Those of predicates say nothing."""
 
-    def __init__(self, graph: Graph, precision: Precision) -> None:
-        self.graph = graph
-        self._a, self._b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
-        self._kernel = interval_kernels(graph, precision)
-        self._sweep = lowering_kernels()["sweep"]
-        self._leaves = np.zeros(len(graph), record_dtype(precision))
-        constants = graph.op == CONST.code
-        with np.errstate(over="ignore"):
-            values = graph.constants[constants].astype(precision.dtype)[:, None]
-        nan = np.isnan(values)
-        self._leaves["lower"][constants] = np.where(nan, math.inf, values)
-        self._leaves["upper"][constants] = np.where(nan, -math.inf, values)
-        self._leaves["may_nan"][constants] = nan[:, 0] * _ALL_LANES
+    lower: NDArray[Any]
+    upper: NDArray[Any]
+    may_nan: NDArray[np.bool_]
 
-    def run(self, variables: Mapping[str, Interval]) -> LaneBounds:
-        """Bounds of every node. `variables`: sixteen intervals each, or one for all lanes; others may be
-        anything.
-        """
-        records = self._leaves.copy()
-        bounds = LaneBounds(records["lower"], records["upper"], records["may_nan"])
-        for node, name in self.graph.variables.items():
-            write_interval(records, node, variables.get(name, ANYTHING))
-        self._sweep(
-            0, len(records), *(address_of(x) for x in (self._kernel, self._a, self._b, records)),
-            records.itemsize,
-        )  # fmt: skip
-        return bounds
+
+def sweep(graph: Graph, precision: Precision, variables: Mapping[str, Interval]) -> Sweep:
+    """Bounds of every node on a box. `variables`: an interval each; others may be anything."""
+    n, constants = len(graph), graph.op == CONST.code
+    lower, upper, may_nan = np.zeros(n, precision.dtype), np.zeros(n, precision.dtype), np.zeros(n, bool)
+    with np.errstate(over="ignore"):
+        values = graph.constants[constants].astype(precision.dtype)
+    nan = np.isnan(values)
+    lower[constants], upper[constants] = np.where(nan, math.inf, values), np.where(nan, -math.inf, values)
+    may_nan[constants] = nan
+    for node, name in graph.variables.items():
+        lower[node], upper[node], may_nan[node] = variables.get(name, ANYTHING)
+    kernel, scratch = lowering_kernels(precision)["sweep"], np.empty(3, record_dtype(precision))
+    of_nodes = interval_kernels(graph, precision), *graph.operand_columns, lower, upper, may_nan
+    call(kernel, n, *of_nodes, scratch)
+    return Sweep(lower, upper, may_nan)
 
 
 def interval_kernels(graph: Graph, precision: Precision) -> NDArray[np.int64]:
@@ -84,7 +66,7 @@ def interval_kernels(graph: Graph, precision: Precision) -> NDArray[np.int64]:
         a, b = value[a + 1], value[b + 1]
     op, _ = with_diagonals(graph.op, a, b)
     kernels = np.zeros(256, np.int64)
-    for code in set(op.tolist()):
+    for code in np.flatnonzero(np.bincount(op)).tolist():
         if code < FIRST_PREDICATE and code not in (CONST.code, VAR.code):
             kernels[code] = operation_kernels(OPS[code].name, precision).address("interval")
     return kernels[op]

@@ -361,6 +361,11 @@ def with_diagonals(
     return op, b
 
 
+def op_demand_tables() -> NDArray[np.uint8]:
+    """The demand rules of `OPS` as tables: see `absint.ops.demand.demand_tables`."""
+    return demand.demand_tables(tuple((op.demand, op.arity) for op in OPS))
+
+
 @dataclass(frozen=True, slots=True)
 class Predicate:
     """A kind of node that is true or false. It has no text in `.vm` files, no body and no bounds."""

@@ -36,7 +36,7 @@ class Missed(Sequence[dict[str, Any]]):
         self._facts = bounds_of(program, analyses)
         self._demand = demand_of(program, analyses)
         self._source = _SourceLines(program.origin.graph)
-        open_ = np.isin(self._graph.op, (MIN.code, MAX.code)) & (np.array(self._demand) != 0)
+        open_ = np.isin(self._graph.op, (MIN.code, MAX.code)) & (self._demand != 0)
         nodes = np.flatnonzero(open_)
         overlaps = _overlaps(self._facts, *self._graph.args[nodes].T)
         order = np.lexsort((self._graph.lines[nodes], overlaps))
@@ -66,7 +66,7 @@ class Missed(Sequence[dict[str, Any]]):
             "line": line or None,
             "text": self._source.text(line),
             "name": graph.names[node],
-            "demand": LABELS[self._demand[node]],
+            "demand": LABELS[int(self._demand[node])],
             "left": self._arm(a),
             "right": self._arm(b),
             "overlap": float(self._overlaps[place]),

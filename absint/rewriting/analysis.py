@@ -6,7 +6,7 @@ the analysis with its options: a new program object starts without facts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -20,7 +20,7 @@ from absint.domains.lattice import Domain
 from absint.domains.product import ProductDomain
 from absint.ir.graph import Graph
 from absint.ir.program import Program
-from absint.ops.demand import Bounds
+from absint.ops.demand import Bounds, operand_kinds
 from absint.ops.precision import Precision
 
 F = TypeVar("F", covariant=True)
@@ -43,12 +43,12 @@ class Analysis(Protocol[F]):
 class Inheritance(NamedTuple):
     """The graph and facts of the program from which another was made.
 
-    `origins`: for each node of the new program, the node of `graph` that it copies, or -1.
+    `origins`: int32[n], for each node of the new program the node of `graph` that it copies, or -1.
     """
 
     graph: Graph
     facts: dict[Analysis[object], object]
-    origins: Sequence[int]
+    origins: NDArray[np.int32]
 
 
 @dataclass
@@ -94,12 +94,14 @@ class Analyses:
             facts[analysis] = analysis.run(program, self)
         return cast(T, facts[analysis])
 
-    def inherit(self, made: Program, program: Program, origins: Sequence[int]) -> None:
+    def inherit(self, made: Program, program: Program, origins: Sequence[int] | NDArray[np.integer]) -> None:
         """Record that `made` was made from `program`, so that analyses can reuse facts about copied nodes.
 
-        `origins`: for each node of `made`, the node of `program` that it copies, or -1.
+        `origins`: for each node of `made`, the node of `program` that it copies, or -1; there may be more
+        than `made` has nodes.
         """
-        self._inherited[made] = Inheritance(program.graph, self._facts.setdefault(program, {}), origins)
+        first = np.asarray(origins, np.int32)[: len(made.graph)]
+        self._inherited[made] = Inheritance(program.graph, self._facts.setdefault(program, {}), first)
 
     def inherited(self, program: Program) -> Inheritance | None:
         """The graph and facts of the program from which this one was made; None if that was not recorded."""
@@ -128,31 +130,40 @@ class Columns(NamedTuple):
 class BoundFacts:
     """Facts of the abstract domains about every node of a program on its box.
 
-    `elements`: the domain's element of each node; `bounds`: their intervals, as Python numbers. `given`: the
-    same bounds as arrays, if the analysis computed them as arrays.
+    `columns`: the bounds of each node. `elements`: the domain's element of each node; none in the interval
+    domain alone, whose elements are the bounds.
     """
 
     domain: Domain[Any]
-    elements: list[Any]
-    bounds: list[Bounds]
-    given: Columns | None = None
+    columns: Columns
+    elements: Sequence[Any] = ()
 
     @cached_property
-    def columns(self) -> Columns:
-        """The bounds as arrays."""
-        if self.given is not None:
-            return self.given
-        lower, upper, may_nan = np.array(self.bounds, np.float64).T
-        return Columns(lower, upper, may_nan != 0)
+    def bounds(self) -> list[Bounds]:
+        """The bounds as Python numbers, for code that visits single nodes."""
+        return list(map(Bounds, *(column.tolist() for column in self.columns)))
 
-    def less(self, a: int, b: int) -> bool:
-        """Whether a < b is certain wherever both nodes are numbers."""
-        if self.bounds[a].upper < self.bounds[b].lower:
-            return True
-        return self.domain.relational and bool(self.domain.less(self.elements[a], self.elements[b]))
+    @cached_property
+    def operand_kinds(self) -> NDArray[np.uint8]:
+        """uint8[n]: what demand rules can tell apart of each node as an operand."""
+        return operand_kinds(*self.columns)
 
-    def less_equal(self, a: int, b: int) -> bool:
-        """Whether a <= b is certain wherever both nodes are numbers."""
-        if self.bounds[a].upper <= self.bounds[b].lower:
-            return True
-        return self.domain.relational and bool(self.domain.less_equal(self.elements[a], self.elements[b]))
+    def less(self, a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """For pairs of nodes, whether a < b is certain wherever both are numbers."""
+        known = self.columns.upper[a] < self.columns.lower[b]
+        return self._ask_domain(self.domain.less, known, a, b)
+
+    def less_equal(self, a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """For pairs of nodes, whether a <= b is certain wherever both are numbers."""
+        known = self.columns.upper[a] <= self.columns.lower[b]
+        return self._ask_domain(self.domain.less_equal, known, a, b)
+
+    def _ask_domain(
+        self, relation: Callable[[Any, Any], Any], known: NDArray[np.bool_], a: NDArray[np.integer],
+        b: NDArray[np.integer],
+    ) -> NDArray[np.bool_]:  # fmt: skip
+        """Add to the pairs that bounds decide those that a relational domain decides."""
+        if self.domain.relational:
+            for pair in np.flatnonzero(~known).tolist():
+                known[pair] = bool(relation(self.elements[a[pair]], self.elements[b[pair]]))
+        return known

@@ -9,22 +9,35 @@ value is demanded counts as demanded in bits.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from absint.ir.box import ANYTHING
+from absint.base.memo import cached_property
 from absint.ir.patch import Patch
 from absint.ir.program import Program
-from absint.ops.demand import Bounds, Demand
-from absint.ops.table import CONST
+from absint.ops.demand import OPERAND_KINDS, Demand
+from absint.ops.table import CONST, op_demand_tables
 from absint.rewriting.analysis import BoundFacts, RewriteBudget
+from absint.rewriting.preconditions import Nodes
 from absint.rewriting.rules import Pattern, Rewrite, Rule, RuleSet
 
-Binding = dict[str, int]
-"""The node of each letter of a pattern."""
+ROOT = "root"
+"""In a binding, what stands in place of a letter for the node at which the pattern matches."""
+
+Binding = dict[str, Nodes]
+"""Matches of a pattern, one a row: int[m], the nodes that a letter is bound to, and the `ROOT`."""
+
+
+class Uses(NamedTuple):
+    """Where a rule is to be used: its matches, of which no two have the same `ROOT`."""
+
+    rule: Rule
+    binding: Binding
 
 
 class Rewriter:
@@ -34,7 +47,7 @@ class Rewriter:
         self,
         program: Program,
         facts: BoundFacts,
-        demand: Sequence[int],
+        demand: NDArray[np.uint8],
         budget: RewriteBudget | None = None,
     ) -> None:
         self.graph = program.graph
@@ -46,143 +59,157 @@ class Rewriter:
         self.rewrites: Counter[Rewrite] = Counter()
 
     def run(self, rules: RuleSet) -> bool:
-        """Rewrite into `patch`, and count uses of rules in `rewrites`. Returns whether any rule applied."""
-        chosen = self._choose(rules)
-        lines, patch = self.graph.line_list, self.patch
-        for node, (rule, binding) in chosen.items():
-            self.rewrites[rule.rewrite] += 1
-            patch.begin(node)
-            patch.replace(self._instantiate(rule.right, binding, lines[node]))
-        return bool(chosen)
-
-    def _choose(self, rules: RuleSet) -> dict[int, tuple[Rule, Binding]]:
-        """For each node to which a rule applies, in order: the first such rule, and its binding."""
-        chosen = {}
-        for node, candidates in rules.candidates_in(self.graph, self.precision, self.facts, self.demand):
-            found = self._first_match(node, candidates)
-            if found is None:
-                continue
-            if self.budget is not None and not self.budget.take(
-                f"{found[0].name} at {self.graph.label(node)}"
-            ):
+        """Rewrite into `patch`, and return whether some rule applied. Counts in `rewrites`."""
+        chosen = list(self.choose(rules))
+        if not chosen:
+            return False
+        roots = [uses.binding[ROOT] for uses in chosen]
+        nodes = np.concatenate(roots)
+        places = np.repeat(np.arange(len(roots)), list(map(len, roots)))
+        rows = np.concatenate([np.arange(len(matched)) for matched in roots])
+        ordered = np.stack([nodes, places, rows])[:, np.argsort(nodes)]
+        makers = [self._maker(uses.rule.right, uses.binding) for uses in chosen]
+        used: list[int] = []
+        begin, replace = self.patch.begin, self.patch.replace
+        for node, place, row in zip(*ordered.tolist(), strict=True):
+            if self.budget is not None and not self._may_use(chosen[place].rule, node, self.budget):
                 break
-            chosen[node] = found
-        return chosen
+            begin(node)
+            replace(makers[place](row))
+            used.append(place)
+        for place, count in Counter(used).items():  # in the order in which they were first used
+            self.rewrites[chosen[place].rule.rewrite] += count
+        return bool(used)
 
-    def _first_match(self, node: int, rules: Sequence[Rule]) -> tuple[Rule, Binding] | None:
-        """The first rule that applies to a node, and its binding. `rules`: those that agree under the node's
-        demand.
+    def _may_use(self, rule: Rule, node: int, budget: RewriteBudget) -> bool:
+        """Whether the budget allows one more use of a rule."""
+        return budget.take(f"{rule.name} at {self.graph.label(node)}")
+
+    def choose(self, rules: RuleSet) -> Iterator[Uses]:
+        """For each node that a rule applies to, the first such rule and its first match."""
+        is_open = np.ones(len(self.graph), bool)
+        for rule, nodes in rules.candidates_in(self.graph, self.precision, self.demand):
+            nodes = nodes[is_open[nodes]]
+            for binding in self._matches([(rule.left, nodes)], {ROOT: nodes}):
+                usable = self._usable(rule, _rows(binding, is_open[binding[ROOT]]))
+                if len(usable[ROOT]):
+                    is_open[usable[ROOT]] = False
+                    yield Uses(rule, usable)
+
+    def _matches(self, goals: Sequence[tuple[Pattern, Nodes]], binding: Binding) -> Iterator[Binding]:
+        """All ways to match patterns at nodes, given row by row with what is bound so far; the rows that do
+        not match are left out. Few ways, as only commutative operations have two.
         """
-        _, a, b = self.graph.rows[node]
-        facts = self.facts
-        for rule in rules:
-            if rule.plain_operands:
-                condition = rule.condition
-                if condition is not None and not condition(
-                    facts.bounds, facts.less, facts.less_equal, *(a, b)[: len(rule.plain_operands)]
-                ):
-                    continue
-                bindings = [dict(zip(rule.plain_operands, (a, b), strict=False))]
-            else:
-                bindings = [found for found in self._matches(rule.left, node, {}) if self._holds(rule, found)]
-            for binding in bindings:
-                if self._demands_suffice(rule.right, binding, self.demand[node]):
-                    return rule, binding
-        return None
+        while goals:
+            (pattern, nodes), *goals = goals
+            fits = self._fits(pattern, nodes, binding)
+            if fits is not None and not fits.all():
+                if not fits.any():
+                    return
+                nodes, binding = nodes[fits], _rows(binding, fits)
+                goals = [(later, at[fits]) for later, at in goals]
+            if pattern.op is not None:
+                a, b = self.graph.args[nodes].T
+                for operands in ((a, b), (b, a)) if pattern.op.commutative else ((a, b),):
+                    yield from self._matches(
+                        [*zip(pattern.operands, operands, strict=False), *goals], binding
+                    )
+                return
+            if pattern.letter:
+                binding = {**binding, pattern.letter: nodes}
+        yield binding
 
-    def _matches(self, pattern: Pattern, node: int, binding: Binding) -> list[Binding]:
-        """All bindings with which a pattern matches a node: few, since only commutative
-        operations give two.
-        """
-        if pattern.op is None:
-            return self._match_leaf(pattern, node, binding)
-        code, a, b = self.graph.rows[node]
-        if code != pattern.op.code:
-            return []
-        found = self._match_operands(pattern, a, b, binding)
-        if pattern.op.commutative and a != b:
-            found += self._match_operands(pattern, b, a, binding)
-        return found
-
-    def _match_operands(self, pattern: Pattern, a: int, b: int, binding: Binding) -> list[Binding]:
-        found = self._matches(pattern.operands[0], a, binding)
-        if b < 0 or not found:
-            return found
-        return [full for part in found for full in self._matches(pattern.operands[1], b, part)]
-
-    def _match_leaf(self, pattern: Pattern, node: int, binding: Binding) -> list[Binding]:
-        constant = self.graph.rows[node][0] == CONST.code
-        if pattern.number is not None:
-            if not constant:
-                return []
-            value = self.precision.round(self.graph.values[node])
-            same = value == pattern.number and math.copysign(1, value) == math.copysign(1, pattern.number)
-            return [binding] if same else []
+    def _fits(self, pattern: Pattern, nodes: Nodes, binding: Binding) -> NDArray[np.bool_] | None:
+        """Whether nodes are what a pattern asks for, its operands aside; None where all are."""
+        if pattern.op is not None:
+            return np.equal(self.graph.op[nodes], pattern.op.code)
         if pattern.letter in binding:
-            return [binding] if binding[pattern.letter] == node else []
-        if pattern.letter.isupper() and not constant:
-            return []
-        return [{**binding, pattern.letter: node}]
+            return np.equal(binding[pattern.letter], nodes)
+        if pattern.letter.islower():
+            return None
+        is_constant = self.graph.op[nodes] == CONST.code
+        if pattern.number is None:
+            return np.asarray(is_constant)
+        return np.asarray(is_constant & self._is_number(pattern.number, nodes))
 
-    def _holds(self, rule: Rule, binding: Binding) -> bool:
-        condition, facts = rule.condition, self.facts
-        return condition is None or condition(facts.bounds, facts.less, facts.less_equal, **binding)
+    def _is_number(self, number: float, nodes: Nodes) -> NDArray[np.bool_]:
+        """Whether the values of constants round to just these bits."""
+        with np.errstate(over="ignore"):
+            values = self.graph.constants[nodes].astype(self.precision.dtype)
+        return np.asarray((values == number) & (np.signbit(values) == np.signbit(number)))
 
-    def _demands_suffice(self, pattern: Pattern, binding: Binding, demand: int) -> bool:
-        """Whether every node in a replacement was demanded at least as much as the replacement demands it.
+    def _usable(self, rule: Rule, binding: Binding) -> Binding:
+        """The matches at which a rule's precondition holds and its replacement was demanded enough."""
+        for condition in rule.conditions:
+            if len(binding[ROOT]):
+                binding = _rows(binding, condition(self.facts, *self.facts.columns, **binding))
+        if len(binding[ROOT]):
+            binding = _rows(binding, self._demanded(rule.right, binding, self.demand[binding[ROOT]]))
+        return binding
 
-        `demand`: the demand on the replacement.
+    def _demanded(self, pattern: Pattern, binding: Binding, demand: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Whether every node in the replacement was demanded at least as much as the replacement demands
+        it.
         """
         if pattern.op is None:
-            return not pattern.letter or demand & ~self._agreement(binding[pattern.letter]) == 0
-        # sound: old bounds are right, since a demand rule compares results on the old operands and on new
-        # ones
-        operands = tuple(self._bounds_of(operand, binding) for operand in pattern.operands)
-        return all(
-            self._demands_suffice(operand, binding, needed)
-            for operand, needed in zip(pattern.operands, pattern.op.demand(demand, operands), strict=True)
-        )
+            if not pattern.letter:
+                return np.ones(len(demand), bool)
+            return np.asarray(demand & ~self._kept[binding[pattern.letter]] == 0)
+        # sound: old bounds are right, for a demand rule compares results on the old operands and on new ones
+        kinds = (*(self._kinds_of(operand, binding) for operand in pattern.operands), 0)[:2]
+        asked = op_demand_tables()[pattern.op.code][demand, kinds[0], kinds[1]]
+        enough = np.ones(len(demand), bool)
+        for place, operand in enumerate(pattern.operands):
+            enough &= self._demanded(operand, binding, asked[:, place])
+        return enough
 
-    def _agreement(self, node: int) -> int:
-        """The largest demand under which a new node certainly agrees with the old one."""
-        demand = self.demand[node]
-        # sound: where the old value is a number it is not zero, so a new value that compares equal has the
-        # same bits, since only zeros compare equal to different bits. Where it is NaN so is the new one,
-        # which is all that the demand for bits requires. With empty bounds the second case applies
-        # everywhere.
-        if demand == Demand.VALUE and self.facts.bounds[node].excludes_zero:
-            return Demand.BITS
-        return demand
+    @cached_property
+    def _kept(self) -> NDArray[np.uint8]:
+        """The largest demand under which a new node surely agrees with the old one."""
+        # sound: where the old value is a number it is no zero, so a new value that compares equal has its
+        # bits, as only zeros compare equal to other bits; where it is NaN so is the new one, which is all
+        # that bits ask. Bounds that hold no number at all are the second case everywhere.
+        lower, upper, _ = self.facts.columns
+        is_exact = (self.demand == Demand.VALUE) & ((lower > 0) | (upper < 0))
+        return np.where(is_exact, np.uint8(Demand.BITS), self.demand)
 
-    def _bounds_of(self, pattern: Pattern, binding: Binding) -> Bounds:
-        """The bounds of an operand in a replacement, from the old bounds of its letters."""
+    def _kinds_of(self, pattern: Pattern, binding: Binding) -> Any:
+        """What a demand rule can know of an operand in a replacement, on the old values of its letters: one
+        of `OPERAND_KINDS`, or one for each match.
+        """
         if pattern.letter:
-            return self.facts.bounds[binding[pattern.letter]]
-        if pattern.number is not None:
-            value = self.precision.round(pattern.number)
-            return Bounds(value, value, may_nan=False)
-        return ANYTHING
+            return self.facts.operand_kinds[binding[pattern.letter]]
+        value = 0.0 if pattern.number is None else self.precision.round(pattern.number)
+        return OPERAND_KINDS.index((value > 0 or value < 0, pattern.number is None))
 
-    def _instantiate(self, pattern: Pattern, binding: Binding, line: int) -> int:
-        """Make a replacement's nodes. Returns the number of its root in the patch."""
+    def _maker(self, pattern: Pattern, binding: Binding) -> Callable[[int], int]:
+        """What makes a replacement in `patch`: from the row of a match to the number of the node."""
+        patch, lines = self.patch, self.graph.lines[binding[ROOT]].tolist()
+        letters = {letter: nodes.tolist() for letter, nodes in binding.items()}
         if pattern.op is None and pattern.letter:
-            return self.patch.number(binding[pattern.letter])
-        value = self._constant(pattern, binding)
-        if value is not None:
-            return self.patch.constant(value, line)
+            operands = letters[pattern.letter]
+            return lambda row: patch.number(operands[row])
+        if not pattern.letters():
+            # the constant that stands for the first of some nodes stands before the others
+            constant = cache(lambda: patch.constant(self._constant(pattern, letters, 0), lines[0]))
+            return lambda row: constant()
+        if all(map(str.isupper, pattern.letters())):
+            return lambda row: patch.constant(self._constant(pattern, letters, row), lines[row])
         assert pattern.op is not None
-        operands = [self._instantiate(operand, binding, line) for operand in pattern.operands]
-        return self.patch.apply(pattern.op, *operands, line=line)
+        op, makers = pattern.op, [self._maker(operand, binding) for operand in pattern.operands]
+        return lambda row: patch.apply(op, *(make(row) for make in makers), line=lines[row])
 
-    def _constant(self, pattern: Pattern, binding: Binding) -> float | None:
-        """The value of a replacement of constants alone, such as `neg(C)`; None for others."""
-        if pattern.op is None:
-            if pattern.letter.isupper():
-                return self.graph.values[binding[pattern.letter]]
+    def _constant(self, pattern: Pattern, binding: Mapping[str, Sequence[int]], row: int) -> float:
+        """The value of a replacement in which only constants occur, as `neg(C)`."""
+        if pattern.number is not None:
             return pattern.number
-        operands = [self._constant(operand, binding) for operand in pattern.operands]
-        reals = [self.precision.real(operand) for operand in operands if operand is not None]
-        if len(reals) < len(operands):
-            return None
+        if pattern.op is None:
+            return self.graph.values[binding[pattern.letter][row]]
+        operands = (self._constant(operand, binding, row) for operand in pattern.operands)
         with np.errstate(all="ignore"):
-            return float(pattern.op.body(self.precision)(*reals))
+            return float(pattern.op.body(self.precision)(*map(self.precision.real, operands)))
+
+
+def _rows(binding: Binding, rows: NDArray[np.bool_]) -> Binding:
+    """Some of the matches."""
+    return {letter: nodes[rows] for letter, nodes in binding.items()}

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,7 @@ from absint.ir.graph import Graph, constant_key
 from absint.ops.demand import Demand
 from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME, CONST, Op
-from absint.rewriting.analysis import BoundFacts
-from absint.rewriting.preconditions import ArrayCondition, Condition, condition_on_arrays, condition_on_nodes
+from absint.rewriting.preconditions import Condition, Nodes, compile_precondition
 
 
 class Mode(Enum):
@@ -89,39 +88,9 @@ class Rule:
         return parse_pattern(self.replacement)
 
     @cached_property
-    def plain_operands(self) -> tuple[str, ...]:
-        """The operands' letters, if the pattern is one operation on distinct letters: it then matches without
-        search.
-        """
-        letters = tuple(operand.letter for operand in self.left.operands)
-        plain = all(letters) and len(set(letters)) == len(letters) and all(map(str.islower, letters))
-        # not for commutative operations, which match in two orders
-        return letters if plain and self.left.op is not None and not self.left.op.commutative else ()
-
-    @cached_property
-    def condition(self) -> Condition | None:
-        """The compiled precondition; None if there is none."""
-        if not self.when:
-            return None
-        return condition_on_nodes(self.when, self.plain_operands or sorted(self.left.letters()))
-
-    @cached_property
-    def bound_letters(self) -> tuple[tuple[str, ...] | None, ...]:
-        """For each operand order that is tried, the letters of the node's operands (empty for numbers); for a
-        pattern
-        that is a letter, that letter. None if the pattern is deeper than one operation.
-        """
-        if self.left.op is None:
-            return ((self.left.letter,),)
-        if any(operand.op is not None for operand in self.left.operands):
-            return (None,)
-        letters = tuple(operand.letter for operand in self.left.operands)
-        return (letters, letters[::-1]) if self.left.op.commutative else (letters,)
-
-    @cached_property
-    def array_condition(self) -> ArrayCondition | None:
-        """The precondition compiled for arrays of nodes; None if there is none."""
-        return condition_on_arrays(self.when, sorted(self.left.letters())) if self.when else None
+    def conditions(self) -> tuple[Condition, ...]:
+        """The precondition's parts, compiled; all must hold."""
+        return compile_precondition(self.when, sorted(self.left.letters())) if self.when else ()
 
     def agrees_under(self, demand: int) -> bool:
         """Whether the two sides agree for users with this demand."""
@@ -187,29 +156,36 @@ class RuleSet:
         numbers = {constant_key(number): number for rule in rules for number in rule.left.numbers()}
         self._numbers = list(numbers.values())
         self._places = {key: place for place, key in enumerate(numbers)}
-        self._candidates: dict[int, tuple[Rule, ...]] = {}
+        self._candidates: dict[int, NDArray[np.bool_]] = {}
 
     def candidates_in(
-        self, graph: Graph, precision: Precision, facts: BoundFacts, demand: Sequence[int]
-    ) -> Iterator[tuple[int, tuple[Rule, ...]]]:
-        """The nodes to which some rule may apply, in order, with these rules: those that agree under the
-        demand on the
-        node, and whose pattern fits the node and its operands' kinds.
+        self, graph: Graph, precision: Precision, demand: NDArray[np.uint8]
+    ) -> Iterator[tuple[Rule, Nodes]]:
+        """The rules that may apply to some nodes, in order, with those nodes: the rule agrees under the
+        demand on them and may match, as far as one can see from a node and its operands.
         """
-        wanted = np.array(demand, np.int64)
-        nodes = np.flatnonzero((graph.args[:, 0] >= 0) & (wanted != 0))
+        nodes = np.flatnonzero(self._has_rules[graph.op, demand] & (graph.args[:, 0] >= 0))
+        if not len(nodes):
+            return
         kinds = self._kinds(graph, precision)
         (a, b), codes = graph.args[nodes].T, graph.op[nodes].astype(np.int64)
         second = np.where(b >= 0, kinds[b], _NO_KIND)
-        keys = (((codes << 8 | kinds[a]) << 8 | second) << 1 | (a == b)) << 4 | wanted[nodes]
+        keys = (((codes << 8 | kinds[a]) << 8 | second) << 1 | (a == b)) << 4 | demand[nodes]
         different, which = np.unique(keys, return_inverse=True)
-        rules = [self._rules_of_key(key) for key in different.tolist()]
-        may = np.zeros(len(nodes), bool)
-        for i in (i for i, candidates in enumerate(rules) if candidates):
-            here = np.flatnonzero(which == i)
-            may[here] = _any_may_hold(rules[i], facts, nodes[here], a[here], b[here])
-        for node, i in zip(nodes[may].tolist(), which[may].tolist(), strict=True):
-            yield node, rules[i]
+        may = np.array([self._of_key(key) for key in different.tolist()])
+        for place in np.flatnonzero(may.any(axis=0)).tolist():
+            yield self.rules[place], nodes[may[which, place]]
+
+    @cached_property
+    def _has_rules(self) -> NDArray[np.bool_]:
+        """bool[256, 16]: whether there is a rule for an operation, by its code, under a demand."""
+        found = np.zeros((256, Demand.BITS + 1), bool)
+        for rule in self.rules:
+            agrees = [
+                demand != Demand.NONE and rule.agrees_under(demand) for demand in range(Demand.BITS + 1)
+            ]
+            found[slice(None) if rule.left.op is None else rule.left.op.code, agrees] = True
+        return found
 
     def _kinds(self, graph: Graph, precision: Precision) -> NDArray[np.int64]:
         """int64[n]: the kind of each node as an operand: its opcode; or, for a constant, `_CONSTANTS` plus
@@ -226,15 +202,18 @@ class RuleSet:
             kinds[constants[same]] = _CONSTANTS + place
         return kinds
 
-    def _rules_of_key(self, key: int) -> tuple[Rule, ...]:
-        """The rules for a key: an opcode, the operands' kinds, whether they are one node, and a demand."""
+    def _of_key(self, key: int) -> NDArray[np.bool_]:
+        """Which rules may apply to an operation, with the kinds of its operands, whether they are one node,
+        and a demand.
+        """
         found = self._candidates.get(key)
         if found is None:
             code, a, b, same, demand = key >> 21, key >> 13 & 255, key >> 5 & 255, key >> 4 & 1, key & 15
-            found = self._candidates[key] = tuple(
-                rule
-                for rule in self.rules
-                if rule.agrees_under(demand) and self._may_match(rule.left, code, a, b, bool(same))
+            found = self._candidates[key] = np.array(
+                [
+                    rule.agrees_under(demand) and self._may_match(rule.left, code, a, b, bool(same))
+                    for rule in self.rules
+                ]
             )
         return found
 
@@ -261,21 +240,3 @@ class RuleSet:
         if pattern.number is not None:
             return kind == _CONSTANTS + self._places[constant_key(pattern.number)]
         return kind >= _CONSTANTS or pattern.letter.islower()
-
-
-def _any_may_hold(
-    rules: Sequence[Rule], facts: BoundFacts, nodes: NDArray[Any], a: NDArray[Any], b: NDArray[Any]
-) -> NDArray[np.bool_]:
-    """bool[n]: for each of `nodes`, with operands `a` and `b`, whether the precondition of some rule may
-    hold.
-    """
-    may = np.zeros(len(nodes), bool)
-    for rule in rules:
-        for letters in rule.bound_letters:
-            if letters is None or rule.array_condition is None:
-                return np.ones(len(nodes), bool)
-            bound = dict(zip(letters, (nodes,) if rule.left.op is None else (a, b), strict=False))
-            may |= rule.array_condition(
-                *facts.columns, facts.domain.relational, **{name: bound[name] for name in bound if name}
-            )
-    return may

@@ -137,8 +137,8 @@ def quadtree(
             for step in steps:
                 for rewrite, count in step.rewrites.items():
                     rewrites[rewrite.rule] += count
-            root = bounds_of(made, Analyses(domains)).bounds[made.graph.root]
-            if root.lower < 0 and (root.upper >= 0 or root.may_nan):
+            lower, upper, may_nan = bounds_of(made, Analyses(domains)).columns
+            if lower[-1] < 0 and (upper[-1] >= 0 or may_nan[-1]):
                 left.append(made)
         rows.append(
             {

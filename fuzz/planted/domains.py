@@ -16,7 +16,7 @@ from absint.domains import affine, affine_forms, interval, sign
 from absint.domains.lattice import Interval
 from absint.ir.interpreter import Previous
 from absint.ir.program import Program, Promise
-from absint.ops.demand import Bounds, Demand
+from absint.ops.demand import Demand, DemandRule, Operand
 from absint.ops.precision import Precision
 from absint.ops.table import ATAN2, DIV, MAX, MIN, NEG, RECIP, SUB, Op
 from absint.rewriting import analysis
@@ -194,15 +194,15 @@ DOMAINS = (
 )  # fmt: skip
 
 
-def _demand(op: Op, rule: Callable[[int, tuple[Bounds, ...]], tuple[int, ...]]) -> Plant:
+def _demand(op: Op, rule: DemandRule) -> Plant:
     return planted(op, "demand", lambda old: rule)
 
 
-def _passed(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
+def _passed(demand: int, operands: tuple[Operand, ...]) -> tuple[int, ...]:
     return (demand,) * len(operands)
 
 
-def _value(demand: int, operands: tuple[Bounds, ...]) -> tuple[int, ...]:
+def _value(demand: int, operands: tuple[Operand, ...]) -> tuple[int, ...]:
     return (Demand.VALUE if demand else Demand.NONE,) * len(operands)
 
 

@@ -56,17 +56,14 @@ class _NarrowOp:
 
 
 def _zeros_alike(old: Any) -> Any:
-    def match(self: Rewriter, pattern: Pattern, node: int, binding: dict[str, int]) -> Any:
-        found = old(self, pattern, node, binding)
-        if found or pattern.number != 0:
-            return found
-        return old(self, replace(pattern, number=-pattern.number), node, binding)
+    def is_number(self: Rewriter, number: float, nodes: NDArray[np.integer]) -> Any:
+        return old(self, number, nodes) | (number == 0 and old(self, -number, nodes))
 
-    return match
+    return is_number
 
 
 def _zeros_fit(old: Any) -> Any:
-    """Either zero may fit a rule for one, so that `_match_leaf` is asked."""
+    """Either zero may fit a rule for one, so that `_is_number` is asked."""
 
     def fits(self: RuleSet, pattern: Pattern, kind: int) -> bool:
         return old(self, pattern, kind) or (pattern.number == 0 and kind >= FIRST_CONSTANT)
@@ -74,7 +71,7 @@ def _zeros_fit(old: Any) -> Any:
     return fits
 
 
-def _without_minus(old: Callable[[float], Any]) -> Callable[[float], Any]:
+def _without_minus(old: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: old(value + 0.0)
 
 
@@ -116,7 +113,7 @@ PASSES = (
     Bug("rules:modes", "rules are used that change a zero's sign where it shows",
         planted(Rule, "agrees_under", always(True))),
     Bug("rules:zeros", "a rule for one zero is used for the other",
-        together(planted(Rewriter, "_match_leaf", _zeros_alike), planted(RuleSet, "_fits", _zeros_fit))),
+        together(planted(Rewriter, "_is_number", _zeros_alike), planted(RuleSet, "_fits", _zeros_fit))),
     Bug("cse:zeros", "+0 and -0 are one constant",
         planted(cse, "_bits", lambda old: lambda numbers, precision: old(numbers + 0.0, precision))),
     Bug("cse:min", "min(a, b) and min(b, a) are one operation", _commutative(MIN, MAX)),
@@ -134,7 +131,8 @@ PASSES = (
     Bug("schedule:order", "operands change places with the order in which they are computed",
         planted(schedule, "reorder", _in_order)),
     Bug("graph:zeros", "+0 and -0 are shared while a graph is built or patched",
-        together(*(planted(module, "constant_key", _without_minus) for module in (graphs, patches)))),
+        together(*(planted(module, "constant_key", _without_minus) for module in (graphs, patches)),
+                 planted(patches, "constant_keys", _without_minus))),
 )  # fmt: skip
 
 

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from absint.ir.graph import reachable
 from absint.ir.program import Program
+from absint.ir.units import walk_kernels
+from absint.native.arrays import call
 from absint.ops.demand import Demand
-from absint.ops.table import BAND, OPS
+from absint.ops.table import BAND, op_demand_tables
 from absint.rewriting.analysis import Analyses
 
 from .bounds import bounds_of
@@ -27,32 +30,24 @@ class DemandAnalysis:
 
     name: ClassVar[str] = "demand"
 
-    def run(self, program: Program, analyses: Analyses) -> list[int]:
-        """The demand on each node; `NONE` for those that the root does not depend on, and for predicates."""
+    def run(self, program: Program, analyses: Analyses) -> NDArray[np.uint8]:
+        """uint8[n]: the demand on each node; `NONE` for those that the root does not depend on, and for
+        predicates. Read-only.
+        """
         graph = program.graph
-        bounds = bounds_of(program, analyses).bounds
-        rules = [op.demand for op in OPS]
-        demand: list[int] = [Demand.NONE] * len(graph)
+        demand = np.zeros(len(graph), np.uint8)
         if graph.lowered:
-            for node in np.flatnonzero(reachable(graph) & (graph.op == BAND.code)).tolist():
-                demand[graph.rows[node][1]] = Demand.VALUE
+            demand[graph.args[reachable(graph) & (graph.op == BAND.code), 0]] = Demand.VALUE
         else:
             demand[graph.root] = program.promise.demand
-        rows = graph.rows
-        for node in range(graph.root, -1, -1):
-            code, a, b = rows[node]
-            if a < 0 or not demand[node]:
-                continue
-            if b < 0:
-                (of_a,) = rules[code](demand[node], (bounds[a],))
-                demand[a] |= of_a
-            else:
-                of_a, of_b = rules[code](demand[node], (bounds[a], bounds[b]))
-                demand[a] |= of_a
-                demand[b] |= of_b
+        kinds = bounds_of(program, analyses).operand_kinds
+        # of a lowered program's nodes only those below a band are demanded, none of which is a predicate
+        walk, tables = walk_kernels()["demand"], op_demand_tables()
+        call(walk, len(graph), graph.op, *graph.operand_columns, kinds, tables, demand)
+        demand.flags.writeable = False
         return demand
 
 
-def demand_of(program: Program, analyses: Analyses) -> list[int]:
+def demand_of(program: Program, analyses: Analyses) -> NDArray[np.uint8]:
     """The demand on each node of a program."""
     return analyses.get(DemandAnalysis(), program)

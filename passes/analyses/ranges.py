@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from absint.ir.graph import FIRST_PREDICATE, Graph
 from absint.ir.interpreter import box_intervals
 from absint.ir.program import Program
-from absint.lowering.sweep import IntervalSweep
+from absint.lowering.sweep import sweep
 from absint.lowering.units import lowering_kernels
 from absint.native.arrays import call
 from absint.rewriting.analysis import DEFAULT_DOMAINS, Analyses
@@ -50,10 +50,12 @@ class RangesAnalysis:
         """Compute the ranges, or inherit them."""
         inherited = analyses.inherited(program)
         facts = inherited.facts.get(self) if inherited is not None else None
-        if inherited is not None and isinstance(facts, Ranges):
-            origins = np.asarray(inherited.origins, np.int32)
-            if _repeats(program.graph, inherited.graph, origins):
-                return Ranges(*(_inherit_fact(fact, origins) for fact in facts))
+        if (
+            inherited is not None
+            and isinstance(facts, Ranges)
+            and _repeats(program.graph, inherited.graph, inherited.origins)
+        ):
+            return Ranges(*(_inherit_fact(fact, inherited.origins) for fact in facts))
         if self.domains == DEFAULT_DOMAINS:
             return _sweep_intervals(program)
         bounds = np.array(bounds_of(program, analyses).bounds, dtype=np.float64)
@@ -84,10 +86,10 @@ def _repeats(graph: Graph, older: Graph, origins: NDArray[np.int32]) -> bool:
 
 def _sweep_intervals(program: Program) -> Ranges:
     """The ranges in the interval domain alone, by native kernels."""
-    graph, precision = program.graph, program.precision
-    swept = IntervalSweep(graph, precision).run(box_intervals(program))
-    lower, upper = (np.ascontiguousarray(ends[:, 0].astype(np.float64)) for ends in swept[:2])
-    return Ranges(lower, upper, (swept.may_nan & 1).astype(np.uint8), _variable_counts(graph))
+    graph = program.graph
+    swept = sweep(graph, program.precision, box_intervals(program))
+    lower, upper = (ends.astype(np.float64) for ends in swept[:2])
+    return Ranges(lower, upper, swept.may_nan.view(np.uint8), _variable_counts(graph))
 
 
 def _variable_counts(graph: Graph) -> NDArray[np.uint8]:
@@ -98,8 +100,7 @@ def _variable_counts(graph: Graph) -> NDArray[np.uint8]:
     variables, counts = np.zeros(n, np.int64), np.zeros(n, np.uint8)
     for node, name in graph.variables.items():
         variables[node] = bits[name]
-    a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
-    call(lowering_kernels()["classes"], n, a, b, variables, counts)
+    call(lowering_kernels()["classes"], n, *graph.operand_columns, variables, counts)
     counts[graph.op >= FIRST_PREDICATE] = 0
     return counts
 

@@ -23,7 +23,7 @@ from absint.lowering.kernels import (
 SHARED = (boxes, contraction, flatten, folds, predicates, simple_terms, sweep, terms)
 """The modules with kernels that serve both precisions."""
 
-OF_A_PRECISION = (bands, boxes, contraction, remaining, thresholds)
+OF_A_PRECISION = (bands, boxes, contraction, remaining, sweep, thresholds)
 
 
 def kernels(precision_name: str | None = None) -> dict[str, tuple[Any, Any]]:
