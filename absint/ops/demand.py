@@ -186,8 +186,8 @@ def operand_kinds(
 def demand_tables(rules: tuple[tuple[DemandRule, int], ...]) -> NDArray[np.uint8]:
     """uint8[m, 16, 4, 4, 2]: what m rules, each given with its number of operands, demand of both operands.
 
-    Indexed by rule, demand on the result, and the kinds of the first and of the second operand. The kind of an
-    absent operand is 0, and nothing is demanded of it. Read-only.
+    Indexed by rule, demand on the result, and the kinds of the first and of the second operand. The kind of
+    an absent operand is 0, and nothing is demanded of it. Read-only.
     """
     kinds = len(OPERAND_KINDS)
     tables = np.zeros((len(rules), Demand.BITS + 1, kinds, kinds, 2), np.uint8)
