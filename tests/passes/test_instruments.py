@@ -271,7 +271,7 @@ def test_between_lowered_programs_truth_is_compared() -> None:
     start = lowered_program(BAND_OF_X)
     same = lowered("x var-x; a band x -inf 0; b band x -2 -0.25; c all a b")
     manager = PassManager([Lowering(same, Promise.BITS)], instruments=[VerifyEach()])
-    with pytest.raises(VerificationError, match="left a lowered program that promises its bits"):
+    with pytest.raises(VerificationError, match="made a lowered program that promises its bits"):
         manager.run(start)
     assert PassManager([Lowering(same)], instruments=[VerifyEach()]).run(start)[0].graph is same
     other = lowered("x var-x; b band x -inf -0.25000002980232239")
