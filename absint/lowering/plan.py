@@ -22,7 +22,6 @@ from absint.ir.program import Program, Promise, check_program
 from absint.ir.records import Operands
 from absint.lowering.kernels.limits import MOST_ENTRIES
 from absint.lowering.kernels.records import (
-    Atoms,
     DistributeTask,
     Frame,
     SimpleTerm,
@@ -32,7 +31,6 @@ from absint.lowering.kernels.records import (
     TermFacts,
     TermTask,
     ValueBand,
-    Written,
 )
 from absint.lowering.plan_format import (
     AT_MOST,
@@ -276,7 +274,7 @@ class _PlanBuilder:
         products = SimpleTerm.empty(room)
         first, length = np.empty(count, np.int32), np.empty(count, np.int32)
         task = DistributeTask(
-            predicates=self._predicates.record, atoms=Atoms(axis=self._axis, is_sum=is_sum), room=room,
+            predicates=self._predicates.record, axis=self._axis, is_sum=is_sum, room=room,
             terms=products, first=first, length=length,
         )  # fmt: skip
         self._kernels["distribute"](task.address)
@@ -308,19 +306,17 @@ class _PlanBuilder:
             entries, boxes = Entry.empty(room), np.empty((room, 4))
             sums, tape_bands = ValueBand.empty(room), ValueBand.empty(room)
             tape_starts, facts = np.empty(room + 1, np.int32), TermFacts.array(count)
-            written = Written(
-                entries=entries, boxes=TermBox.view(boxes), sums=sums, tape_starts=tape_starts,
-                tape_bands=tape_bands,
-            )  # fmt: skip
             task = TermTask(
-                count=count, **items._asdict(), predicates=predicates.record,
-                atoms=Atoms(axis=self._axis, is_sum=is_sum), parts=np.empty(MOST_ENTRIES + 8, np.int32),
-                frames=Frame.array(DEEPEST_TERM), room=room, written=written, facts=facts,
+                count=count, predicate=items.predicate, product=items.product, products=items.products,
+                predicates=predicates.record, axis=self._axis, is_sum=is_sum,
+                parts=np.empty(MOST_ENTRIES + 8, np.int32), frames=Frame.empty(DEEPEST_TERM),
+                room=room, entries=entries, boxes=TermBox.view(boxes), sums=sums, tape_starts=tape_starts,
+                tape_bands=tape_bands, facts=facts,
             )  # fmt: skip
             if self._kernels["write_terms"](task.address) >= 0:
                 break
             room *= 2
-        size = task.written.size
+        size = task.size
         bands = tape_bands[: size.tape_bands]
         values, starts = bands["value"].tolist(), tape_starts[: size.tapes + 1].tolist()
         return _Terms(

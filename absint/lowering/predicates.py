@@ -145,8 +145,9 @@ def assemble_with_origins(graph: Graph, predicates: Predicates) -> tuple[Graph, 
     """The same, and the node of `graph` that each is a copy of, -1 for predicates."""
     number = np.empty(len(graph) + 1, np.int32)
     task = NeedTask(
-        count=len(graph), operands=Operands.view(graph.args), predicates=predicates.record, number=number
-    )
+        node_count=len(graph), operands=Operands.view(graph.args), count=len(predicates),
+        code=predicates.code, value=predicates.value, number=number,
+    )  # fmt: skip
     n = lowering_kernels()["number_needed"](task.address)
     number[-1] = -1  # stands for the operand -1
     needed = number[:-1] >= 0

@@ -10,20 +10,24 @@ from numpy.typing import NDArray
 
 
 def address_of(array: NDArray[Any]) -> int:
-    """The address of an array's first element: `array.ctypes.data`, in a fifth of the time."""
-    try:
-        return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # an array has a buffer
-    except (TypeError, ValueError):  # it is read-only, or empty, or not contiguous
-        return int(array.ctypes.data)
+    """The address of an array's first element: `array.ctypes.data`, in a third of the time."""
+    if array.flags.writeable:
+        try:
+            return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # an array has a buffer
+        except (TypeError, ValueError):  # not contiguous, or empty
+            pass
+    return int(array.ctypes.data)
 
 
 def address_of_contiguous(array: NDArray[Any]) -> int:
     """The same of a contiguous array, as kernels take them."""
-    try:
-        return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # as above
-    except (TypeError, ValueError):
-        assert array.flags.c_contiguous, "a kernel takes contiguous arrays"
-        return int(array.ctypes.data)
+    if array.flags.writeable:
+        try:
+            return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # as above
+        except (TypeError, ValueError):
+            pass
+    assert array.flags.c_contiguous, "a kernel takes contiguous arrays"
+    return int(array.ctypes.data)
 
 
 def call(kernel: Any, *arguments: Any) -> Any:

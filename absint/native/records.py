@@ -134,26 +134,29 @@ class _Inner:
 class _Address:
     """A field that holds an address, for the host: an int, or that of an array or a record, which is kept."""
 
-    __slots__ = ("_number", "_offset", "_takes")
+    __slots__ = ("_dtype", "_get", "offset", "set_number")
 
     def __init__(self, number: Any, field: Field) -> None:
-        self._number = number
-        self._offset, self._takes = field.offset, field.dtype
+        self._get, self.set_number = number.__get__, number.__set__
+        self.offset, self._dtype = field.offset, field.dtype
 
     def __get__(self, record: Any, owner: type) -> Any:
-        return self._number.__get__(record, owner)
+        return self._get(record, owner)
 
     def __set__(self, record: Any, value: int | NDArray[Any] | Record) -> None:
-        if isinstance(value, np.ndarray):
-            dtype = value.dtype
-            assert dtype is self._takes or dtype == self._takes, f"a pointer to {self._takes}, not {dtype}"
-            self._number.__set__(record, address_of_contiguous(value))
-        elif isinstance(value, Record):
-            self._number.__set__(record, ctypes.addressof(value))
+        if isinstance(value, int):
+            self.set_number(record, value)
         else:
-            self._number.__set__(record, value)
-            return
-        _targets_of(record)[ctypes.addressof(record) + self._offset] = value
+            self.set_number(record, self.address_of(value))
+            _targets_of(record)[ctypes.addressof(record) + self.offset] = value
+
+    def address_of(self, value: NDArray[Any] | Record) -> int:
+        """The address of an array or a record that the field takes."""
+        if isinstance(value, Record):
+            return ctypes.addressof(value)
+        dtype = value.dtype
+        assert dtype is self._dtype or dtype == self._dtype, f"a pointer to {self._dtype}, not {dtype}"
+        return address_of_contiguous(value)
 
 
 _Structure: Any = ctypes.Structure
@@ -165,6 +168,7 @@ class _RecordType(_StructureType):  # type: ignore[misc]  # as above
 
     fields: Mapping[str, Field]
     dtype: np.dtype[np.void]
+    pointers: dict[str, _Address]
     row_dtype: np.dtype[Any] | None
     """The type of all fields, None if they have several, or are no single numbers."""
 
@@ -182,9 +186,11 @@ class _RecordType(_StructureType):  # type: ignore[misc]  # as above
         cls._fields_ = [(name, _c_type(*of_field)) for name, of_field in declared.items()]
         offsets = {name: getattr(cls, name).offset for name in declared}
         cls.fields = MappingProxyType({name: Field(offsets[name], *declared[name]) for name in declared})
+        cls.pointers = {}
         for name, field in cls.fields.items():
             if field.is_pointer:
-                setattr(cls, name, _Address(getattr(cls, name), field))
+                cls.pointers[name] = _Address(getattr(cls, name), field)
+                setattr(cls, name, cls.pointers[name])
             elif not isinstance(field.element, str) and field.count is None:
                 setattr(cls, name, _Inner(getattr(cls, name), field))
         kinds = {(field.dtype, field.is_pointer, field.count) for field in cls.fields.values()}
@@ -211,9 +217,15 @@ class Record(_Structure, metaclass=_RecordType):  # type: ignore[misc]  # mypy k
     __slots__ = ("_targets",)  # what its addresses point to, by the places of the addresses
 
     def __init__(self, **values: Any) -> None:
-        super().__init__()
+        pointers, here = type(self).pointers, ctypes.addressof(self)
+        targets = self._targets = {}
         for name, value in values.items():
-            setattr(self, name, value)
+            if isinstance(value, int) or name not in pointers:
+                setattr(self, name, value)
+            else:  # the same as `setattr`, but records are made before every call of a kernel
+                pointer = pointers[name]
+                pointer.set_number(self, pointer.address_of(value))
+                targets[here + pointer.offset] = value
 
     @classmethod
     def of(cls, precision: str) -> type[Any]:

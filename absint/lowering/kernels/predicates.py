@@ -209,19 +209,19 @@ def number_needed(address):
     are. See `NeedTask`.
     """
     task = task_at(address)
-    operands, old, number = task.operands, task.predicates, task.number
-    for node in range(task.count):
+    operands, number = task.operands, task.number
+    for node in range(task.node_count):
         number[node] = -1
-    for i in range(old.count):
-        if old.code[i] == _BAND:
-            number[old.value[i]] = 0
-    for node in range(task.count - 1, -1, -1):
+    for i in range(task.count):
+        if task.code[i] == _BAND:
+            number[task.value[i]] = 0
+    for node in range(task.node_count - 1, -1, -1):
         if number[node] == 0:
             for operand in (operands[node].a, operands[node].b):
                 if operand >= 0:
                     number[operand] = 0
     needed = 0
-    for node in range(task.count):
+    for node in range(task.node_count):
         if number[node] == 0:
             number[node] = needed
             needed += 1

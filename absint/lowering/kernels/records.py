@@ -66,14 +66,16 @@ class FlattenTask(Record):
 
 
 class NeedTask(Record):
-    """What the kernel `number_needed` is given: `count` real nodes with their `operands`, and predicates.
+    """What the kernel `number_needed` is given: `node_count` real nodes, and `count` predicates.
 
     `number`: the result, the new number of each real node that some predicate depends on, -1 for the others.
     """
 
-    count: Int64
+    node_count: Int64
     operands: Pointer[Operands]
-    predicates: Pointer[PredicateArrays]
+    count: Int64
+    code: Pointer[UInt8]
+    value: Pointer[Int32]
     number: Pointer[Int32]
 
 
@@ -141,25 +143,19 @@ class SimpleTerm(Record):
     sums: Array[ValueBand, Literal[2]]
 
 
-class Atoms(Record):
-    """How a band of each real node is written: as a side of a box, as a band of a sum, or as one of a tape.
-
-    `axis`: 0 for x, 1 for y, 2 for all other nodes. `is_sum`: 1 for those whose bands are bands of sums.
-    """
-
-    axis: Pointer[UInt8]
-    is_sum: Pointer[UInt8]
-
-
 class DistributeTask(Record):
-    """What the kernel `distribute` is given.
+    """What the kernel `distribute` is given: predicates, and how a band of each real node is written.
+
+    `axis`: 0 for x, 1 for y, whose bands are sides of boxes, 2 for all other nodes. `is_sum`: 1 for nodes
+    whose bands are bands of sums.
 
     Results: `terms`, at most `room` of them; of each predicate, `first`, where its terms begin, and `length`,
     how many there are, -1 for a predicate that is no union of few simple terms.
     """
 
     predicates: Pointer[PredicateArrays]
-    atoms: Atoms
+    axis: Pointer[UInt8]
+    is_sum: Pointer[UInt8]
     room: Int64
     terms: Pointer[SimpleTerm]
     first: Pointer[Int32]
@@ -194,23 +190,6 @@ class WrittenSizes(Record):
     tape_bands: Int64
 
 
-class Written(Record):
-    """Terms as they are written. `entries`: their code, in which sums and tapes are called by their numbers.
-
-    Tape t has the bands `tape_starts[t]` up to `tape_starts[t + 1]` of `tape_bands`. `before`: the sizes
-    before the term that is being written. `used`: entries and bands of that term, bounded by `MOST_ENTRIES`.
-    """
-
-    entries: Pointer[Entry]
-    boxes: Pointer[TermBox]
-    sums: Pointer[ValueBand]
-    tape_starts: Pointer[Int32]
-    tape_bands: Pointer[ValueBand]
-    size: WrittenSizes
-    before: WrittenSizes
-    used: Int64
-
-
 class TermFacts(Record):
     """Of a written term: its `first` entry, -1 for a term that is too large and left out, and its `box`.
 
@@ -230,8 +209,14 @@ class TermTask(Record):
     """What the kernel `write_terms` is given: `count` terms to write.
 
     Term k is the predicate `predicate[k]`, or, unless that is -1, the simple term `product[k]` of `products`.
-    `parts` int32[MOST_ENTRIES + 8] and `frames` Frame[DEEPEST_TERM]: scratch. `written`: the result, in
-    arrays of `room` elements, `tape_starts` of one more; and the `facts` of each term.
+    `axis` and `is_sum`: see `DistributeTask`. Scratch: `parts` int32[MOST_ENTRIES + 8] and `frames`
+    Frame[DEEPEST_TERM].
+
+    Results, in arrays of `room` elements: `entries`, the code of the terms, in which sums and tapes are
+    called by their numbers; `boxes`; `sums`, the bands of sums; and `tape_bands`, those of tapes, of which
+    tape t has `tape_starts[t]` up to `tape_starts[t + 1]`: `tape_starts` has an element more. `facts`: of
+    each term. `size`: how many of each there are; `before`: how many there were before the predicate that is
+    being written. `used`: the entries and bands of that predicate, bounded by `MOST_ENTRIES`.
     """
 
     count: Int64
@@ -239,11 +224,19 @@ class TermTask(Record):
     product: Pointer[Int32]
     products: Pointer[SimpleTerm]
     predicates: Pointer[PredicateArrays]
-    atoms: Atoms
+    axis: Pointer[UInt8]
+    is_sum: Pointer[UInt8]
     parts: Pointer[Int32]
     frames: Pointer[Frame]
     room: Int64
-    written: Written
+    entries: Pointer[Entry]
+    boxes: Pointer[TermBox]
+    sums: Pointer[ValueBand]
+    tape_starts: Pointer[Int32]
+    tape_bands: Pointer[ValueBand]
+    size: WrittenSizes
+    before: WrittenSizes
+    used: Int64
     facts: Pointer[TermFacts]
 
 

@@ -135,15 +135,15 @@ def write_everywhere(term):
 
 
 @njit(error_model="numpy")
-def restrict(term, atoms, value, lower, upper):
+def restrict(task, term, value, lower, upper):
     """Restrict the simple term that holds everywhere to a band of a value; returns 1, or -1 if a simple term
     has no bands of that value.
     """
-    if atoms.axis[value] == _X:
+    if task.axis[value] == _X:
         term.box.left, term.box.right = lower, upper
-    elif atoms.axis[value] == _Y:
+    elif task.axis[value] == _Y:
         term.box.bottom, term.box.top = lower, upper
-    elif atoms.is_sum[value]:
+    elif task.is_sum[value]:
         band = term.sums[0]
         band.value, band.lower, band.upper = value, lower, upper
     else:
@@ -196,7 +196,7 @@ def distribute(address):
         write_everywhere(terms)
         found = np.int64(0 if code == _FALSE or code == _ANY else 1)
         if code == _BAND:
-            found = restrict(terms, task.atoms, old.value[i], old.bands[i].lower, old.bands[i].upper)
+            found = restrict(task, terms, old.value[i], old.bands[i].lower, old.bands[i].upper)
         elif code == _ALL or code == _ANY:
             for j in range(old.starts[i], old.starts[i + 1]):
                 item = np.int64(old.items[j])

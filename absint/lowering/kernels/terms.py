@@ -27,50 +27,50 @@ task_at = pointer_to(TermTask)
 
 
 @njit(error_model="numpy")
-def write_entry(written, kind, number, other):
+def write_entry(task, kind, number, other):
     """Write an entry."""
-    entry = written.entries[written.size.entries]
+    entry = task.entries[task.size.entries]
     entry.kind, entry.number, entry.other, entry.next = kind, number, other, 0
-    written.size.entries += 1
+    task.size.entries += 1
 
 
 @njit(error_model="numpy")
-def write_factor(written, frame, kind, number):
+def write_factor(task, frame, kind, number):
     """Write an entry with the flags of the next factor of a term."""
     frame.position += 1
     is_first = frame.position == 1
     is_last = frame.position == frame.factors
-    write_entry(written, kind, number, is_first + 2 * is_last)
+    write_entry(task, kind, number, is_first + 2 * is_last)
 
 
 @njit(error_model="numpy")
-def write_sum(written, frame, value, lower, upper):
+def write_sum(task, frame, value, lower, upper):
     """Write a band of a sum."""
-    write_factor(written, frame, SUM, written.size.sums)
-    band = written.sums[written.size.sums]
+    write_factor(task, frame, SUM, task.size.sums)
+    band = task.sums[task.size.sums]
     band.value, band.lower, band.upper = value, lower, upper
-    written.size.sums += 1
+    task.size.sums += 1
 
 
 @njit(error_model="numpy")
-def write_end(written, header):
+def write_end(task, header):
     """Write the end of the term that begins with the entry `header`."""
-    write_entry(written, END, 0, 0)
-    written.entries[header].next = written.size.entries
+    write_entry(task, END, 0, 0)
+    task.entries[header].next = task.size.entries
 
 
 @njit(error_model="numpy")
 def is_sum(task, i):
     """Whether a predicate is a band of a sum."""
     value = task.predicates.value[i]
-    return task.predicates.code[i] == _BAND and task.atoms.axis[value] == 2 and task.atoms.is_sum[value] != 0
+    return task.predicates.code[i] == _BAND and task.axis[value] == 2 and task.is_sum[value] != 0
 
 
 @njit(error_model="numpy")
 def is_tape_band(task, i):
     """Whether a predicate is a band that tapes ask: of neither a coordinate nor a sum."""
     value = task.predicates.value[i]
-    return task.predicates.code[i] == _BAND and task.atoms.axis[value] == 2 and task.atoms.is_sum[value] == 0
+    return task.predicates.code[i] == _BAND and task.axis[value] == 2 and task.is_sum[value] == 0
 
 
 @njit(error_model="numpy")
@@ -78,10 +78,10 @@ def collect_parts(task, frame, predicate, box):
     """Collect the parts of a predicate and the `box` that bands of coordinates make; returns the numbers of
     bands of sums, of other bands and of alternatives, or -1 for each if the term is too large.
     """
-    old, parts, written, atoms = task.predicates, task.parts, task.written, task.atoms
+    old, parts = task.predicates, task.parts
     parts[frame.first] = predicate
     last = frame.first + 1
-    written.used += 3
+    task.used += 3
     box.left, box.right, box.bottom, box.top = -_INF, _INF, -_INF, _INF
     sums = bands = alternatives = 0
     part = frame.first
@@ -90,10 +90,10 @@ def collect_parts(task, frame, predicate, box):
         part += 1
         code = old.code[i]
         if code == _ALL:
-            written.used += old.starts[i + 1] - old.starts[i]
+            task.used += old.starts[i + 1] - old.starts[i]
         elif code == _ANY:
-            written.used += 1
-        if written.used > MOST_ENTRIES:
+            task.used += 1
+        if task.used > MOST_ENTRIES:
             return -1, -1, -1
         if code == _ALL:
             for j in range(old.starts[i], old.starts[i + 1]):
@@ -105,11 +105,11 @@ def collect_parts(task, frame, predicate, box):
             box.left, box.right = _INF, -_INF
         elif code == _BAND:
             value, lower, upper = np.int64(old.value[i]), old.bands[i].lower, old.bands[i].upper
-            if atoms.axis[value] == 0:
+            if task.axis[value] == 0:
                 box.left, box.right = max(box.left, lower), min(box.right, upper)
-            elif atoms.axis[value] == 1:
+            elif task.axis[value] == 1:
                 box.bottom, box.top = max(box.bottom, lower), min(box.top, upper)
-            elif atoms.is_sum[value]:
+            elif task.is_sum[value]:
                 sums += 1
             else:
                 bands += 1
@@ -120,35 +120,35 @@ def collect_parts(task, frame, predicate, box):
 @njit(error_model="numpy")
 def write_tape(task, frame):
     """Write those parts of a term that are bands of a tape."""
-    old, written = task.predicates, task.written
-    write_factor(written, frame, TAPE, written.size.tapes)
+    old = task.predicates
+    write_factor(task, frame, TAPE, task.size.tapes)
     for part in range(frame.first, frame.last):
         i = np.int64(task.parts[part])
         if is_tape_band(task, i):
-            band = written.tape_bands[written.size.tape_bands]
+            band = task.tape_bands[task.size.tape_bands]
             band.value, band.lower, band.upper = old.value[i], old.bands[i].lower, old.bands[i].upper
-            written.size.tape_bands += 1
-    written.size.tapes += 1
-    written.tape_starts[written.size.tapes] = written.size.tape_bands
+            task.size.tape_bands += 1
+    task.size.tapes += 1
+    task.tape_starts[task.size.tapes] = task.size.tape_bands
 
 
 @njit(error_model="numpy")
 def begin_term(task, frame, predicate):
     """Write a term up to its alternatives; returns False if the term is too large."""
-    old, written = task.predicates, task.written
-    number = written.size.boxes
-    sums, bands, alternatives = collect_parts(task, frame, predicate, written.boxes[number])
+    old = task.predicates
+    number = task.size.boxes
+    sums, bands, alternatives = collect_parts(task, frame, predicate, task.boxes[number])
     if sums < 0:
         return False
     frame.position, frame.factors = 0, sums + (bands > 0) + alternatives
-    frame.header = written.size.entries
+    frame.header = task.size.entries
     has_only_sums = frame.factors == sums and sums <= MOST_SUMS
-    write_entry(written, TERM, number, frame.factors if has_only_sums else -1)
-    written.size.boxes += 1
+    write_entry(task, TERM, number, frame.factors if has_only_sums else -1)
+    task.size.boxes += 1
     for part in range(frame.first, frame.last):
         i = np.int64(task.parts[part])
         if is_sum(task, i):
-            write_sum(written, frame, old.value[i], old.bands[i].lower, old.bands[i].upper)
+            write_sum(task, frame, old.value[i], old.bands[i].lower, old.bands[i].upper)
     if bands:
         write_tape(task, frame)
     return True
@@ -157,21 +157,20 @@ def begin_term(task, frame, predicate):
 @njit(error_model="numpy")
 def write_simple_term(task, frame, term, facts):
     """Write a simple term."""
-    written = task.written
     frame.position, frame.factors = 0, 0
     for k in range(MOST_SUMS):
         frame.factors += term.sums[k].value >= 0
-    frame.header = written.size.entries
-    facts.first, facts.box, facts.sums = frame.header, written.size.boxes, frame.factors
+    frame.header = task.size.entries
+    facts.first, facts.box, facts.sums = frame.header, task.size.boxes, frame.factors
     facts.bands = facts.alternatives = facts.others = 0
-    write_entry(written, TERM, written.size.boxes, frame.factors)
-    copy_records(written.boxes[written.size.boxes], term.box, 1)
-    written.size.boxes += 1
+    write_entry(task, TERM, task.size.boxes, frame.factors)
+    copy_records(task.boxes[task.size.boxes], term.box, 1)
+    task.size.boxes += 1
     for k in range(MOST_SUMS):
         band = term.sums[k]
         if band.value >= 0:
-            write_sum(written, frame, band.value, band.lower, band.upper)
-    write_end(written, frame.header)
+            write_sum(task, frame, band.value, band.lower, band.upper)
+    write_end(task, frame.header)
 
 
 @njit(error_model="numpy")
@@ -179,22 +178,22 @@ def write_alternatives(task):
     """Write what a term still needs, when `begin_term` has begun it in the first frame: its alternatives,
     which are terms again. Returns False if a term is too large or too deep.
     """
-    old, written = task.predicates, task.written
+    old = task.predicates
     depth = 0
     while depth >= 0:
         frame = task.frames[depth]
         part = np.int64(task.parts[frame.part])
         if frame.part == frame.last:
-            write_end(written, frame.header)
+            write_end(task, frame.header)
             depth -= 1
         elif frame.item < 0:
             if old.code[part] == _ANY:
-                write_entry(written, EITHER, 0, 0)
+                write_entry(task, EITHER, 0, 0)
                 frame.item = old.starts[part]
             else:
                 frame.part += 1
         elif frame.item == old.starts[part + 1]:
-            write_factor(written, frame, END_EITHER, 0)
+            write_factor(task, frame, END_EITHER, 0)
             frame.item = -1
             frame.part += 1
         else:
@@ -212,10 +211,10 @@ def write_alternatives(task):
 @njit(error_model="numpy")
 def write_predicate(task, predicate, facts):
     """Write a predicate as a term; returns False, and writes nothing, if the term is too large."""
-    written, frame = task.written, task.frames[0]
-    copy_records(written.before, written.size, 1)
-    size, before = written.size, written.before
-    written.used = 0
+    frame = task.frames[0]
+    copy_records(task.before, task.size, 1)
+    size, before = task.size, task.before
+    task.used = 0
     frame.first = 0
     if begin_term(task, frame, predicate):
         facts.first, facts.box = before.entries, before.boxes
@@ -234,10 +233,10 @@ def write_terms(address):
     too little room. See `TermTask`.
     """
     task = task_at(address)
-    task.written.tape_starts[0] = 0
+    task.tape_starts[0] = 0
     terms = 0
     for k in range(task.count):
-        if task.written.size.entries + MOST_ENTRIES > task.room:
+        if task.size.entries + MOST_ENTRIES > task.room:
             return np.int64(FULL)
         if task.product[k] >= 0:
             write_simple_term(task, task.frames[0], task.products[task.product[k]], task.facts[k])
