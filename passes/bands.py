@@ -15,9 +15,10 @@ from typing import ClassVar
 import numpy as np
 
 from absint.ir.program import Form, Program, Promise
+from absint.lowering.kernels.pass_records import BandsTask, Known
+from absint.lowering.kernels.records import Ends
 from absint.lowering.predicates import Builder, Predicates
 from absint.lowering.units import lowering_kernels
-from absint.native.arrays import call
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
 from absint.rewriting.rules import Mode, Rewrite
@@ -27,7 +28,7 @@ from .lowered import with_predicates
 RULES = tuple(
     Rewrite(name, Mode.BITS) for name in ("intersect-bands", "unite-bands", "implied-band", "implied-end")
 )
-"""Rewrites, in the order of the kernel's counts."""
+"""Rewrites."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,15 @@ class Bands:
 def _sweep(predicates: Predicates, program: Program) -> tuple[Predicates, Counter[Rewrite]]:
     """Merge bands in one sweep. Returns the new predicates and the rewrites made."""
     n, p, m = len(program.graph), len(predicates), len(predicates.items)
-    builder, counts = Builder(p + 2 * m, m), np.zeros(len(RULES), np.int64)
-    made = call(
-        lowering_kernels(program.precision)["bands"], p, predicates.record.address, builder.record.address,
-        *np.empty((4, p), np.int32),
-        # the context
-        np.zeros(n, np.int32), *np.empty((2, n)), *np.empty((2, m)),
-        # the new bands
-        np.empty(m, np.uint8), *np.empty((2, m)),
-        # the groups
-        np.full(n, -1, np.int32), np.empty(m, np.int32), *np.empty((2, m)), counts,
+    builder = Builder(p + 2 * m, m)
+    users, parent, cursor, made = np.empty((4, p), np.int32)
+    saved, bands, group = (Ends.array(m) for _ in range(3))
+    task = BandsTask(
+        old=predicates.record, builder=builder.record, users=users, parent=parent, cursor=cursor, made=made,
+        known=Known.array(n), saved=saved, code=np.empty(m, np.uint8), bands=bands,
+        first=np.full(n, -1, np.int32), after=np.empty(m, np.int32), group=group,
     )  # fmt: skip
-    assert made > 0, "an operand becomes one operand, of at most two bands"
-    return builder.result(made), +Counter(dict(zip(RULES, counts.tolist(), strict=True)))
+    count = lowering_kernels(program.precision)["merge_bands"](task.address)
+    assert count > 0, "an operand becomes one operand, of at most two bands"
+    uses = (task.intersected, task.united, task.implied, task.implied_ends)
+    return builder.result(count), +Counter(dict(zip(RULES, uses, strict=True)))

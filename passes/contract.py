@@ -23,11 +23,9 @@ from numpy.typing import NDArray
 
 from absint.ir.graph import AXES
 from absint.ir.program import Form, Program, Promise
-from absint.lowering.kernels.limits import DEEPEST_BOX
-from absint.lowering.kernels.records import ConesTask, ContractTask
+from absint.lowering.kernels.pass_records import DEEPEST_BOX, BoxesTask, ConesTask, ContractTask, JobsTask
 from absint.lowering.predicates import Builder, Predicates
 from absint.lowering.units import lowering_kernels
-from absint.native.arrays import call
 from absint.ops.table import ANY, BAND, CONST, TRAITS, with_diagonals
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassResult
@@ -37,7 +35,7 @@ from .analyses.ranges import Ranges, ranges_of
 from .lowered import with_predicates
 
 RULES = (Rewrite("boxed", Mode.BITS), Rewrite("proved-empty", Mode.BITS))
-"""Rewrites, in the order of the kernel's counts."""
+"""Rewrites."""
 
 VISITS = 256
 """Visits that a run may make per node of the program and operand of a list; pictures need at most 90."""
@@ -132,30 +130,28 @@ class _Sweep:
         p, m = len(old), len(old.items)
         operands = int(np.maximum(np.diff(old.starts)[jobs.item], 1).sum()) + len(jobs) * dimensions
         builder = Builder(p + len(jobs) * (1 + dimensions), m + operands)
-        counts = np.zeros(len(RULES), np.int64)
         bounded = np.array([name in self._program.box.bounds for name in self._names], np.uint8)
-        made = call(
-            self._kernels["boxed"], p, old.record.address, builder.record.address, jobs.first,
-            np.empty(p, np.int32), np.empty(m, np.int32),
-            int(old.code[-1] != ANY.code and len(jobs) > 0), ends, held, jobs.outer, dimensions,
-            self._node, bounded, np.full(dimensions, -1, np.int32), self._variable, counts,
+        task = BoxesTask.of(self._program.precision.value)(
+            old=old.record, builder=builder.record, first=jobs.first, outer=jobs.outer,
+            root_is_job=int(old.code[-1] != ANY.code and len(jobs) > 0), boxes=ends, is_held=held,
+            dimensions=dimensions, node=self._node, is_bounded=bounded,
+            met=np.full(dimensions, -1, np.int32), variable=self._variable, made=np.empty(p, np.int32),
+            chosen=np.empty(m, np.int32),
         )  # fmt: skip
+        made = self._kernels["add_boxes"](task.address)
         assert made > 0, "the builder has room for every operand and every side of a box"
-        return builder.result(made), +Counter(dict(zip(RULES, counts.tolist(), strict=True)))
+        return builder.result(made), +Counter(dict(zip(RULES, (task.boxed, task.empty), strict=True)))
 
     def _jobs(self) -> _Jobs:
         """The operands of every `any`, outer ones first."""
         p, most = len(self._predicates), len(self._predicates.items) + 1
         item, outer, first = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(p, np.int32)
-        count = call(
-            lowering_kernels()["jobs"],
-            p,
-            self._predicates.record.address,
-            *np.empty((3, p), np.int32),
-            first,
-            item,
-            outer,
-        )
+        users, parent, box = np.empty((3, p), np.int32)
+        task = JobsTask(
+            old=self._predicates.record, users=users, parent=parent, box=box, first=first, item=item,
+            outer=outer,
+        )  # fmt: skip
+        count = lowering_kernels()["find_jobs"](task.address)
         return _Jobs(item[:count], outer[:count], first)
 
     def _boxes(self, jobs: _Jobs, ranges: Ranges) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:

@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 
 from absint.ir.program import Form, Program, Promise
-from absint.lowering.kernels.records import Asking, DemandArrays, PushTask, RealNodes, SettleTask
+from absint.lowering.kernels.pass_records import Asking, DemandArrays, PushTask, RealNodes, SettleTask
 from absint.lowering.predicates import Predicates
 from absint.lowering.units import lowering_kernels
 from absint.ops.table import ALL, ANY, BAND, OPS, TRAITS, with_diagonals

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from absint.ir.program import Program, Promise, check_program
 from absint.ir.records import Operands
-from absint.lowering.kernels.limits import MOST_ENTRIES
 from absint.lowering.kernels.records import (
+    MOST_ENTRIES,
+    Atoms,
     DistributeTask,
     Frame,
     SimpleTerm,

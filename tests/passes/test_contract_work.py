@@ -11,8 +11,7 @@ from absint.frontend.vm import parse_vm
 from absint.ir.box import Box
 from absint.ir.graph import GraphBuilder
 from absint.ir.program import Program, Promise
-from absint.lowering.kernels.limits import DEEPEST_BOX
-from absint.lowering.kernels.records import ConesTask, ContractTask
+from absint.lowering.kernels.pass_records import DEEPEST_BOX, ConesTask, ContractTask
 from absint.lowering.units import lowering_kernels
 from absint.ops.precision import Precision
 from absint.ops.table import ADD, MAX, MIN, MUL, NEG, SUB, TRAITS
@@ -117,7 +116,7 @@ def test_a_call_stops_between_jobs_and_goes_on(monkeypatch: pytest.MonkeyPatch) 
             made.append(ContractTask.of(precision.value).from_address(address).left)
             return done[-1]
 
-        return {"contract": contract_some, "boxed": kernels["boxed"]}
+        return {"contract": contract_some, "add_boxes": kernels["add_boxes"]}
 
     monkeypatch.setattr(contract, "lowering_kernels", counted)
     most = 1 << 60

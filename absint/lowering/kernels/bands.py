@@ -6,16 +6,16 @@ up those of one value are joined.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit, types
 
+from absint.lowering.kernels.pass_records import BandsTask
 from absint.lowering.kernels.predicates import (
     FULL,
     add,
     band,
-    builder_at,
     copy_leaf,
     count_users,
     finish,
@@ -23,185 +23,121 @@ from absint.lowering.kernels.predicates import (
     join,
     make_constants,
     open_list,
-    predicates_at,
 )  # fmt: skip
-from absint.native.memory import f64s, i32s, i64s, u8s
+from absint.native.record_pointers import pointer_to
 from absint.ops import numba_primitives
 from absint.ops.precision import Precision
-from absint.ops.table import ALL, ANY, BAND, FALSE, TRUE
+from absint.ops.table import ALL, BAND, FALSE, TRUE
 
-_FALSE, _TRUE, _BAND, _ALL, _ANY = (kind.code for kind in (FALSE, TRUE, BAND, ALL, ANY))
+_FALSE, _TRUE, _BAND, _ALL = (kind.code for kind in (FALSE, TRUE, BAND, ALL))
 _INF = np.inf
 
 next_up = numba_primitives.next_up
-
-
-class Counts(NamedTuple):
-    """Places in `counts`: how often each rule was used."""
-
-    intersected: int
-    united: int
-    implied: int
-    implied_end: int
-
-
-COUNTS = Counts(*range(len(Counts._fields)))
-
-
-class Context(NamedTuple):
-    """What is known of real nodes where a predicate is asked: `times` is in how many bands around it each is,
-    which leave it `lower` and `upper`. `saved_*`: the ends before each of these bands, innermost last.
-    """
-
-    times: Any
-    lower: Any
-    upper: Any
-    saved_lower: Any
-    saved_upper: Any
-
-
-class Bands(NamedTuple):
-    """The bands that stand for operands, by their places in the lists; `code` is band, true or false."""
-
-    code: Any
-    lower: Any
-    upper: Any
-
-
-class Groups(NamedTuple):
-    """The bands of one list by value: the `first` of each real node, -1 for none, and the one `after` each.
-
-    `lower` and `upper`: the ends of those of one value.
-    """
-
-    first: Any
-    after: Any
-    lower: Any
-    upper: Any
+task_at = pointer_to(BandsTask)
 
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
-    """`bands` for the precision, see there."""
+    """The kernel `merge_bands` for the precision."""
     precision = Precision(precision_name)
     real = types.float32 if precision is Precision.F32 else types.float64
 
     @njit(error_model="numpy")
-    def united(group, count):
-        """Unite bands that overlap or have no float between them; returns how many are left."""
-        kept = 0
+    def unite(group, count):
+        """Unite the first `count` bands where they overlap or have no float between them, in the order of
+        their lower ends; returns how many are left.
+        """
+        last = 0
         for i in range(1, count):
-            if group.lower[i] <= np.float64(next_up(real(group.upper[kept]))):
-                group.upper[kept] = max(group.upper[kept], group.upper[i])
+            if group[i].lower <= np.float64(next_up(real(group[last].upper))):
+                group[last].upper = max(group[last].upper, group[i].upper)
             else:
-                kept += 1
-                group.lower[kept], group.upper[kept] = group.lower[i], group.upper[i]
-        return kept + 1
+                last += 1
+                group[last].lower, group[last].upper = group[i].lower, group[i].upper
+        return last + 1
 
     @njit(error_model="numpy")
-    def join_bands(builder, code, first, end, groups, counts):
+    def join_group(task, code, value, begin, start):
+        """Join the bands of one value, of which the first is at the place `start` of the open list."""
+        builder, group, after = task.builder, task.group, task.after
+        items, bands = builder.made.items, builder.made.bands
+        count = 0
+        place = start
+        while place >= 0:
+            ends = bands[np.int64(items[begin + place])]
+            group[count].lower, group[count].upper = ends.lower, ends.upper
+            count += 1
+            place = np.int64(after[place])
+        if count == 1:
+            return
+        if code == _ALL:
+            kept = 1
+            whole = group[0]
+            for k in range(1, count):
+                whole.lower = max(whole.lower, group[k].lower)
+                whole.upper = min(whole.upper, group[k].upper)
+            task.intersected += count - 1
+        else:
+            sort_bands(group, count)
+            kept = unite(group, count)
+            task.united += count - kept
+        line = builder.made.lines[np.int64(items[begin + start])]
+        neutral = np.int64(code == _ALL)  # false in an `any`, true in an `all`
+        k = 0
+        place = start
+        while place >= 0:
+            one = group[k]
+            items[begin + place] = band(builder, value, one.lower, one.upper, line) if k < kept else neutral
+            k += 1
+            place = np.int64(after[place])
+
+    @njit(error_model="numpy")
+    def join_bands(task, code, begin, end):
         """Join the bands of each value in the open list of an `all` or `any`."""
-        items = builder.made.items
-        for last in range(end - 1, first - 1, -1):
+        made, first, after = task.builder.made, task.first, task.after
+        items, codes, values = made.items, made.code, made.value
+        for last in range(end - 1, begin - 1, -1):
             item = np.int64(items[last])
-            if builder.made.code[item] == _BAND:
-                groups.after[last - first] = groups.first[builder.made.value[item]]
-                groups.first[builder.made.value[item]] = last - first
-        for number in range(end - first):
-            start = np.int64(number)
-            item = np.int64(items[first + start])
-            if builder.made.code[item] != _BAND or groups.first[builder.made.value[item]] != start:
-                continue
-            value = np.int64(builder.made.value[item])
-            groups.first[value] = -1
-            count = 0
-            place = start
-            while place >= 0:
-                other = np.int64(items[first + place])
-                groups.lower[count] = builder.made.bands[other].lower
-                groups.upper[count] = builder.made.bands[other].upper
-                count += 1
-                place = np.int64(groups.after[place])
-            if count == 1:
-                continue
-            if code == _ALL:
-                kept = 1
-                for k in range(1, count):
-                    groups.lower[0] = max(groups.lower[0], groups.lower[k])
-                    groups.upper[0] = min(groups.upper[0], groups.upper[k])
-                counts[COUNTS.intersected] += count - 1
-            else:
-                sort_bands(groups, count)
-                kept = united(groups, count)
-                counts[COUNTS.united] += count - kept
-            line = builder.made.lines[item]
-            k = 0
-            place = start
-            while place >= 0:
-                neutral = np.int64(code == _ALL)  # false in an `any`, true in an `all`
-                items[first + place] = (
-                    band(builder, value, groups.lower[k], groups.upper[k], line) if k < kept else neutral
-                )
-                k += 1
-                place = np.int64(groups.after[place])
+            if codes[item] == _BAND:
+                after[last - begin] = first[values[item]]
+                first[values[item]] = last - begin
+        for start in range(end - begin):
+            item = np.int64(items[begin + start])
+            if codes[item] == _BAND and first[values[item]] == start:
+                value = np.int64(values[item])
+                first[value] = -1
+                join_group(task, code, value, begin, np.int64(start))
 
-    def bands(
-        count, predicates_, builder_, users_, parent_, cursor_, made_, times_, lower_, upper_, saved_lower_,
-        saved_upper_, code_, new_lower_, new_upper_, first_, after_, group_lower_, group_upper_, counts_,
-    ):  # fmt: skip
-        """One sweep; returns how many predicates there are after it, or `FULL`.
-
-        Of `count` predicates: `users`, `parent`, `cursor` and `made` i32, scratch. Of real nodes: `times`
-        i32, all 0, `lower` and `upper` f64, scratch, `first` i32, all -1. Of operands: scratch, `code` u8,
-        `after` i32, the others f64. `counts` i64: see `Counts`, added up.
-        """
-        old, builder = predicates_at(predicates_), builder_at(builder_)
+    def merge_bands(address):
+        """One sweep; returns how many predicates there are after it, or `FULL`. See `BandsTask`."""
+        task = task_at(address)
+        old, builder, users, made = task.old, task.builder, task.users, task.made
         make_constants(builder)
-        users, parent, cursor, made = i32s(users_), i32s(parent_), i32s(cursor_), i32s(made_)
-        context = Context(i32s(times_), f64s(lower_), f64s(upper_), f64s(saved_lower_), f64s(saved_upper_))
-        new = Bands(u8s(code_), f64s(new_lower_), f64s(new_upper_))
-        groups = Groups(i32s(first_), i32s(after_), f64s(group_lower_), f64s(group_upper_))
-        counts = i64s(counts_)
-        count_users(old, users, parent)
-        for top in range(count - 1, -1, -1):
-            if not is_list(old.code[top]) or users[top] == 1:
-                continue  # the circumstances of one that is in a single list are those of that list
-            current = np.int64(top)
-            cursor[top] = old.starts[top]
-            depth = entered(current, old, new, context, np.int64(0), counts)
-            while True:
-                if cursor[current] == old.starts[current + 1]:
-                    depth = left(current, old, context, depth)
-                    if current == top:
-                        break
-                    current = np.int64(parent[current])
-                    continue
-                item = np.int64(old.items[cursor[current]])
-                cursor[current] += 1
-                if is_list(old.code[item]) and users[item] == 1:
-                    cursor[item] = old.starts[item]
-                    current = item
-                    depth = entered(current, old, new, context, depth, counts)
-        for i in range(count):
+        count_users(old, users, task.parent)
+        for top in range(old.count - 1, -1, -1):
+            if is_list(old.code[top]) and users[top] != 1:
+                free_lists(task, np.int64(top))  # a list in a single list is freed with that one
+        for i in range(old.count):
             if not is_list(old.code[i]):
                 made[i] = copy_leaf(builder, old, i, old.lines[i])
                 continue
-            first = end = open_list(builder)
+            begin = end = open_list(builder)
             for j in range(old.starts[i], old.starts[i + 1]):
                 item = np.int64(old.items[j])
                 if old.code[item] != _BAND:
                     operand = np.int64(made[item])
-                elif new.code[j] == _BAND:
-                    operand = band(builder, old.value[item], new.lower[j], new.upper[j], old.lines[item])
+                elif task.code[j] == _BAND:
+                    ends = task.bands[j]
+                    operand = band(builder, old.value[item], ends.lower, ends.upper, old.lines[item])
                 else:
-                    operand = np.int64(new.code[j] == _TRUE)
+                    operand = np.int64(task.code[j] == _TRUE)
                 end = add(builder, end, operand)
-            join_bands(builder, old.code[i], first, end, groups, counts)
+            join_bands(task, old.code[i], begin, end)
             made[i] = join(builder, np.int64(old.code[i]), end, old.lines[i])
             if builder.is_full:
                 return np.int64(FULL)
-        return finish(builder, np.int64(made[count - 1]))
+        return finish(builder, np.int64(made[old.count - 1]))
 
-    return {"bands": (bands, types.int64(*[types.int64] * 20))}
+    return {"merge_bands": (merge_bands, types.int64(types.int64))}
 
 
 @njit(error_model="numpy")
@@ -212,73 +148,98 @@ def sort_bands(group, count):
         gap = 3 * gap + 1
     while gap > 0:
         for i in range(gap, count):
-            lower, upper = group.lower[i], group.upper[i]
+            lower, upper = group[i].lower, group[i].upper
             j = np.int64(i)
-            while j >= gap and group.lower[j - gap] > lower:
-                group.lower[j], group.upper[j] = group.lower[j - gap], group.upper[j - gap]
+            while j >= gap and group[j - gap].lower > lower:
+                group[j].lower, group[j].upper = group[j - gap].lower, group[j - gap].upper
                 j -= gap
-            group.lower[j], group.upper[j] = lower, upper
+            group[j].lower, group[j].upper = lower, upper
         gap //= 3
 
 
 @njit(error_model="numpy")
-def ask(place, item, old, new, context, counts):
-    """The band of an operand without what is known of its value."""
-    value, lower, upper = np.int64(old.value[item]), old.bands[item].lower, old.bands[item].upper
-    known_lower, known_upper = context.lower[value], context.upper[value]
-    new.code[place], new.lower[place], new.upper[place] = _BAND, lower, upper
-    if context.times[value] == 0:
-        return
-    if known_lower >= lower and known_upper <= upper:
-        new.code[place] = _TRUE
-        counts[COUNTS.implied] += 1
-    elif known_lower > upper or known_upper < lower:
-        new.code[place] = _FALSE
-        counts[COUNTS.implied] += 1
-    else:
-        if known_lower >= lower > -_INF:
-            new.lower[place] = -_INF
-            counts[COUNTS.implied_end] += 1
-        if known_upper <= upper < _INF:
-            new.upper[place] = _INF
-            counts[COUNTS.implied_end] += 1
+def free_lists(task, top):
+    """Free the bands of a list, and of the lists below it that are in no other list, of what is known around
+    them.
+    """
+    old, users, cursor, parent = task.old, task.users, task.cursor, task.parent
+    current = top
+    cursor[top] = old.starts[top]
+    depth = enter_list(task, current, np.int64(0))
+    while True:
+        if cursor[current] == old.starts[current + 1]:
+            depth = leave_list(task, current, depth)
+            if current == top:
+                return
+            current = np.int64(parent[current])
+            continue
+        item = np.int64(old.items[cursor[current]])
+        cursor[current] += 1
+        if is_list(old.code[item]) and users[item] == 1:
+            cursor[item] = old.starts[item]
+            current = item
+            depth = enter_list(task, current, depth)
 
 
 @njit(error_model="numpy")
-def entered(top, old, new, context, depth, counts):
-    """Ask the bands of a list, and know those of an `all`; returns how many are known inside of it."""
-    for i in range(old.starts[top], old.starts[top + 1]):
+def free_band(task, place, item):
+    """Free the band of an operand, which is at this place of the lists, of what is known of its value."""
+    old, ends, known = task.old, task.bands[place], task.known[np.int64(task.old.value[item])]
+    lower, upper = old.bands[item].lower, old.bands[item].upper
+    task.code[place], ends.lower, ends.upper = _BAND, lower, upper
+    if known.times == 0:
+        return
+    if known.lower >= lower and known.upper <= upper:
+        task.code[place] = _TRUE
+        task.implied += 1
+    elif known.lower > upper or known.upper < lower:
+        task.code[place] = _FALSE
+        task.implied += 1
+    else:
+        if known.lower >= lower > -_INF:
+            ends.lower = -_INF
+            task.implied_ends += 1
+        if known.upper <= upper < _INF:
+            ends.upper = _INF
+            task.implied_ends += 1
+
+
+@njit(error_model="numpy")
+def enter_list(task, top, depth):
+    """Free the bands of a list and, if it is an `all`, push them onto the context, where `depth` bands are;
+    returns how many are there then.
+    """
+    old = task.old
+    begin, end = np.int64(old.starts[top]), np.int64(old.starts[top + 1])
+    for i in range(begin, end):
         item = np.int64(old.items[i])
         if old.code[item] == _BAND:
-            ask(i, item, old, new, context, counts)
+            free_band(task, i, item)
     if old.code[top] == _ALL:
-        for i in range(old.starts[top], old.starts[top + 1]):
+        for i in range(begin, end):
             item = np.int64(old.items[i])
             if old.code[item] == _BAND:
-                value = np.int64(old.value[item])
-                if context.times[value] == 0:
-                    context.lower[value], context.upper[value] = -_INF, _INF
-                context.saved_lower[depth] = context.lower[value]
-                context.saved_upper[depth] = context.upper[value]
+                known, saved, ends = task.known[np.int64(old.value[item])], task.saved[depth], old.bands[item]
+                if known.times == 0:
+                    known.lower, known.upper = -_INF, _INF
+                saved.lower, saved.upper = known.lower, known.upper
                 depth += 1
-                context.times[value] += 1
-                context.lower[value] = max(context.lower[value], old.bands[item].lower)
-                context.upper[value] = min(context.upper[value], old.bands[item].upper)
+                known.times += 1
+                known.lower = max(known.lower, ends.lower)
+                known.upper = min(known.upper, ends.upper)
     return depth
 
 
 @njit(error_model="numpy")
-def left(top, old, context, depth):
-    """Forget them."""
+def leave_list(task, top, depth):
+    """Pop the bands of a list off the context, if it is an `all`; returns how many are left there."""
+    old = task.old
     if old.code[top] == _ALL:
         for i in range(old.starts[top + 1] - 1, old.starts[top] - 1, -1):
             item = np.int64(old.items[i])
             if old.code[item] == _BAND:
-                value = np.int64(old.value[item])
                 depth -= 1
-                context.times[value] -= 1
-                context.lower[value], context.upper[value] = (
-                    context.saved_lower[depth],
-                    context.saved_upper[depth],
-                )
+                known, saved = task.known[np.int64(old.value[item])], task.saved[depth]
+                known.times -= 1
+                known.lower, known.upper = saved.lower, saved.upper
     return depth

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
-from absint.lowering.kernels.limits import DEEPEST_BOX
+from absint.lowering.kernels.pass_records import DEEPEST_BOX, ConesTask, ContractTask
 from absint.lowering.kernels.propagation import Values, make_revise
-from absint.lowering.kernels.records import ConesTask, ContractTask
 from absint.native.record_pointers import pointer_to
 from absint.ops.precision import Precision
 from absint.ops.record import Trait

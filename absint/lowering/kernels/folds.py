@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from absint.lowering.kernels.records import RealNodes, SettleTask
+from absint.lowering.kernels.pass_records import RealNodes, SettleTask
 from absint.lowering.kernels.thresholds import (  # fmt: skip
     ALL,
     ANY,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from absint.lowering.kernels.records import NeedTask, PredicateArrays, PredicateBuilder
+from absint.lowering.kernels.records import NeedTask
 from absint.native.memory import key
 from absint.native.record_pointers import pointer_to
 from absint.ops.table import ALL, ANY, BAND, FALSE, TRUE
@@ -20,8 +20,6 @@ _FALSE, _TRUE, _BAND, _ALL, _ANY = (kind.code for kind in (FALSE, TRUE, BAND, AL
 FULL = -1
 """What `finish` returns when the builder had too little room."""
 
-predicates_at = pointer_to(PredicateArrays)
-builder_at = pointer_to(PredicateBuilder)
 task_at = pointer_to(NeedTask)
 
 

@@ -23,7 +23,7 @@ _VAR = VAR.code
 
 
 class Values(NamedTuple):
-    """Real nodes, their bounds and cones; see `ContractTask` in `absint.lowering.kernels.records`."""
+    """Real nodes, their bounds and cones; see `ContractTask` in `absint.lowering.kernels.pass_records`."""
 
     op: Any
     a: Any

@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, types
 
-from absint.lowering.kernels.limits import MOST_ENTRIES
-from absint.lowering.kernels.records import TermTask
+from absint.lowering.kernels.records import MOST_ENTRIES, TermTask
 from absint.lowering.kernels.simple_terms import MOST_SUMS
 from absint.lowering.plan_format import DEEPEST_TERM, EITHER, END, END_EITHER, SUM, TAPE, TERM
 from absint.native.record_pointers import copy_records, pointer_to

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
-from absint.lowering.kernels.records import PushTask
+from absint.lowering.kernels.pass_records import PushTask
 from absint.native.memory import at_key, key
 from absint.native.record_pointers import pointer_to
 from absint.ops import dispatch
