@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,9 +50,9 @@ class Cupy(Backend):
 
     def __init__(self, method: str = METHODS[0]) -> None:
         self._method = method
-        self.profile = replace(PROFILE, methods=(*METHODS, _ARRAYS), on_device=True)
+        self.profile = PROFILE._replace(methods=(*METHODS, _ARRAYS), on_device=True)
         if method == _ARRAYS:
-            self.profile = replace(self.profile, render_pipeline=LEVELS[2], precisions=(Precision.F64,))
+            self.profile = self.profile._replace(render_pipeline=LEVELS[2], precisions=(Precision.F64,))
 
     def probe(self) -> Availability:
         """CuPy must be installed and find a device."""

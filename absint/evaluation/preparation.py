@@ -8,7 +8,6 @@ apart, so whoever asks for the same gets the same engine.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from absint.base.memo import Recent
@@ -41,8 +40,7 @@ _cached: Recent[Hashable, Prepared] = Recent(MOST)
 """What was asked for last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preparation:
+class Preparation(NamedTuple):
     """What an engine is prepared from: a source, optimised by a pipeline for a box in a precision, to answer
     one kind of question.
 

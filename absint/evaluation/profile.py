@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from absint.ops.precision import Precision
 
 
-@dataclass(frozen=True, slots=True)
-class Availability:
+class Availability(NamedTuple):
     """Whether a backend can be used here; if not, why and how to get it."""
 
     available: bool
@@ -24,8 +23,7 @@ class Takes(Enum):
     """A plan (`absint.lowering.plan`), and a program too: a plan has a sign only, no values."""
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """What a backend can do.
 
     `questions`: names of the questions that its engines answer. `render_pipeline`: text of the passes before

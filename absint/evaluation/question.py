@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -37,8 +36,7 @@ class ArrayType(NamedTuple):
     dtype: np.dtype[Any]
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """Where a program is looked at to compare engines: `points` of a box, a column for each variable, and a
     view. `seed` decides what is left open.
     """

@@ -6,7 +6,6 @@ random.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from absint.evaluation.backend import Backend
@@ -24,7 +23,7 @@ class CudaShim(Backend):
     """What `cupy` does, on fibers in place of a GPU's threads. `method`: one of its profile's."""
 
     name: ClassVar[str] = "cuda_shim"
-    profile = replace(PROFILE, test_only=True)
+    profile = PROFILE._replace(test_only=True)
 
     def __init__(self, method: str = METHODS[0]) -> None:
         self._method = method

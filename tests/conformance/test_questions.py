@@ -6,7 +6,7 @@ Backends and questions are those of the registry, so a new one of either is test
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -219,7 +219,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     class Wrong(Reference):
         name = "wrong"
-        profile = replace(Reference.profile, questions=(*Reference.profile.questions, "count"))
+        profile = Reference.profile._replace(questions=(*Reference.profile.questions, "count"))
 
         def prepare(self, form: Any, threads: int | None = None, box: Box = BOX) -> ArrayEngine:
             return Miscounting(form, np, 1 << 16, self.name)
