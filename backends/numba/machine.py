@@ -296,7 +296,8 @@ class Machine:
 
     def release(self) -> None:
         """Give the memory of points back."""
-        self._place(GIVEN, [])
+        if self._columns.get(GIVEN):
+            self._place(GIVEN, [])
         if self._reserved:
             self._reserved = 0
             nothing = np.zeros(0, np.int32)
