@@ -22,7 +22,6 @@ from absint.ir.program import Program, Promise, check_program
 from absint.ir.records import Operands
 from absint.lowering.kernels.records import (
     MOST_ENTRIES,
-    Atoms,
     DistributeTask,
     Frame,
     SimpleTerm,
