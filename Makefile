@@ -46,15 +46,15 @@ bench: $(VENV)/.runtime ## Time the bundled models, and those in ABSINT_MODELS (
 figures: $(VENV)/.dev ## Draw the pictures in docs/ again
 	@mkdir -p docs
 	$(BIN)/absint render tempest -o docs/tempest.png -n 512
-	$(BIN)/python -m tests.architecture
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.project.architecture
+	$(BIN)/python -m tests.project.screenshots
 
 docs: $(VENV)/.dev ## Build the manual in build/site; a warning is an error
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --doctree-dir build/doctrees docs build/site
 	@echo 'The manual is build/site/index.html.'
 
 notebooks: $(VENV)/.dev ## Run the notebooks again, in place (ARGS="03 05": some of them)
-	$(BIN)/python -m tests.notebooks $(ARGS)
+	$(BIN)/python -m tests.project.notebooks $(ARGS)
 
 models: ## Say where to get the third-party models; check those in ABSINT_MODELS
 	@echo 'The third-party models are part of Fidget (MPL-2.0), not of absint. Put them into a folder'

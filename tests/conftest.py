@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.command import DISC
+from tests.support.command import DISC
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -32,7 +32,7 @@ from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
-from tests.operands import scaled
+from tests.support.operands import scaled
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler (g++) here")
 

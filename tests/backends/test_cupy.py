@@ -33,7 +33,7 @@ from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.table import OPS, SPICY
 from tests.domains.containment import random_graph
-from tests.lowered import lowered_program
+from tests.support.lowered import lowered_program
 
 _NAMES = (
     "abs arange array asarray ascontiguousarray asnumpy broadcast_to ceil concatenate copysign empty"

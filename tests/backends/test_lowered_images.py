@@ -15,7 +15,7 @@ from absint.frontend.vm import parse_vm
 from absint.ir.box import Box
 from absint.ir.program import Program
 from absint.ops.precision import Precision
-from tests.lowered import lowered_program
+from tests.support.lowered import lowered_program
 
 SOLID = parse_vm(
     "x var-x\ny var-y\nz var-z\na square x\nb square y\nc add a b\nr sqrt c\nd sub r z\ne sub z x\n"

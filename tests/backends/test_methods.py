@@ -21,7 +21,7 @@ from absint.evaluation.profile import Availability
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm
 from absint.ir.program import Program
-from tests.command import DISC, one_line
+from tests.support.command import DISC, one_line
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler (g++) here")
 UNAVAILABLE = Availability(False, "CuPy is not installed; pip install it")

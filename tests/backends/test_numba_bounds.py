@@ -18,9 +18,9 @@ from absint.ir.box import Box
 from absint.ir.graph import AXES
 from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
-from tests.fast_values import PRECISIONS, SOLID, assert_same, disks, reference
-from tests.operands import scaled
-from tests.programs import points_of, programs
+from tests.backends.fast_values import PRECISIONS, SOLID, assert_same, disks, reference
+from tests.support.operands import scaled
+from tests.support.programs import points_of, programs
 
 
 @settings(max_examples=scaled(200))

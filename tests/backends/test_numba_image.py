@@ -19,8 +19,8 @@ from absint.fuzz.generate.generator import MODES, random_graph
 from absint.ir.graph import AXES
 from absint.ir.program import Program
 from absint.ops.precision import Precision
-from tests.drawing import F32, F64, LOWERING, assert_drawn, executable, expected, run_python
-from tests.operands import scaled
+from tests.backends.drawing import F32, F64, LOWERING, assert_drawn, executable, expected, run_python
+from tests.support.operands import scaled
 
 PIPELINES = ("", LOWERING, "fold,simplify,cse,signdemand,minmax,dce," + LOWERING.removeprefix("cse,"))
 PRECISIONS = pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)

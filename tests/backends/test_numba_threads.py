@@ -14,7 +14,7 @@ from absint.backends.numba import Numba, thread_pool
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm
 from absint.ir.program import Program
-from tests.drawing import executable, expected, run_python, start_python
+from tests.backends.drawing import executable, expected, run_python, start_python
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])

@@ -22,9 +22,9 @@ from absint.ir.graph import AXES, Graph, GraphBuilder
 from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.table import BY_NAME, SPICY
-from tests.fast_values import PRECISIONS, ROOM, SOLID, assert_same, disks, reference
-from tests.operands import distinct, random_bits, same, scaled
-from tests.programs import points_of, programs
+from tests.backends.fast_values import PRECISIONS, ROOM, SOLID, assert_same, disks, reference
+from tests.support.operands import distinct, random_bits, same, scaled
+from tests.support.programs import points_of, programs
 
 CELLS = pytest.mark.parametrize("cells", [False, True, None], ids=["plain", "cells", "by-cost"])
 F32 = Precision.F32

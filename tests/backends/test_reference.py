@@ -31,8 +31,8 @@ from absint.ir.interpreter import interpret_abstract, interpret_concrete
 from absint.ir.program import Program, Promise
 from absint.ops.precision import Precision
 from absint.ops.table import SPICY
-from tests import challenge
 from tests.domains.containment import random_box, random_graph, random_points
+from tests.support import challenge
 
 PRECISIONS = list(Precision)
 F32, F64 = PRECISIONS

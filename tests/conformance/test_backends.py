@@ -24,7 +24,7 @@ from absint.ir.interpreter import interpret_concrete
 from absint.ir.program import Program
 from absint.ops.precision import Precision
 from absint.ops.table import Op
-from tests.operands import OPERATIONS, Column, random_bits, random_moderate, same, scaled, spicy
+from tests.support.operands import OPERATIONS, Column, random_bits, random_moderate, same, scaled, spicy
 
 PRECISIONS = pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
 EVERY_OP = pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)

@@ -21,7 +21,7 @@ from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
 from absint.ops.table import SPICY, Op
 from absint.rewriting.analysis import make_domain
-from tests.operands import OPERATIONS, Column, distinct, random_bits, random_moderate, scaled, spicy
+from tests.support.operands import OPERATIONS, Column, distinct, random_bits, random_moderate, scaled, spicy
 
 SINGLE = names("domains")
 PAIRS = list(itertools.combinations(SINGLE, 2))

@@ -23,7 +23,7 @@ from absint.ops.printers.translate import array_form
 from absint.ops.table import SPICY, Op
 from tests.conformance import toy
 from tests.conformance.toy import NUMBERS, Toy, plain
-from tests.operands import OPERATIONS, distinct, random_bits, random_moderate
+from tests.support.operands import OPERATIONS, distinct, random_bits, random_moderate
 
 BASIC = [op for op in OPERATIONS if op.body(Precision.F32).__module__ == basic.__name__]
 EVERY_BASIC_OP = pytest.mark.parametrize("op", BASIC, ids=lambda op: op.name)

@@ -27,7 +27,7 @@ from absint.fuzz.comparison import find_wrong_answer, to_host
 from absint.fuzz.oracles.selection import check_safely, select
 from absint.ir.program import Program
 from absint.rewriting.promise import sample_points
-from tests.fast_values import SOLID
+from tests.backends.fast_values import SOLID
 
 BOX = Box.of((-1.0, 1.0), (-1.0, 1.0), (0.0, 0.0))
 SEEDS = range(8)

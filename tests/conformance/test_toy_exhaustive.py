@@ -31,7 +31,7 @@ from tests.conformance.toy_arrays import (
     codes_of,
     encode,
 )
-from tests.operands import OPERATIONS
+from tests.support.operands import OPERATIONS
 
 BASIC = [op for op in OPERATIONS if op.body(Precision.F32).__module__ == basic.__name__]
 EVERY_BASIC_OP = pytest.mark.parametrize("op", BASIC, ids=lambda op: op.name)

@@ -30,7 +30,7 @@ from tests.domains.containment import (
     random_points,
     violations,
 )
-from tests.operands import scaled
+from tests.support.operands import scaled
 
 PRECISIONS = pytest.mark.parametrize("precision", Precision, ids=lambda precision: precision.value)
 EVERY_EXTENT = pytest.mark.parametrize("extent", EXTENTS)

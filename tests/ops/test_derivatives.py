@@ -15,7 +15,7 @@ from absint.ops.derivatives import FLAT, Selection, Terms
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form, c_source, print_numba
 from absint.ops.table import BY_NAME, DIAGONALS, OPS, Op
-from tests.operands import OPERATIONS, random_moderate, same, scaled, spicy
+from tests.support.operands import OPERATIONS, random_moderate, same, scaled, spicy
 
 EVERY_OP = pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 F64 = Precision.F64

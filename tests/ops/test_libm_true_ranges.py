@@ -18,7 +18,6 @@ import pytest
 from mpmath import mp, mpf
 
 from absint.ops.precision import Precision
-from tests.operands import SCALE
 from tests.ops.test_libm import PERIODIC, hardest, neighbours
 from tests.ops.test_libm_intervals import (
     EVERY_UNARY,
@@ -31,6 +30,7 @@ from tests.ops.test_libm_intervals import (
     special,
     unorder,
 )
+from tests.support.operands import SCALE
 
 COUNT = max(1, int(24 * SCALE))
 """Intervals of each kind."""

@@ -9,7 +9,7 @@ from absint.ops.libm.remainder import remainder32, remainder64
 from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
 from absint.ops.table import BY_NAME
-from tests.operands import Column, random_bits, random_moderate, same, scaled, spicy
+from tests.support.operands import Column, random_bits, random_moderate, same, scaled, spicy
 
 QUICK = {Precision.F32: remainder32, Precision.F64: remainder64}
 PRECISIONS = pytest.mark.parametrize("precision", list(Precision), ids=lambda p: p.value)

@@ -17,7 +17,7 @@ from absint.ops.precision import Precision
 from absint.ops.printers.translate import array_form
 from absint.ops.record import Extremum
 from absint.ops.table import BY_NAME, DIAGONALS, OPS, Op, with_diagonals
-from tests.operands import OPERATIONS, Column, random_bits, random_moderate, same, scaled, spicy
+from tests.support.operands import OPERATIONS, Column, random_bits, random_moderate, same, scaled, spicy
 
 PRECISIONS = pytest.mark.parametrize("precision", Precision, ids=lambda p: p.value)
 MONOTONE = [(op, place) for op in OPERATIONS for place, rule in enumerate(op.monotone) if rule is not None]

@@ -18,8 +18,8 @@ from absint.ops.precision import Precision
 from absint.ops.printers import vectors
 from absint.ops.printers.translate_vector import vector_form
 from absint.ops.printers.vectors import LANES
-from tests.operands import random_bits, random_moderate, same, spicy
 from tests.ops.test_translate import SAMPLES, array_results, operands
+from tests.support.operands import random_bits, random_moderate, same, spicy
 
 ROWS = 64
 FLOATS = pytest.mark.parametrize("precision", list(Precision), ids=lambda p: p.value)

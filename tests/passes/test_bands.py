@@ -9,8 +9,16 @@ from absint.ir.box import Box
 from absint.ops.precision import Precision
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import parse_pipeline
-from tests.lowered import answers, applied, lowered_program, points_around, random_lowered, settled, shape
-from tests.operands import scaled
+from tests.support.lowered import (
+    answers,
+    applied,
+    lowered_program,
+    points_around,
+    random_lowered,
+    settled,
+    shape,
+)
+from tests.support.operands import scaled
 
 LEAVES = "x var-x; y var-y"
 MAX = 3.4028234663852886e38

@@ -16,7 +16,7 @@ from absint.ops.table import OPS, Op
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
 from absint.rewriting.promise import band_ends
-from tests.lowered import (
+from tests.support.lowered import (
     answers,
     applied,
     lowered_program,
@@ -27,7 +27,7 @@ from tests.lowered import (
     settled,
     shape,
 )
-from tests.operands import random_moderate, scaled, spicy
+from tests.support.operands import random_moderate, scaled, spicy
 
 DISC = "xx square x; yy square y; q add xx yy"
 UNIT = Box.default()

@@ -19,7 +19,7 @@ from absint.passes import contract
 from absint.passes.analyses.ranges import ranges_of
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
-from tests.lowered import answers, applied, lowered_program, points_around
+from tests.support.lowered import answers, applied, lowered_program, points_around
 
 LARGEST = 256
 """The kernel's constant of that name."""

@@ -10,8 +10,16 @@ from absint.ops.table import ALL, ANY
 from absint.passes.flatten import Flatten
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import parse_pipeline
-from tests.lowered import answers, applied, lowered_program, points_around, random_lowered, settled, shape
-from tests.operands import scaled
+from tests.support.lowered import (
+    answers,
+    applied,
+    lowered_program,
+    points_around,
+    random_lowered,
+    settled,
+    shape,
+)
+from tests.support.operands import scaled
 
 X = "x var-x; y var-y; a band x 0 1; b band y 0 1; c band x 2 3; d band y 2 3; e band x 4 5; f band y 4 5"
 

@@ -24,7 +24,7 @@ from absint.rewriting.instruments import PrintAfter, VerifyEach
 from absint.rewriting.manager import LEVELS, Pass, PassManager, PassResult, parse_pipeline
 from absint.rewriting.promise import band_ends, check_promise, sample_points
 from absint.rewriting.rules import Mode, Rewrite, Rule, RuleSet
-from tests.lowered import lowered, lowered_program
+from tests.support.lowered import lowered, lowered_program
 
 
 def run(pass_: Pass, text: str, promise: Promise = Promise.BITS, box: Box | None = None) -> Program:

@@ -25,7 +25,8 @@ from absint.ops.table import ALL, ANY, BAND
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline
 from absint.rewriting.promise import check_promise, sample_points
-from tests.lowered import (
+from tests.rewriting.test_promises import THIRD_PARTY
+from tests.support.lowered import (
     LOWERING,
     Points,
     answers,
@@ -39,9 +40,8 @@ from tests.lowered import (
     random_witness,
     settled,
 )
-from tests.operands import scaled
-from tests.programs import points_of, programs
-from tests.test_promises import THIRD_PARTY
+from tests.support.operands import scaled
+from tests.support.programs import points_of, programs
 
 PIPELINE = "cse,predicates,flatten,bands,contract"
 """What a picture is drawn by."""

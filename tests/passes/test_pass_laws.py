@@ -19,8 +19,8 @@ from absint.ops.precision import Precision
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline, pass_names
 from absint.rewriting.promise import check_promise, sample_points
-from tests.operands import scaled
-from tests.programs import DOMAINS, is_inside, points_of, programs
+from tests.support.operands import scaled
+from tests.support.programs import DOMAINS, is_inside, points_of, programs
 
 PIPELINES = [*pass_names(), *(text for text in LEVELS.values() if text)]
 BOXES = {

@@ -19,8 +19,8 @@ from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
 from absint.rewriting.promise import band_ends
 from absint.rewriting.rules import Mode
-from tests.lowered import answers, applied, points_around, shape
-from tests.operands import distinct, random_bits, scaled
+from tests.support.lowered import answers, applied, points_around, shape
+from tests.support.operands import distinct, random_bits, scaled
 
 MAX = 3.4028234663852886e38
 TINY = 1.401298464324817e-45

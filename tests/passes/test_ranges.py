@@ -14,7 +14,7 @@ from absint.ops.table import ABS, ADD
 from absint.passes.analyses.ranges import MOST_SINGLE, ranges_of
 from absint.rewriting.analysis import DEFAULT_DOMAINS, Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
-from tests.lowered import lowered_program, shape
+from tests.support.lowered import lowered_program, shape
 
 DOMAINS = (DEFAULT_DOMAINS, ("interval", "sign", "affine"))
 COUNTS = (2, MOST_SINGLE, MOST_SINGLE + 1, 64, 65, 200)

@@ -28,8 +28,8 @@ from absint.rewriting.manager import LEVELS, PassManager, parse_pipeline
 from absint.rewriting.promise import check_promise
 from absint.shapes.lettering import text
 from absint.shapes.solids import capsule, circle, move, polygon, rotate, union
-from tests.operands import scaled
-from tests.programs import points_of
+from tests.support.operands import scaled
+from tests.support.programs import points_of
 
 REGIONS = ["-1:1,-1:1", "all", "-0.3:0.1,0.2:0.5", "0:0.1,0.7:0.8"]
 REAL_PARTS = {
