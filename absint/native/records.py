@@ -218,7 +218,7 @@ class Record(_Structure, metaclass=_RecordType):  # type: ignore[misc]  # mypy k
 
     def __init__(self, **values: Any) -> None:
         pointers, here = type(self).pointers, ctypes.addressof(self)
-        targets = self._targets = {}
+        targets = self._targets = dict[int, Any]()
         for name, value in values.items():
             if isinstance(value, int) or name not in pointers:
                 setattr(self, name, value)

@@ -89,13 +89,13 @@ def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
         """The predicate of a job with its box."""
         old, builder = task.old, task.builder
         if not task.is_held[job + 1]:
-            task.empty += 1
+            task.empty_count += 1
             return np.int64(0)
         begin = np.int64(old.starts[item])
         end = np.int64(old.starts[item + 1]) if old.code[item] == _ALL else begin + 1
         if has_box(task, begin, end, item, job):
             return np.int64(task.made[item])
-        task.boxed += 1
+        task.boxed_count += 1
         line = old.lines[item]
         last = open_list(builder)
         for i in range(begin, end):

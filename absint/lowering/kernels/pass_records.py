@@ -218,8 +218,8 @@ class BoxesTask(Record):
     variable: Pointer[Int32]
     made: Pointer[Int32]
     chosen: Pointer[Int32]
-    boxed: Int64
-    empty: Int64
+    boxed_count: Int64
+    empty_count: Int64
 
 
 # Bands
