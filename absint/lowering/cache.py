@@ -28,7 +28,8 @@ from absint.ir.program import Program, Promise, describe
 from absint.lowering.plan import Plan, make_plan
 from absint.lowering.plan_format import VERSION
 from absint.lowering.region_plan import RegionProgram
-from absint.native import array_file, cache, units
+from absint.native import array_file, cache
+from absint.native.sources import are_unchanged, source_digest
 from absint.ops.precision import Precision
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
@@ -71,7 +72,7 @@ def lowered_plan(source: Source | Program, precision: Precision | None, box: Box
         start = time.perf_counter()
         plan = _make(source, precision, box, pipeline)
         is_slow = time.perf_counter() - start > WORTH_KEEPING
-        if key is not None and is_slow and units.are_unchanged(SOURCES):  # passes may be imported just now
+        if key is not None and is_slow and are_unchanged(SOURCES):  # passes may be imported just now
             cache.write(key, _pack(plan))
     return plan
 
@@ -121,7 +122,7 @@ def _graph_digest(graph: Graph) -> str:
 @functools.cache
 def _sources() -> str | None:
     """One digest of all sources that plans depend on; None if one of them was changed."""
-    return units.source_digest(SOURCES)
+    return source_digest(SOURCES)
 
 
 def _pack(plan: Plan) -> bytes:

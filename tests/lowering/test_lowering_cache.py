@@ -26,7 +26,7 @@ from absint.lowering.cache import SOURCES, lowered_plan
 from absint.lowering.plan import Plan
 from absint.lowering.plan_format import VERSION
 from absint.lowering.region_plan import RegionProgram
-from absint.native import array_file, cache, loaded, units
+from absint.native import array_file, cache, loaded, sources
 from absint.ops.precision import Precision
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +144,7 @@ def test_so_does_another_version_of_a_source(made: list[Any], monkeypatch: pytes
 @pytest.fixture
 def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """A function after which every source counts as changed since this process imported it."""
-    caches = lowering_cache._sources, units._digest
+    caches = lowering_cache._sources, sources._digest
     yield lambda: monkeypatch.setattr(loaded, "LOADED_AT", 0)
     for each in caches:
         each.cache_clear()
@@ -155,7 +155,7 @@ def test_where_a_source_was_changed_nothing_is_found_or_kept(
 ) -> None:
     plan = content(plan_of())
     lowering_cache._sources.cache_clear()
-    units._digest.cache_clear()
+    sources._digest.cache_clear()
     changed()
     assert content(plan_of()) == plan
     plan_of(WAVES)
@@ -335,6 +335,7 @@ UNRELATED = {
     "absint.native.cache",  # keeps bytes, whatever they are
     "absint.base.errors",
     "absint.native.units",  # its kernels' sources are among them
+    "absint.native.sources",  # says which they are
     "absint.native.build",
     "absint.base.registry",
 }

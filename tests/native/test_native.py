@@ -20,7 +20,7 @@ import pytest
 
 from absint.base.errors import BackendError
 from absint.lowering import cache as lowering_cache
-from absint.native import units
+from absint.native import sources, units
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = "tests.native.native_sample"
@@ -276,7 +276,7 @@ print(json.dumps([compiled, unit["answer"](1), "package" in sys.modules]))
 def write(path: Path, text: str) -> None:
     """Write a source, long enough ago for the processes that come."""
     path.write_text(text)
-    time.sleep(1.2 * units._MARGIN / 1e9)
+    time.sleep(1.2 * sources._MARGIN / 1e9)
 
 
 @pytest.fixture
@@ -307,9 +307,12 @@ def test_a_package_stands_for_the_modules_that_lie_in_it(
 ) -> None:
     """And for none deeper; who depends on packages inside packages names them."""
     monkeypatch.syspath_prepend(tmp_path)
-    assert [name for name, _ in units._files.__wrapped__("package")] == ["__init__.py", "kernels_of_mine.py"]
+    assert [name for name, _ in sources._files.__wrapped__("package")] == [
+        "__init__.py",
+        "kernels_of_mine.py",
+    ]
     for name in lowering_cache.SOURCES:
-        folders = {Path(path).parent for _, path in units._files(name) if path.endswith("__init__.py")}
+        folders = {Path(path).parent for _, path in sources._files(name) if path.endswith("__init__.py")}
         inner = {child.parent.name for folder in folders for child in folder.glob("*/__init__.py")}
         assert {f"{name}.{one}" for one in inner} <= set(lowering_cache.SOURCES)
 
@@ -334,7 +337,7 @@ def test_a_process_that_has_seen_other_sources_keeps_nothing(
     code = WARNED + USE[:start] + edit + USE[start:]
     assert run(code, cache, tmp_path) == [["kernels_of_mine"], answer, True]
     assert not list(cache.glob("*"))
-    time.sleep(1.2 * units._MARGIN / 1e9)
+    time.sleep(1.2 * sources._MARGIN / 1e9)
     assert run(USE, cache, tmp_path) == [["kernels_of_mine"], 11, True]
     assert run(USE, cache, tmp_path) == [[], 11, False]
 
@@ -513,4 +516,4 @@ def test_an_editors_lock_beside_a_source_is_none(tmp_path: Path, monkeypatch: py
     (package / "__init__.py").touch()
     (package / ".#a.py").symlink_to("user@host.1234")
     monkeypatch.syspath_prepend(tmp_path)
-    assert [label for label, _ in units._files("locked_package")] == ["__init__.py"]
+    assert [label for label, _ in sources._files("locked_package")] == ["__init__.py"]
