@@ -260,7 +260,7 @@ class Renderer:
             raise
         finally:
             if ticket is not None:
-                pool.over(ticket, self.pool_kernels)
+                pool.release(ticket, self.pool_kernels)
         if together:
             pool.rest(end, end - start - SLACK * alone)
 

@@ -1,15 +1,15 @@
 """Helper threads that join frames while there are tiles to take.
 
-Nobody waits for a helper: it is woken, and when it comes there may be nothing left to do. The thread that
-asked for the picture makes all tiles that are not finished when none is left to take, also those that a
-helper has taken, unless it is just writing them. After a frame a helper looks for the next one for a while,
-giving way to others, and then sleeps.
+No thread waits for a helper. A helper that wakes late may find nothing left to do: when no tile is left to
+take, the thread that asked for the picture makes all tiles that are not finished, also those that helpers
+have taken, except for one that a helper is just writing. After a frame a helper looks for the next one for
+about a millisecond, giving way to other threads, and then sleeps.
 
-A helper may be in a frame long after its picture is finished or given up. So whatever a frame refers to is
-kept here from before helpers may join it until it is over and none is in it.
+A helper may be in a frame long after its picture is finished or given up. So the pool keeps the memory of a
+frame alive from before helpers may join it until it is released and no helper is in it.
 
-Any number of threads may draw at a time, and a signal handler may draw while it interrupts a picture: no lock
-is waited for.
+Any number of threads may draw at a time, and a signal handler may draw while it interrupts a picture. So no
+thread waits for a lock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PATIENCE = 2000
 """Looks for a frame before a helper sleeps, roughly a millisecond."""
 
 REST = 20
-"""Seconds to rest for a second that was lost."""
+"""Seconds for which helpers rest for each second that they cost."""
 
 MOST = 256
 """Helpers of a process."""
@@ -45,19 +45,21 @@ class ThreadPool:
         self._helpers: list[tuple[threading.Thread, threading.Semaphore]] = []
         self._tickets = itertools.count()
         self._kept: dict[int, tuple[int, object]] = {}
-        """The frames that helpers may be in, each with what it refers to, by tickets. A frame that is drawn
-        again has another ticket.
+        """The frames that helpers may be in, each with the owners of its memory, by tickets. A frame that is
+        drawn again has another ticket.
         """
-        self._over: list[int] = []
+        self._released: list[int] = []
         """Tickets of frames that no helper will join any more."""
         self._stopping = False
         self._resting_until = 0.0
         self._starting = threading.Lock()
-        self._letting_go = threading.Lock()
+        self._dropping = threading.Lock()
 
     def wake(self, helpers: int, kernels: Unit, now: float) -> bool:
-        """Have so many helpers, at most `MOST`, look for a frame, or as many as the system lets be; false if
-        they rest or there are none. `now`: seconds, as of `time.perf_counter`.
+        """Wake some helpers, at most `MOST`, so that they look for a frame; returns whether any does.
+
+        There are fewer if the system refuses threads, none while helpers rest. `now`: seconds of
+        `time.perf_counter`.
         """
         if now < self._resting_until:
             return False
@@ -70,42 +72,44 @@ class ThreadPool:
         return bool(self._helpers)
 
     def rest(self, now: float, lost: float) -> None:
-        """Have helpers rest if a frame lost some seconds through them: long enough to make that a small part.
+        """Let helpers rest if they cost a frame some seconds, for long enough to make that a small part.
 
-        They do harm where other processes keep the cores busy: a helper that looks for work then takes the
+        Helpers do harm where other processes keep the cores busy: a helper that looks for work then takes the
         place of the thread that hands it out.
         """
         if lost > 0:
             self._resting_until = now + REST * lost
 
     def keep(self, frame: int, owners: object) -> int:
-        """Keep all that the frame at an address refers to, until the ticket, which is returned, is `over` and
-        no helper is in the frame.
+        """Keep the owners of the memory of the frame at an address alive. Returns a ticket: they are kept
+        until it is released and no helper is in the frame.
         """
         ticket = next(self._tickets)
         self._kept[ticket] = frame, owners
         return ticket
 
-    def over(self, ticket: int, kernels: Unit) -> None:
-        """No helper will join the ticket's frame from now on. Lets go of all frames of which that is so, and
-        in which no helper is, unless another thread is doing that.
+    def release(self, ticket: int, kernels: Unit) -> None:
+        """Say that no helper will join the ticket's frame any more. Drops all released frames that no helper
+        is in, unless another thread is doing that.
         """
-        self._over.append(ticket)
-        if self._letting_go.acquire(blocking=False):
+        self._released.append(ticket)
+        if self._dropping.acquire(blocking=False):
             try:
-                for old in list(self._over):
+                for old in list(self._released):
                     if not self.is_in(self._kept[old][0], kernels):
-                        self._over.remove(old)
+                        self._released.remove(old)
                         del self._kept[old]
             finally:
-                self._letting_go.release()
+                self._dropping.release()
 
     def is_in(self, frame: int, kernels: Unit) -> bool:
         """Whether some helper is in the frame at an address."""
         return bool(kernels["is_joined"](self.address, frame, len(self._helpers)))
 
     def _start(self, helpers: int, kernels: Unit) -> None:
-        """More helpers, up to so many; fewer if the system refuses them, or another thread starts some."""
+        """Start helpers until there are so many, or fewer if the system refuses threads or another thread
+        starts some.
+        """
         join = kernels["join_frames"]
         if not self._starting.acquire(blocking=False):
             return
@@ -124,7 +128,7 @@ class ThreadPool:
             self._starting.release()
 
     def _work(self, number: int, woken: threading.Semaphore, join: Any) -> None:
-        """What a helper's thread does."""
+        """Help with frames whenever the helper is woken, until the pool is stopped."""
         while True:
             woken.acquire()
             if self._stopping:
@@ -151,7 +155,7 @@ atexit.register(_stop)
 
 
 def _after_fork() -> None:
-    """A child process has none of its parent's threads."""
+    """Give a child process a pool of its own: it has none of its parent's threads."""
     global pool
     pool = ThreadPool()
 

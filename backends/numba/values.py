@@ -36,10 +36,12 @@ _PART = 1 << 20
 _LEAST_PART = 1 << 16
 """Points that are worth a thread."""
 _MOST_IDLE = 4
-"""Machines of a program that are kept between calls, at least."""
+"""Machines of a program that are kept between calls; as many as threads, if these are more."""
 _WORTH_CELLS = 1 << 10
 _WORTH_RISK = 1 << 15
-"""Points that are worth a thought about cells, and an attempt that nothing is known of."""
+"""The least numbers of points for which cells are considered: where their gain can be estimated, and where it
+cannot, because the box of the program is infinite.
+"""
 
 Scalars = Mapping[str, Any]
 """Values of the variables that do not vary."""
@@ -155,7 +157,7 @@ class Evaluator:
         def work() -> None:
             with self._machine(varying) as machine:
                 machine.share(scalars)
-                while (start := _taken(starts)) is not None:
+                while (start := _take(starts)) is not None:
                     for _ in machine.run(columns, start, min(start + size, count), results, cells):
                         if stop.is_set():
                             return
@@ -200,8 +202,8 @@ class Evaluator:
         return Pool(lambda: Machine(code, precision, splitting), max(self.threads, _MOST_IDLE))
 
 
-def _taken(items: list[Any]) -> Any:
-    """The last item, which is taken away, or None; whatever other threads take."""
+def _take(items: list[Any]) -> Any:
+    """Remove and return the last item, None if there is none; other threads may do the same."""
     try:
         return items.pop()
     except IndexError:

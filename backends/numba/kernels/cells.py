@@ -21,19 +21,20 @@ from .rows import CALLED, LANES, load_row, rounded, store_int32, store_row
 from .shorter_tapes import bound, specialise
 
 HALVINGS = 4
-"""Make sixteen parts."""
+"""How often parts are halved, which makes sixteen."""
 
 CALL = 10.0
 ATTEMPT = 55.0
 MOVE = 1.6
-"""What things cost, in the time of one instruction on a row of points: to call it, on however many rows; to
-bound it on sixteen boxes and specialise it for each; to move a number of a point.
+"""Costs, in the time of one instruction on a row of points: of calling an instruction, on however many rows;
+of bounding it on sixteen boxes and specialising it for each; of moving a number of a point.
 """
 RISK = 0.1
-"""Only so much of the first cell's cost is risked, for the points may lie where bounds decide nothing."""
+"""The part of the first cell's cost that is risked: the points may lie where bounds decide nothing."""
 PAYS = 0.9
 """A cell is split if all that follows costs less than this part of running its tape."""
 FORCED_DEPTH = 3
+"""How deep cells are where they are split whatever it costs."""
 
 
 @njit(**CALLED)
@@ -162,7 +163,7 @@ def shorten(machine, cell, parts):
 
 @njit(**CALLED)
 def count_points(machine, columns, start, count):
-    """Into which part each point falls: `numbers`; and how many into each: `counts`."""
+    """Find the part that each point falls into, `numbers`, and how many points each part has, `counts`."""
     numbers, counts, axes = machine.numbers, machine.counts, machine.axes
     zeros = splat(rounded(0, columns[0]))
     for i in range(0, count, LANES):

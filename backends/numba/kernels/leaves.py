@@ -121,13 +121,14 @@ def lay_out_band(thread, i, a, value, room):
 
 
 @njit(**INLINE)
-def lay_out_operation(thread, i, step, is_unary, kernels, operands, room):
-    """The instruction of an operation. `operands`: where they are.
+def lay_out_operation(thread, i, step, kernels, operands, room):
+    """The instruction of an operation. `operands`: the two values that it reads, the same if it is unary.
 
     An operand whose last use this is makes room for the result, if it varies with the same axes.
     """
     code, size = thread.leaf_code[i], size_of(thread.slots)
     a, b = operands
+    is_unary = code.kind == UNARY
     varies = a.varies | b.varies
     if is_last_use(thread, step.a, i) and (a.varies == BOTH or a.varies == varies):
         room = give_back(thread, a, room)
@@ -170,7 +171,7 @@ def lay_out(regions, thread, way, program):
         if kind != UNARY:
             b = values[step.b] if step.b >= 0 else specials[~step.b]
         kernels = regions.row_kernels[step.node]
-        room = lay_out_operation(thread, i, step, kind == UNARY, kernels, (a, b), room)
+        room = lay_out_operation(thread, i, step, kernels, (a, b), room)
 
 
 @njit(**INLINE)

@@ -128,7 +128,7 @@ def is_pending(thread, program):
 
 @njit(**INLINE)
 def set_pending(regions, thread, program):
-    """Say whose blocks will wait from now on."""
+    """Draw the blocks of another program that wait; those that follow are of this one."""
     if not is_pending(thread, program):
         draw_pending(regions, thread)
     thread.pending_steps, thread.pending_items = program.steps, program.items
@@ -137,7 +137,7 @@ def set_pending(regions, thread, program):
 
 @njit(**INLINE)
 def add_pending(frame, thread, strip, shift, place):
-    """Let a block wait until there are sixteen: a step of many blocks costs less for each."""
+    """Let a block wait until there are sixteen, and draw them: a step on many blocks costs less for each."""
     number, xs, ys = thread.pending, frame.xs, frame.ys
     x, y = thread.block_xs + number * LANES, thread.block_ys + number * LANES
     left, top = place.column0 + place.column, place.row0 + place.row
@@ -162,11 +162,11 @@ def draw_rows(frame, tile_thread, place, program):
     for r in range(REGION_LEAF):
         y[r] = ys[r]
     found = run_pixels(regions, thread, BY_ROWS, program, np.int64(REGION_LEAF))
-    one = tile_thread.planes + ((place.column >> 3) * TILE_ROWS + place.row)
-    two = one + TILE_ROWS
+    left = tile_thread.planes + ((place.column >> 3) * TILE_ROWS + place.row)
+    right = left + TILE_ROWS  # the next strip
     for r in range(REGION_LEAF):
-        one[r] |= found[r] & 255
-        two[r] |= found[r] >> 8
+        left[r] |= found[r] & 255
+        right[r] |= found[r] >> 8
 
 
 @njit(**CALLED)
@@ -287,7 +287,7 @@ def bound_number(interval, value):
 def begin_regions(frame, tile_thread):
     """The special operands: where leaves find them, and the bounds of those that are fixed for a frame."""
     regions, thread = frame.regions, tile_thread.regions
-    # what a frame was doing that a fork left in the middle
+    # a fork may have left the frame before in the middle of a leaf
     thread.pending, thread.laid_count = 0, -1
     count = regions.special_count
     for i in range(count):

@@ -238,11 +238,11 @@ def fill_tape(frame, thread, tape, rectangle, out):
             x[c] = xs[block * LANES + c]
         run_tape(frame.instructions, tape.first, tape.end, thread.scratch, packed, rows)
         test_bands(thread, frame.tape_bands, tape.first_band, tape.end_band, rows)
-        one = out + (2 * block * TILE_ROWS + rectangle.top)
-        two = out + ((2 * block + 1) * TILE_ROWS + rectangle.top)
+        left = out + (2 * block * TILE_ROWS + rectangle.top)
+        right = left + TILE_ROWS  # the next strip
         for r in range(rows):
-            one[r] = found[r] & 255
-            two[r] = found[r] >> 8
+            left[r] = found[r] & 255
+            right[r] = found[r] >> 8
 
 
 @njit(**INLINE)
