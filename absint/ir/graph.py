@@ -145,7 +145,7 @@ class Graph:
     @cached_property
     def live(self) -> NDArray[np.bool_]:
         """bool[n]: whether the root depends on each node. Read-only."""
-        if self.use_counts[:-1].all():  # from user to user one always comes to the root
+        if self.use_counts[:-1].all():  # who follows users arrives at the root
             return freeze_array(np.ones(len(self), bool))
         live = [False] * len(self)
         live[self.root] = True

@@ -27,14 +27,14 @@ from absint.rewriting.preconditions import Nodes
 from absint.rewriting.rules import Pattern, Rewrite, Rule, RuleSet
 
 ROOT = "root"
-"""In a binding, what stands in place of a letter for the node at which the pattern matches."""
+"""The key of a binding under which the matched nodes themselves stand."""
 
 Binding = dict[str, Nodes]
-"""Matches of a pattern, one a row: int[m], the nodes that a letter is bound to, and the `ROOT`."""
+"""Matches of a pattern, one a row: int[m] for each letter, the nodes that it is bound to, and for `ROOT`."""
 
 
 class Uses(NamedTuple):
-    """Where a rule is to be used: its matches, of which no two have the same `ROOT`."""
+    """The matches at which a rule is applied; no two have the same root."""
 
     rule: Rule
     binding: Binding
@@ -59,7 +59,7 @@ class Rewriter:
         self.rewrites: Counter[Rewrite] = Counter()
 
     def run(self, rules: RuleSet) -> bool:
-        """Rewrite into `patch`, and return whether some rule applied. Counts in `rewrites`."""
+        """Apply rules: replacements go into `patch`, counts into `rewrites`. Returns whether any applied."""
         chosen = list(self.choose(rules))
         if not chosen:
             return False
@@ -68,7 +68,7 @@ class Rewriter:
         places = np.repeat(np.arange(len(roots)), list(map(len, roots)))
         rows = np.concatenate([np.arange(len(matched)) for matched in roots])
         ordered = np.stack([nodes, places, rows])[:, np.argsort(nodes)]
-        makers = [self._maker(uses.rule.right, uses.binding) for uses in chosen]
+        makers = [self._compile(uses.rule.right, uses.binding) for uses in chosen]
         used: list[int] = []
         begin, replace = self.patch.begin, self.patch.replace
         for node, place, row in zip(*ordered.tolist(), strict=True):
@@ -86,19 +86,20 @@ class Rewriter:
         return budget.take(f"{rule.name} at {self.graph.label(node)}")
 
     def choose(self, rules: RuleSet) -> Iterator[Uses]:
-        """For each node that a rule applies to, the first such rule and its first match."""
+        """Find, for each node to which some rule applies, the first such rule and its first match."""
         is_open = np.ones(len(self.graph), bool)
         for rule, nodes in rules.candidates_in(self.graph, self.precision, self.demand):
             nodes = nodes[is_open[nodes]]
-            for binding in self._matches([(rule.left, nodes)], {ROOT: nodes}):
-                usable = self._usable(rule, _rows(binding, is_open[binding[ROOT]]))
+            for binding in self._match([(rule.left, nodes)], {ROOT: nodes}):
+                usable = self._select_usable(rule, _select(binding, is_open[binding[ROOT]]))
                 if len(usable[ROOT]):
                     is_open[usable[ROOT]] = False
                     yield Uses(rule, usable)
 
-    def _matches(self, goals: Sequence[tuple[Pattern, Nodes]], binding: Binding) -> Iterator[Binding]:
-        """All ways to match patterns at nodes, given row by row with what is bound so far; the rows that do
-        not match are left out. Few ways, as only commutative operations have two.
+    def _match(self, goals: Sequence[tuple[Pattern, Nodes]], binding: Binding) -> Iterator[Binding]:
+        """Yield the matches of all patterns of `goals` at their nodes, in each operand order of commutative
+        operations. Row i of a pattern's nodes goes with row i of `binding`, the letters bound so far; rows
+        without a match are left out.
         """
         while goals:
             (pattern, nodes), *goals = goals
@@ -106,21 +107,19 @@ class Rewriter:
             if fits is not None and not fits.all():
                 if not fits.any():
                     return
-                nodes, binding = nodes[fits], _rows(binding, fits)
+                nodes, binding = nodes[fits], _select(binding, fits)
                 goals = [(later, at[fits]) for later, at in goals]
             if pattern.op is not None:
                 a, b = self.graph.args[nodes].T
                 for operands in ((a, b), (b, a)) if pattern.op.commutative else ((a, b),):
-                    yield from self._matches(
-                        [*zip(pattern.operands, operands, strict=False), *goals], binding
-                    )
+                    yield from self._match([*zip(pattern.operands, operands, strict=False), *goals], binding)
                 return
             if pattern.letter:
                 binding = {**binding, pattern.letter: nodes}
         yield binding
 
     def _fits(self, pattern: Pattern, nodes: Nodes, binding: Binding) -> NDArray[np.bool_] | None:
-        """Whether nodes are what a pattern asks for, its operands aside; None where all are."""
+        """Whether each node fits a pattern, whose operands are not looked at; None if any node fits."""
         if pattern.op is not None:
             return np.equal(self.graph.op[nodes], pattern.op.code)
         if pattern.letter in binding:
@@ -133,23 +132,27 @@ class Rewriter:
         return np.asarray(is_constant & self._is_number(pattern.number, nodes))
 
     def _is_number(self, number: float, nodes: Nodes) -> NDArray[np.bool_]:
-        """Whether the values of constants round to just these bits."""
+        """Whether each constant's value, rounded to the precision, has the bits of a number."""
         with np.errstate(over="ignore"):
             values = self.graph.constants[nodes].astype(self.precision.dtype)
         return np.asarray((values == number) & (np.signbit(values) == np.signbit(number)))
 
-    def _usable(self, rule: Rule, binding: Binding) -> Binding:
-        """The matches at which a rule's precondition holds and its replacement was demanded enough."""
+    def _select_usable(self, rule: Rule, binding: Binding) -> Binding:
+        """The matches at which a rule's precondition holds and the nodes of its replacement were demanded
+        enough.
+        """
         for condition in rule.conditions:
             if len(binding[ROOT]):
-                binding = _rows(binding, condition(self.facts, *self.facts.columns, **binding))
+                binding = _select(binding, condition(self.facts, *self.facts.columns, **binding))
         if len(binding[ROOT]):
-            binding = _rows(binding, self._demanded(rule.right, binding, self.demand[binding[ROOT]]))
+            binding = _select(binding, self._is_demanded(rule.right, binding, self.demand[binding[ROOT]]))
         return binding
 
-    def _demanded(self, pattern: Pattern, binding: Binding, demand: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Whether every node in the replacement was demanded at least as much as the replacement demands
-        it.
+    def _is_demanded(
+        self, pattern: Pattern, binding: Binding, demand: NDArray[np.uint8]
+    ) -> NDArray[np.bool_]:
+        """Whether every node in a replacement was demanded at least as much as the replacement demands it, if
+        `demand` is the demand on the replacement.
         """
         if pattern.op is None:
             if not pattern.letter:
@@ -160,12 +163,12 @@ class Rewriter:
         asked = op_demand_tables()[pattern.op.code][demand, kinds[0], kinds[1]]
         enough = np.ones(len(demand), bool)
         for place, operand in enumerate(pattern.operands):
-            enough &= self._demanded(operand, binding, asked[:, place])
+            enough &= self._is_demanded(operand, binding, asked[:, place])
         return enough
 
     @cached_property
     def _kept(self) -> NDArray[np.uint8]:
-        """The largest demand under which a new node surely agrees with the old one."""
+        """uint8[n]: the largest demand under which each new node surely agrees with the old one."""
         # sound: where the old value is a number it is no zero, so a new value that compares equal has its
         # bits, as only zeros compare equal to other bits; where it is NaN so is the new one, which is all
         # that bits ask. Bounds that hold no number at all are the second case everywhere.
@@ -174,42 +177,42 @@ class Rewriter:
         return np.where(is_exact, np.uint8(Demand.BITS), self.demand)
 
     def _kinds_of(self, pattern: Pattern, binding: Binding) -> Any:
-        """What a demand rule can know of an operand in a replacement, on the old values of its letters: one
-        of `OPERAND_KINDS`, or one for each match.
+        """The places in `OPERAND_KINDS` of an operand in a replacement, with the old values of its letters:
+        one for each match, or one for all.
         """
         if pattern.letter:
             return self.facts.operand_kinds[binding[pattern.letter]]
         value = 0.0 if pattern.number is None else self.precision.round(pattern.number)
         return OPERAND_KINDS.index((value > 0 or value < 0, pattern.number is None))
 
-    def _maker(self, pattern: Pattern, binding: Binding) -> Callable[[int], int]:
-        """What makes a replacement in `patch`: from the row of a match to the number of the node."""
+    def _compile(self, pattern: Pattern, binding: Binding) -> Callable[[int], int]:
+        """A function that makes a replacement in `patch`: a match's row enters, the node's number leaves."""
         patch, lines = self.patch, self.graph.lines[binding[ROOT]].tolist()
         letters = {letter: nodes.tolist() for letter, nodes in binding.items()}
         if pattern.op is None and pattern.letter:
             operands = letters[pattern.letter]
             return lambda row: patch.number(operands[row])
         if not pattern.letters():
-            # the constant that stands for the first of some nodes stands before the others
-            constant = cache(lambda: patch.constant(self._constant(pattern, letters, 0), lines[0]))
+            # matches come in the order of the graph, so the first one's constant serves the others, too
+            constant = cache(lambda: patch.constant(self._evaluate(pattern, letters, 0), lines[0]))
             return lambda row: constant()
         if all(map(str.isupper, pattern.letters())):
-            return lambda row: patch.constant(self._constant(pattern, letters, row), lines[row])
+            return lambda row: patch.constant(self._evaluate(pattern, letters, row), lines[row])
         assert pattern.op is not None
-        op, makers = pattern.op, [self._maker(operand, binding) for operand in pattern.operands]
+        op, makers = pattern.op, [self._compile(operand, binding) for operand in pattern.operands]
         return lambda row: patch.apply(op, *(make(row) for make in makers), line=lines[row])
 
-    def _constant(self, pattern: Pattern, binding: Mapping[str, Sequence[int]], row: int) -> float:
-        """The value of a replacement in which only constants occur, as `neg(C)`."""
+    def _evaluate(self, pattern: Pattern, binding: Mapping[str, Sequence[int]], row: int) -> float:
+        """The value of a replacement without lower-case letters, such as `neg(C)`."""
         if pattern.number is not None:
             return pattern.number
         if pattern.op is None:
             return self.graph.values[binding[pattern.letter][row]]
-        operands = (self._constant(operand, binding, row) for operand in pattern.operands)
+        operands = (self._evaluate(operand, binding, row) for operand in pattern.operands)
         with np.errstate(all="ignore"):
             return float(pattern.op.body(self.precision)(*map(self.precision.real, operands)))
 
 
-def _rows(binding: Binding, rows: NDArray[np.bool_]) -> Binding:
-    """Some of the matches."""
+def _select(binding: Binding, rows: NDArray[np.bool_]) -> Binding:
+    """The matches of some rows. `rows`: bool[m]."""
     return {letter: nodes[rows] for letter, nodes in binding.items()}

@@ -39,9 +39,8 @@ class Mode(Enum):
     ZERO = "zero"
     """In all bits, except for the sign of a zero."""
     SIGN = "sign"
-    """In the answer to the comparisons with 0 that the rule names; and where the left side is a number, so is
-    the
-    right side.
+    """In the answer to the comparisons with 0 that the rule names; and the right side is a number where the
+    left side is one.
     """
 
 
@@ -59,9 +58,10 @@ class Rewrite(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """A rewrite rule. `when`: precondition. `why`: explanation for lists. `sees`: in mode *sign*, the largest
-    demand
-    under which the two sides agree.
+    """A rewrite rule.
+
+    `when`: precondition. `why`: explanation for lists. `sees`: in mode *sign*, the largest demand under which
+    the two sides agree.
     """
 
     name: str
@@ -188,9 +188,8 @@ class RuleSet:
         return found
 
     def _kinds(self, graph: Graph, precision: Precision) -> NDArray[np.int64]:
-        """int64[n]: the kind of each node as an operand: its opcode; or, for a constant, `_CONSTANTS` plus
-        the index of
-        its value among the numbers in the rules.
+        """int64[n]: the kind of each node as an operand: its opcode; for a constant `_CONSTANTS` plus the
+        index of its value among the numbers in the rules.
         """
         kinds = graph.op.astype(np.int64)
         constants = np.flatnonzero(graph.op == CONST.code)
