@@ -140,7 +140,9 @@ class _Sweep:
         )  # fmt: skip
         made = self._kernels["add_boxes"](task.address)
         assert made > 0, "the builder has room for every operand and every side of a box"
-        return builder.result(made), +Counter(dict(zip(RULES, (task.boxed_count, task.empty_count), strict=True)))
+        return builder.result(made), +Counter(
+            dict(zip(RULES, (task.boxed_count, task.empty_count), strict=True))
+        )
 
     def _jobs(self) -> _Jobs:
         """The operands of every `any`, outer ones first."""
