@@ -25,7 +25,7 @@ from absint.ops.precision import Precision
 from absint.rewriting.manager import LEVELS
 
 from .arrays import ArrayEngine
-from .cuda.executable import METHODS, PROFILE, CudaEngine
+from .cuda.engine import METHODS, PROFILE, CudaEngine
 from .cuda.source import OPTIONS
 
 _HOW = "pip install 'absint[cuda12]' (or 'absint[cuda13]', after the driver's CUDA version)"
@@ -69,7 +69,7 @@ class Cupy(Backend):
     def prepare(
         self, form: Program | Plan, threads: int | None = None, box: Box = EVERYWHERE
     ) -> BackendEngine:
-        """See `absint.backends.cuda.executable`. Raises `BackendError` for a precision that the method does
+        """See `absint.backends.cuda.engine`. Raises `BackendError` for a precision that the method does
         not compute in.
         """
         thread_count(threads, 1)

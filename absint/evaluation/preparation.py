@@ -37,7 +37,7 @@ class Prepared(NamedTuple):
 
 
 _cached: Recent[Hashable, Prepared] = Recent(MOST)
-"""What was asked for last."""
+"""The engines that were last asked for, by everything that tells engines apart."""
 
 
 class Preparation(NamedTuple):

@@ -28,7 +28,6 @@ from rich.console import Console
 from rich.table import Table
 
 from absint.evaluation.backend import Backend, find_backend
-from absint.evaluation.questions.values import Values
 from absint.evaluation.view import View
 from absint.frontend.vm import parse_vm, write_vm
 from absint.ir.graph import AXES, Graph, GraphBuilder
@@ -39,7 +38,7 @@ from absint.ops.table import OPS, SPICY, Op
 from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
 
-from .executable import CudaEngine
+from .engine import CudaEngine
 from .source import kernel_source
 
 FRAMES, QUICK_FRAMES = 30, 3
@@ -149,21 +148,21 @@ def _compare(
     what: str, graph: Graph, view: View, precision: Precision, backend: Backend, repetitions: int
 ) -> Result:
     source = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
-    engine = find_backend("numba")
-    expected = engine.prepare(_lowered(source, engine)).image(view)
-    executable = backend.prepare(_lowered(source, backend))
+    cpu = find_backend("numba")
+    expected = cpu.prepare(_lowered(source, cpu)).image(view)
+    engine = backend.prepare(_lowered(source, backend))
     start = time.perf_counter()
-    got = executable.image(view)
+    got = engine.image(view)
     first = time.perf_counter() - start
     wrong = int((got != expected).sum())
     numbers: dict[str, Any] = {"wrong": wrong, "first_s": first}
     figure = f"{wrong} pixels differ, " * bool(wrong) + f"first {first * 1e3:.1f} ms"
-    if isinstance(executable, CudaEngine):
+    if isinstance(engine, CudaEngine):
         for _ in range(2):  # the first repetition makes a graph
-            executable.image(view)
-        frames = [executable.frame_seconds(view) for _ in range(repetitions)]
+            engine.image(view)
+        frames = [engine.frame_seconds(view) for _ in range(repetitions)]
         median = statistics.median(frames)
-        figure += f", frame {median * 1e6:.1f} us; {executable.describe()}"
+        figure += f", frame {median * 1e6:.1f} us; {engine.describe()}"
         numbers |= {"frame_s": median, "least_s": min(frames)}
     return Result(what, not wrong, figure, numbers)
 
@@ -176,9 +175,9 @@ def _lowered(source: Program, backend: Backend) -> Program:
 def check_compiling(settings: Settings) -> Iterator[Result]:
     """How long the kernels take to compile: a text that no cache knows, and the same again."""
     for precision in Precision:
-        executable = settings.backend.prepare(Program(_graph_of(OPS[-1]), precision))
-        assert isinstance(executable, CudaEngine)
-        driver, place = executable.driver, executable.driver.xp.zeros(8, np.int64)
+        engine = settings.backend.prepare(Program(_graph_of(OPS[-1]), precision))
+        assert isinstance(engine, CudaEngine)
+        driver, place = engine.driver, engine.driver.xp.zeros(8, np.int64)
         text = f"{kernel_source(precision)}\n// {time.time_ns()}\n"
         seconds = []
         for _ in range(2):
@@ -209,23 +208,22 @@ def check_values(settings: Settings) -> Iterator[Result]:
     program = Program(graph, Precision.F32)
     rng = np.random.default_rng(1)
     points = [rng.uniform(-1, 1, settings.points).astype(np.float32) for _ in range(2)]
-    executable = settings.backend.prepare(program)
-    assert isinstance(executable, CudaEngine)
-    driver = executable.driver
+    engine = settings.backend.prepare(program)
+    assert isinstance(engine, CudaEngine)
+    driver = engine.driver
     there = [driver.xp.asarray(column) for column in points]
-    got = driver.download(executable.values(*there))
+    got = driver.download(engine.values(*there))
     out = driver.xp.empty(settings.points, np.float32)
-    question = Values(dict(zip("xy", there, strict=True)))
 
     def work() -> None:
-        executable.answer(question, out)
+        engine.values(*there, out=out)
 
     seconds = min(driver.seconds(work) for _ in range(3))
     part = [column[: min(settings.points, CPU_POINTS)] for column in points]
-    engine = find_backend("numba").prepare(program)
-    engine.values(*(column[:1000] for column in part))
+    on_cpu = find_backend("numba").prepare(program)
+    on_cpu.values(*(column[:1000] for column in part))
     start = time.perf_counter()
-    expected = engine.values(*part)
+    expected = on_cpu.values(*part)
     cpu = (time.perf_counter() - start) * settings.points / len(part[0])
     good = _same(got[: len(expected)], expected, Precision.F32)
     figure = f"{settings.points:.0e} points in {seconds * 1e3:.2f} ms, {cpu / seconds:.1f}x the CPU engine"
@@ -274,9 +272,9 @@ def small_run() -> None:
         source = Program(graph).restricted(box, precision, Promise.SIGN)
         for program in (_lowered(source, backend), source):
             backend.prepare(program).image(view)
-        executable = backend.prepare(Program(graph, precision))
-        executable.values(np.linspace(-1, 1, 1000), 0.5)
-        executable.bounds({"x": (np.zeros(100), np.ones(100)), "y": (np.zeros(100), np.ones(100))})
+        engine = backend.prepare(Program(graph, precision))
+        engine.values(np.linspace(-1, 1, 1000), 0.5)
+        engine.bounds({"x": (np.zeros(100), np.ones(100)), "y": (np.zeros(100), np.ones(100))})
 
 
 CHECKS = {

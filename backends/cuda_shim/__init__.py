@@ -15,7 +15,7 @@ from absint.ir.box import EVERYWHERE, Box
 from absint.ir.program import Program
 from absint.lowering.plan import Plan
 
-from ..cuda.executable import METHODS, PROFILE, CudaEngine
+from ..cuda.engine import METHODS, PROFILE, CudaEngine
 from .driver import ShimDriver, compiler
 
 
@@ -35,6 +35,6 @@ class CudaShim(Backend):
         return Availability(True)
 
     def prepare(self, form: Program | Plan, threads: int | None = None, box: Box = EVERYWHERE) -> CudaEngine:
-        """See `absint.backends.cuda.executable`."""
+        """See `absint.backends.cuda.engine`."""
         thread_count(threads, 1)
         return CudaEngine(as_program(form), ShimDriver(), self._method)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from absint.backends.cuda import picture as pictures
-from absint.backends.cuda.executable import METHODS, CudaEngine
+from absint.backends.cuda.engine import METHODS, CudaEngine
 from absint.backends.cuda.source import kernel_source
 from absint.backends.cuda_shim.driver import ShimDriver, compiler
 from absint.base.errors import BackendError

@@ -19,8 +19,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from absint.backends import cupy
 from absint.backends.arrays import ArrayEngine
-from absint.backends.cuda import executable
-from absint.backends.cuda.executable import CudaEngine
+from absint.backends.cuda import engine
+from absint.backends.cuda.engine import CudaEngine
 from absint.backends.cuda.source import OPTIONS, kernel_source
 from absint.backends.cuda_shim.driver import ShimDriver, compiler
 from absint.backends.cupy import CupyDriver
@@ -330,7 +330,7 @@ def test_kernels_that_flush_subnormals_are_refused(
     device: CupyWithKernels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = kernel_source(Precision.F32).replace("values[0] * values[1];", "(real)0;")
-    monkeypatch.setattr(executable, "kernel_source", lambda _: text)
+    monkeypatch.setattr(engine, "kernel_source", lambda _: text)
     with pytest.raises(BackendError, match="flush subnormal numbers"):
         find_backend("cupy").prepare(Program(parse_vm("x var-x"))).image(View.square(4))
 
