@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from absint.native.memory import INLINE
 from absint.ops.dispatch import make_backward, make_forward
 from absint.ops.precision import Precision
 from absint.ops.table import VAR
@@ -42,7 +43,7 @@ def make_revise(precision: Precision) -> Any:
     forward_1, forward_2 = make_forward(precision, 1), make_forward(precision, 2)
     backward_1, backward_2 = make_backward(precision, 1), make_backward(precision, 2)
 
-    @njit(error_model="numpy")
+    @njit(**INLINE)
     def narrow(node, low, high, lower, upper):
         """Intersect a node's bounds."""
         if low > lower[node]:
@@ -50,7 +51,7 @@ def make_revise(precision: Precision) -> Any:
         if high < upper[node]:
             upper[node] = high
 
-    @njit(error_model="numpy")
+    @njit(**INLINE)
     def bound_cone(begin, end, values, box):
         """Bound the nodes of a cone in the box, from the operands up; False if one of them has no value."""
         op, a, b, lower, upper = values.op, values.a, values.b, values.lower, values.upper
