@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from absint.ir.graph import Graph
 from absint.ir.program import Form, Program, Promise
+from absint.ir.records import Operands, OrderTask
 from absint.ir.tape import slots_needed
 from absint.ir.units import walk_kernels
 from absint.native.arrays import call
@@ -69,7 +70,7 @@ def _needs(graph: Graph, at_hand: NDArray[np.bool_]) -> NDArray[np.int32]:
     `at_hand`: operands that count as one register, since they were computed for another reader.
     """
     needs = np.empty(len(graph), np.int32)
-    call(walk_kernels()["needs"], len(graph), *graph.operand_columns, at_hand, needs)
+    call(walk_kernels()["count_needs"], len(graph), graph.args, at_hand, needs)
     return needs
 
 
@@ -80,7 +81,10 @@ def _depth_first(graph: Graph, needs: NDArray[np.int32], second_first: bool) -> 
     second operand comes first.
     """
     n = len(graph)
-    stack, entered, order = np.empty(3 * n + 1, np.int32), np.zeros(n, bool), np.empty(n, np.int32)
-    walk = walk_kernels()["depth_first"]
-    count = call(walk, n, *graph.operand_columns, needs, int(second_first), stack, entered, order)
+    order = np.empty(n, np.int32)
+    task = OrderTask(
+        count=n, operands=Operands.view(graph.args), needs=needs, second_first=second_first,
+        stack=np.empty(3 * n + 1, np.int32), entered=np.zeros(n, np.uint8), order=order,
+    )  # fmt: skip
+    count: int = walk_kernels()["order_depth_first"](task.address)
     return order[:count]

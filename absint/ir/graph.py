@@ -114,11 +114,6 @@ class Graph:
         return list(zip(self.op.tolist(), self.args[:, 0].tolist(), self.args[:, 1].tolist(), strict=True))
 
     @cached_property
-    def operand_columns(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """int32[n] twice: the first and the second operand of each node, contiguous as kernels take them."""
-        return freeze_array(self.args[:, 0]), freeze_array(self.args[:, 1])
-
-    @cached_property
     def values(self) -> list[float]:
         """`constants` as Python numbers."""
         return self.constants.tolist()  # type: ignore[no-any-return]  # NumPy types tolist() as Any

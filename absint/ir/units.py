@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from absint.ir.records import RECORD_SOURCES
 from absint.native import units
 
-WALKS = units.Named("absint.ir.walk_kernels", (), ("absint.native.memory",))
+WALKS = units.Named("absint.ir.walk_kernels", (), ("absint.native.memory", *RECORD_SOURCES))
 
 
 def walk_kernels() -> units.Unit:

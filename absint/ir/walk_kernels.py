@@ -1,99 +1,106 @@
-"""Walks over a graph that decide something at each node from its users or its operands.
-
-A graph is given as `n` nodes with their operands `a`, `b` i32[n], earlier nodes, -1 for none.
-"""
+"""Walks over a graph that decide something at each node from its users or its operands."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import types
+from numba import njit, types
 
-from absint.native.memory import i32s, u8s
+from absint.ir.records import DemandTask, Operands, OrderTask
+from absint.native.memory import INLINE, i32s, u8s
+from absint.native.record_pointers import pointer_to
+
+DEMANDS, KINDS = 16, 4
+"""How many demands there are, and kinds of operands; see `absint.ops.demand`."""
+
+operands_at, demand_task_at, order_task_at = map(pointer_to, (Operands, DemandTask, OrderTask))
 
 
-def demand(n, op_, a_, b_, kinds_, tables_, demand_):
-    """The demand on each node, from the users to the operands.
-
-    `op` u8[n]: operation codes. `kinds` u8[n] and `tables` u8[operations, 16, 4, 4, 2]: see
-    `absint.ops.demand`. `demand` u8[n]: before, the demand of the promise on the root, of bands on what they
-    read, else 0; after, joined with that of all users.
+def join_demands(address):
+    """Join the demands that the users of each node make on it, from the users to the operands. See
+    `DemandTask`.
     """
-    op, a, b, kinds, tables, demand = u8s(op_), i32s(a_), i32s(b_), u8s(kinds_), u8s(tables_), u8s(demand_)
-    for node in range(n - 1, -1, -1):
-        if demand[node] == 0 or a[node] < 0:
+    task = demand_task_at(address)
+    op, operands, kinds, demand = task.op, task.operands, task.kinds, task.demand
+    for node in range(task.count - 1, -1, -1):
+        a, b = np.int64(operands[node].a), np.int64(operands[node].b)
+        if demand[node] == 0 or a < 0:
             continue
-        first, second = np.int64(a[node]), np.int64(b[node])
-        place = (np.int64(op[node]) * 16 + demand[node]) * 4 + kinds[first]
-        place = place * 4 + (kinds[second] if second >= 0 else 0)
-        demand[first] |= tables[2 * place]
-        if second >= 0:
-            demand[second] |= tables[2 * place + 1]
+        of_op = np.int64(op[node]) * DEMANDS + demand[node]
+        made = task.tables[(of_op * KINDS + kinds[a]) * KINDS + (kinds[b] if b >= 0 else 0)]
+        demand[a] |= made.a
+        if b >= 0:
+            demand[b] |= made.b
 
 
-def needs(n, a_, b_, at_hand_, needs_):
-    """Registers that each node needs if the graph below it were a tree; leaves need none.
+@njit(**INLINE)
+def need(needs, at_hand, operand):
+    """The registers that an operand needs."""
+    return min(needs[operand], 1) if at_hand[operand] else needs[operand]
+
+
+def count_needs(n, operands_, at_hand_, needs_):
+    """Count the registers that each of `n` nodes needs if the graph below it were a tree; leaves need none.
 
     `at_hand` u8[n]: whether a node counts as computed already where it is an operand; then it needs one.
     `needs` i32[n]: the result.
     """
-    a, b, at_hand, needs = i32s(a_), i32s(b_), u8s(at_hand_), i32s(needs_)
+    operands, at_hand, needs = operands_at(operands_), u8s(at_hand_), i32s(needs_)
     for node in range(n):
-        if a[node] < 0:
+        a, b = np.int64(operands[node].a), np.int64(operands[node].b)
+        if a < 0:
             needs[node] = 0
             continue
-        first = needs[np.int64(a[node])]
-        if at_hand[np.int64(a[node])]:
-            first = min(first, 1)
-        if b[node] >= 0:
-            second = needs[np.int64(b[node])]
-            if at_hand[np.int64(b[node])]:
-                second = min(second, 1)
+        first = need(needs, at_hand, a)
+        if b >= 0:
+            second = need(needs, at_hand, b)
             first = first + 1 if first == second else max(first, second)
         needs[node] = max(1, first)
 
 
-def depth_first(n, a_, b_, needs_, second_first, stack_, entered_, order_):
-    """The nodes below the root, operands before users, into `order` i32[n]; returns how many there are.
+@njit(**INLINE)
+def push(task, top, node):
+    """Push a node that is still to be computed, -1 for none; returns the new top of the stack."""
+    if node < 0 or task.entered[node]:
+        return top
+    task.stack[top] = node
+    return top + 1
 
-    Of two operands the one with the larger need comes first; on equal needs the first, or the second if
-    `second_first` is 1. `stack` i32[3 * n + 1] and `entered` u8[n] are scratch memory, of which `entered`
-    holds zeros. The stack holds nodes to compute, and `~node` where the operands of `node` have been.
+
+def order_depth_first(address):
+    """Order the nodes below the root, operands before users; returns how many there are. See `OrderTask`.
+
+    Of two operands the one with the larger need comes first. The stack holds nodes to compute, and `~node`
+    where the operands of `node` have been.
     """
-    a, b, needs = i32s(a_), i32s(b_), i32s(needs_)
-    stack, entered, order = i32s(stack_), u8s(entered_), i32s(order_)
+    task = order_task_at(address)
+    stack, needs = task.stack, task.needs
     count, top = 0, 1
-    stack[0] = n - 1
+    stack[0] = task.count - 1
     while top > 0:
         top -= 1
         node = np.int64(stack[top])
         if node < 0:
-            order[count] = ~node
+            task.order[count] = ~node
             count += 1
             continue
-        if entered[node]:
+        if task.entered[node]:
             continue
-        entered[node] = 1
+        task.entered[node] = 1
         stack[top] = ~node
-        top += 1
-        first, second = np.int64(a[node]), np.int64(b[node])
-        if second >= 0 and needs[second] + second_first > needs[first]:
+        first, second = np.int64(task.operands[node].a), np.int64(task.operands[node].b)
+        if second >= 0 and needs[second] + task.second_first > needs[first]:
             first, second = second, first
-        # what is pushed last is computed first
-        if second >= 0 and not entered[second]:
-            stack[top] = second
-            top += 1
-        if first >= 0 and not entered[first]:
-            stack[top] = first
-            top += 1
+        top = push(task, top + 1, second)
+        top = push(task, top, first)  # what is pushed last is computed first
     return count
 
 
 def kernels() -> dict[str, tuple[Any, Any]]:
     """The kernels, which depend on no precision."""
     return {
-        "demand": (demand, types.none(*[types.int64] * 7)),
-        "needs": (needs, types.none(*[types.int64] * 5)),
-        "depth_first": (depth_first, types.int64(*[types.int64] * 8)),
+        "join_demands": (join_demands, types.none(types.int64)),
+        "count_needs": (count_needs, types.none(*[types.int64] * 4)),
+        "order_depth_first": (order_depth_first, types.int64(types.int64)),
     }

@@ -122,15 +122,15 @@ class _Terms(NamedTuple):
     """Predicates written as terms.
 
     `code`: records `Entry`. `boxes` float64[·, 4]: left, right, bottom, top. `sums`: records `ValueBand`.
-    `tapes`: the nodes that each tape computes, and `tape_ends` float64[·, 2], the ends of their bands.
-    `facts`: records `TermFacts`, one for each predicate.
+    `tapes`: the nodes that each tape computes, and `tape_bands`, records `ValueBand`, their bands. `facts`:
+    records `TermFacts`, one for each predicate.
     """
 
     code: NDArray[np.void]
     boxes: NDArray[np.float64]
     sums: NDArray[np.void]
     tapes: list[list[int]]
-    tape_ends: NDArray[np.float64]
+    tape_bands: NDArray[np.void]
     facts: NDArray[np.void]
 
 
@@ -240,7 +240,7 @@ class _PlanBuilder:
             sum_numbers=sum_numbers,
             tapes=tapes,
             band_registers=bands,
-            band_ends=terms.tape_ends,
+            band_ends=np.stack([terms.tape_bands[end] for end in ("lower", "upper")], axis=1),
             code=terms.code.view(np.int32).reshape(-1, CODE).copy(),
             starts=terms.facts["first"].copy(),
             top_boxes=terms.facts["box"].copy(),
@@ -292,7 +292,7 @@ class _PlanBuilder:
         is_sum, sums = np.empty(n, np.uint8), Sum.array(n)
         task = SumTask(
             count=n, op=self._graph.op, operands=Operands.view(self._graph.args),
-            varies=np.array(self._code.node_varies, np.uint8) & (OF_X | OF_Y), constants=constants,
+            varies=(self._code.node_varies & (OF_X | OF_Y)).astype(np.uint8), constants=constants,
             is_sum=is_sum, sums=sums,
         )  # fmt: skip
         self._kernels["find_sums"](task.address)
@@ -324,7 +324,7 @@ class _PlanBuilder:
             boxes=boxes[: size.boxes],
             sums=sums[: size.sums],
             tapes=[values[first:last] for first, last in itertools.pairwise(starts)],
-            tape_ends=np.stack([bands["lower"], bands["upper"]], axis=1),
+            tape_bands=bands,
             facts=facts,
         )
 

@@ -25,8 +25,7 @@ def variation(graph: Graph) -> NDArray[np.int64]:
     varies = np.zeros(n, np.int64)
     for node, name in graph.variables.items():
         varies[node] = {"x": OF_X, "y": OF_Y}.get(name, OF_Z)
-    a, b = (np.ascontiguousarray(graph.args[:, column]) for column in (0, 1))
-    call(lowering_kernels()["classes"], n, a, b, varies, np.empty(n, np.uint8))
+    call(lowering_kernels()["join_variables"], n, graph.args, varies, np.empty(n, np.uint8))
     return varies
 
 
@@ -40,7 +39,9 @@ class RegisterCode:
     def __init__(self, graph: Graph, precision: Precision) -> None:
         self.graph = graph
         self.precision = precision
-        self.node_varies: list[int] = variation(graph).tolist()
+        self.node_varies = variation(graph)
+        """int64[n]: what each real node varies with."""
+        self._node_varies: list[int] = self.node_varies.tolist()
         self.varies = [OF_X, OF_Y, OF_Z]
         """What each register varies with."""
         self.constants: dict[bytes, int] = {}
@@ -76,7 +77,7 @@ class RegisterCode:
 
     def is_fixed(self, node: int) -> bool:
         """Whether a real node varies with neither x nor y."""
-        return not self.node_varies[node] & (OF_X | OF_Y)
+        return not self._node_varies[node] & (OF_X | OF_Y)
 
     def register(self, node: int) -> int:
         """The register of a real node. Those of its operands were asked for before, if it is fixed."""
@@ -94,7 +95,7 @@ class RegisterCode:
             if bits not in self.constants:
                 self.constants[bits] = self._take(0)
             return self.constants[bits]
-        register = self._take(self.node_varies[node])
+        register = self._take(self._node_varies[node])
         if self.is_fixed(node):
             self.fixed_instructions.append(self._instruction(node, register))
         return register

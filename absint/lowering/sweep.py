@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from absint.domains.lattice import Interval
 from absint.ir.graph import FIRST_PREDICATE, Graph
+from absint.ir.records import Operands
+from absint.lowering.kernels.records import SweepTask
 from absint.lowering.units import lowering_kernels
-from absint.native.arrays import call
 from absint.ops.precision import Precision
 from absint.ops.table import CONST, OPS, VAR, with_diagonals
-from absint.ops.units import LANES, operation_kernels, record_dtype
+from absint.ops.units import LANES, operation_kernels
 
 _LANE_BITS = 1 << np.arange(LANES)
 ANYTHING = Interval(-math.inf, math.inf, True)
@@ -50,9 +51,11 @@ def sweep(graph: Graph, precision: Precision, variables: Mapping[str, Interval])
     may_nan[constants] = nan
     for node, name in graph.variables.items():
         lower[node], upper[node], may_nan[node] = variables.get(name, ANYTHING)
-    kernel, scratch = lowering_kernels(precision)["sweep"], np.empty(3, record_dtype(precision))
-    of_nodes = interval_kernels(graph, precision), *graph.operand_columns, lower, upper, may_nan
-    call(kernel, n, *of_nodes, scratch)
+    task = SweepTask.of(precision.value)(
+        count=n, kernel=interval_kernels(graph, precision), operands=Operands.view(graph.args), lower=lower,
+        upper=upper, may_nan=may_nan.view(np.uint8),
+    )  # fmt: skip
+    lowering_kernels(precision)["sweep"](task.address)
     return Sweep(lower, upper, may_nan)
 
 

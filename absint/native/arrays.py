@@ -10,22 +10,19 @@ from numpy.typing import NDArray
 
 
 def address_of(array: NDArray[Any]) -> int:
-    """The address of an array's first element: `array.ctypes.data`, in a third of the time."""
-    if array.flags.writeable:
-        try:
-            return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # an array has a buffer
-        except (TypeError, ValueError):  # not contiguous, or empty
-            pass
+    """The address of an array's first element: `array.ctypes.data`, in a fifth of the time."""
+    if array.flags.writeable and array.flags.c_contiguous and array.size:
+        return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # an array has a buffer
     return int(array.ctypes.data)
 
 
 def address_of_contiguous(array: NDArray[Any]) -> int:
-    """The same of a contiguous array, as kernels take them."""
-    if array.flags.writeable:
+    """The same of a contiguous array, as kernels take them, in less time."""
+    if array.flags.writeable and array.size:
         try:
             return addressof(c_char.from_buffer(array))  # type: ignore[arg-type]  # as above
-        except (TypeError, ValueError):
-            pass
+        except TypeError:
+            pass  # it is not contiguous
     assert array.flags.c_contiguous, "a kernel takes contiguous arrays"
     return int(array.ctypes.data)
 

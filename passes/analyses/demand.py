@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from absint.ir.graph import reachable
 from absint.ir.program import Program
+from absint.ir.records import DemandTask, OperandDemands, Operands
 from absint.ir.units import walk_kernels
-from absint.native.arrays import call
 from absint.ops.demand import Demand
 from absint.ops.table import BAND, op_demand_tables
 from absint.rewriting.analysis import Analyses
@@ -42,8 +42,11 @@ class DemandAnalysis:
             demand[graph.root] = program.promise.demand
         kinds = bounds_of(program, analyses).operand_kinds
         # of a lowered program's nodes only those below a band are demanded, none of which is a predicate
-        walk, tables = walk_kernels()["demand"], op_demand_tables()
-        call(walk, len(graph), graph.op, *graph.operand_columns, kinds, tables, demand)
+        task = DemandTask(
+            count=len(graph), op=graph.op, operands=Operands.view(graph.args), kinds=kinds,
+            tables=OperandDemands.view(op_demand_tables().reshape(-1, 2)), demand=demand,
+        )  # fmt: skip
+        walk_kernels()["join_demands"](task.address)
         demand.flags.writeable = False
         return demand
 

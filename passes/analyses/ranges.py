@@ -100,7 +100,7 @@ def _variable_counts(graph: Graph) -> NDArray[np.uint8]:
     variables, counts = np.zeros(n, np.int64), np.zeros(n, np.uint8)
     for node, name in graph.variables.items():
         variables[node] = bits[name]
-    call(lowering_kernels()["classes"], n, *graph.operand_columns, variables, counts)
+    call(lowering_kernels()["join_variables"], n, graph.args, variables, counts)
     counts[graph.op >= FIRST_PREDICATE] = 0
     return counts
 

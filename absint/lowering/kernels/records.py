@@ -243,7 +243,7 @@ class TermTask(Record):
     facts: Pointer[TermFacts]
 
 
-# What remains of a program on tiles
+# Bounds
 
 
 class Intervals(Record):
@@ -253,6 +253,26 @@ class Intervals(Record):
     upper: Array[Real, Literal[16]]
     may_nan: Int64
     unused: Array[Int64, Literal[7]]
+
+
+class SweepTask(Record):
+    """What the kernel `sweep` is given: a graph of `count` nodes.
+
+    `kernel`: the interval kernel of each operation, 0 for a node whose interval is there already. `lower`,
+    `upper` and `may_nan`: the intervals. `scratch`: kernels read and write sixteen intervals, which stay in
+    there: so many of each node would not fit into the processor's caches.
+    """
+
+    count: Int64
+    kernel: Pointer[Int64]
+    operands: Pointer[Operands]
+    lower: Pointer[Real]
+    upper: Pointer[Real]
+    may_nan: Pointer[UInt8]
+    scratch: Array[Intervals, Literal[3]]
+
+
+# What remains of a program on tiles
 
 
 class Choice(Record):
