@@ -52,7 +52,7 @@ from absint.lowering.region_plan import RegionProgram, make_region_program
 from absint.lowering.register_code import RegisterCode
 from absint.lowering.units import lowering_kernels
 from absint.ops.precision import Precision
-from absint.ops.table import ANY, BAND, FALSE
+from absint.ops.table import ANY, BAND, FALSE, with_diagonals
 
 MOST_TABLES = 64
 """Bases per axis that are tabulated; a sum whose base is not is run as a tape."""
@@ -290,8 +290,9 @@ class _PlanBuilder:
         with np.errstate(over="ignore"):
             constants = self._graph.constants.astype(real).astype(np.float64)
         is_sum, sums = np.empty(n, np.uint8), Sum.array(n)
+        op, _ = with_diagonals(self._graph.op, *self._graph.args.T)
         task = SumTask(
-            count=n, op=self._graph.op, operands=Operands.view(self._graph.args),
+            count=n, op=op, operands=Operands.view(self._graph.args),
             varies=(self._code.node_varies & (OF_X | OF_Y)).astype(np.uint8), constants=constants,
             is_sum=is_sum, sums=sums,
         )  # fmt: skip

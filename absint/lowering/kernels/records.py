@@ -103,8 +103,9 @@ class Sum(Record):
 class SumTask(Record):
     """What the kernel `find_sums` is given: `count` real nodes.
 
-    `op`: operation codes. `varies`: whether each node varies with x and y, a union of `OF_X` and `OF_Y`.
-    `constants`: numbers of the precision. Results: `is_sum`, 1 for the nodes that are sums, and the `sums`.
+    `op`: operation codes, a diagonal's for an operation on one node twice. `varies`: whether each node varies
+    with x and y, a union of `OF_X` and `OF_Y`. `constants`: numbers of the precision. Results: `is_sum`, 1
+    for the nodes that are sums, and the `sums`.
     """
 
     count: Int64

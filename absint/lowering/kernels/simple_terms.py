@@ -13,9 +13,9 @@ from numba import njit, types
 from absint.lowering.kernels.records import DistributeTask, SumTask
 from absint.lowering.plan_format import OF_X, OF_Y
 from absint.native.record_pointers import copy_records, pointer_to
-from absint.ops.table import ADD, ALL, ANY, BAND, CONST, FALSE, MUL, NEG, SQUARE, SUB, VAR
+from absint.ops.table import ADD, ALL, ANY, BAND, CONST, FALSE, NEG, SQUARE, SUB, VAR
 
-_ADD, _CONST, _MUL, _NEG, _SQUARE, _SUB, _VAR = (op.code for op in (ADD, CONST, MUL, NEG, SQUARE, SUB, VAR))
+_ADD, _CONST, _NEG, _SQUARE, _SUB, _VAR = (op.code for op in (ADD, CONST, NEG, SQUARE, SUB, VAR))
 _FALSE, _BAND, _ALL, _ANY = (kind.code for kind in (FALSE, BAND, ALL, ANY))
 _INF = np.inf
 
@@ -40,7 +40,7 @@ def write_side(task, node, sign, side):
     t = np.int64(node)
     while op[t] == _NEG:
         sign, t = -sign, np.int64(operands[t].a)
-    if op[t] == _SQUARE or (op[t] == _MUL and operands[t].a == operands[t].b):
+    if op[t] == _SQUARE:
         squared, t = 1, np.int64(operands[t].a)
         while op[t] == _NEG:
             t = np.int64(operands[t].a)
