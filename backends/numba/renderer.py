@@ -128,44 +128,50 @@ def _padded(samples: NDArray[Any], count: int) -> NDArray[Any]:
     return result
 
 
-def make_frame(plan: Plan, layout: Layout, regions: Regions | None, view: View) -> Frame:
-    """A plan seen in a view; where its boxes lie among the pixels is left to the kernel `prepare`."""
-    precision = plan.precision
-    xs, ys = view.xs(precision), view.ys(precision)
-    tile_rows, tile_columns = -(-view.height // TILE_ROWS), -(-view.width // TILE_COLUMNS)
-    tiles = tile_rows * tile_columns
-    tops = len(plan.starts)
-    room = -(-tops // 8) * 8
-    frame: Frame = Frame.of(precision.value)(
-        tiles=Tiles(count=tiles, next=aligned(8, np.int64), states=np.zeros(tiles, np.int64)),
-        code=Entry.view(plan.code), starts=plan.starts, top_boxes=plan.top_boxes, terms=tops,
+def make_plan_frame(plan: Plan, layout: Layout) -> Frame:
+    """A frame without a view: what all frames of a plan have in common."""
+    frame: Frame = Frame.of(plan.precision.value)(
+        code=Entry.view(plan.code), starts=plan.starts, top_boxes=plan.top_boxes, terms=len(plan.starts),
         sums=layout.sums, instructions=layout.instructions, tapes=layout.tapes, tape_bands=layout.bands,
         fixed_tape=_span(plan.fixed_tape), x_tape=_span(plan.x_tape), y_tape=_span(plan.y_tape),
-        z=layout.z // precision.dtype.itemsize,
+        z=layout.z // plan.precision.dtype.itemsize,
         boxes=ThresholdBox.view(plan.boxes), box_count=len(plan.boxes),
         thresholds_x=plan.thresholds_x, count_x=len(plan.thresholds_x),
         thresholds_y=plan.thresholds_y, count_y=len(plan.thresholds_y),
-        xs=_padded(xs, tile_columns * TILE_COLUMNS), ys=_padded(ys, tile_rows * TILE_ROWS + Y_PITCH),
-        ys_rising=np.ascontiguousarray(ys[::-1]), height_z=float(view.height_z(precision)[0]),
-        width=view.width, height=view.height, tile_rows=tile_rows,
-        pixels_x=np.empty(len(plan.thresholds_x) + 1, np.int32),
-        pixels_y=np.empty(len(plan.thresholds_y) + 1, np.int32),
-        pixel_boxes=PixelBox.array(len(plan.boxes) + 1),
-        top_left=_none(room), top_right=_none(room), top_top=_none(room), top_bottom=_none(room),
     )  # fmt: skip
-    if regions is not None:
-        frame.regions = regions
+    if plan.regions is not None:
+        frame.regions = make_regions(plan.regions, layout, plan.precision)
+    return frame
+
+
+def make_frame(plan: Plan, plan_frame: Frame, view: View) -> Frame:
+    """A plan seen in a view; where its boxes lie among the pixels is left to the kernel `prepare`.
+
+    The frame holds for as long as `plan_frame` is kept, of which it begins as a copy.
+    """
+    xs, ys = view.xs(plan.precision), view.ys(plan.precision)
+    tile_rows, tile_columns = -(-view.height // TILE_ROWS), -(-view.width // TILE_COLUMNS)
+    tiles = tile_rows * tile_columns
+    frame: Frame = type(plan_frame).from_buffer_copy(plan_frame)
+    frame.tiles = Tiles(count=tiles, next=aligned(8, np.int64), states=np.zeros(tiles, np.int64))
+    frame.xs, frame.height_z = (
+        _padded(xs, tile_columns * TILE_COLUMNS),
+        float(view.height_z(plan.precision)[0]),
+    )
+    frame.ys = _padded(ys, tile_rows * TILE_ROWS + Y_PITCH)
+    frame.ys_rising = np.ascontiguousarray(ys[::-1])
+    frame.width, frame.height, frame.tile_rows = view.width, view.height, tile_rows
+    frame.pixels_x = np.empty(len(plan.thresholds_x) + 1, np.int32)
+    frame.pixels_y = np.empty(len(plan.thresholds_y) + 1, np.int32)
+    frame.pixel_boxes = PixelBox.array(len(plan.boxes) + 1)
+    sides = np.full((4, -(-len(plan.starts) // 8) * 8), np.nan)  # no tile meets those behind the last term
+    frame.top_left, frame.top_right, frame.top_top, frame.top_bottom = sides
     return frame
 
 
 def _span(tape: tuple[int, int]) -> Span:
     """A tape without bands."""
     return Span(first=tape[0], end=tape[1])
-
-
-def _none(count: int) -> NDArray[np.float64]:
-    """NaN: behind the last term there are some that no tile meets."""
-    return np.full(count, np.nan)
 
 
 class Canvas:
@@ -189,7 +195,7 @@ class Canvas:
             or (known[0] is not view and known[0] != view)
             or (known[1].tiles.helpers and thread_pool.pool.is_in(known[1].address, renderer.pool_kernels))
         ):
-            frame = make_frame(renderer.plan, renderer.layout, renderer.regions, view)
+            frame = make_frame(renderer.plan, renderer.plan_frame, view)
             known = self._frame = view, frame
         renderer.kernels["prepare"](known[1].address)
         return known[1]
@@ -218,7 +224,7 @@ class Renderer:
         self.precision = precision
         # every precision has its own kernels, and helpers run those of the frame that they join
         self.kernels, self.pool_kernels = (load(unit) for unit in drawing_units(precision))
-        self.regions = None if plan.regions is None else make_regions(plan.regions, self.layout, precision)
+        self.plan_frame = make_plan_frame(plan, self.layout)
         self.draw_address = self.kernels.address("draw")
         self._canvases = Pool(lambda: Canvas(self), MOST_IDLE)
         self._seconds_per_tile = 0.0
