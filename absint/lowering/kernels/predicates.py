@@ -27,8 +27,9 @@ task_at = pointer_to(NeedTask)
 def make_constants(builder):
     """Make the first two predicates of a builder: false and true."""
     builder.made.starts[0] = 0
-    intern(builder, _FALSE, -1, 0.0, 0.0, 0, 0)
-    intern(builder, _TRUE, -1, 0.0, 0.0, 0, 0)
+    look_for(builder, -1, 0.0, 0.0)
+    intern(builder, _FALSE, 0, 0)
+    intern(builder, _TRUE, 0, 0)
 
 
 @njit(error_model="numpy")
@@ -54,11 +55,19 @@ def add(builder, end, item):
 
 
 @njit(error_model="numpy")
-def intern(builder, code, value, lower, upper, end, line):
-    """The predicate with these fields and the operands of the open list, which ends at `end`.
+def look_for(builder, value, lower, upper):
+    """Let `intern` look for a predicate with this value and these ends."""
+    builder.band.value, builder.band.lower, builder.band.upper = value, lower, upper
+
+
+@njit(error_model="numpy")
+def intern(builder, code, end, line):
+    """The predicate with this code, with value and ends as `look_for` was told, and with the operands of the
+    open list, which ends at `end`.
 
     It is made unless there is one already. Lines do not tell predicates apart.
     """
+    value, lower, upper = np.int64(builder.band.value), builder.band.lower, builder.band.upper
     count, mask, slots = builder.made.count, builder.mask, builder.slots
     codes, values, bands = builder.made.code, builder.made.value, builder.made.bands
     starts, items = builder.made.starts, builder.made.items
@@ -104,7 +113,8 @@ def band(builder, value, lower, upper, line):
     """The predicate `lower <= value <= upper`, false if that holds nothing. The open list stays open."""
     if not lower <= upper:
         return np.int64(0)
-    return intern(builder, _BAND, value, lower + 0.0, upper + 0.0, open_list(builder), line)
+    look_for(builder, value, lower + 0.0, upper + 0.0)
+    return intern(builder, _BAND, open_list(builder), line)
 
 
 @njit(error_model="numpy")
@@ -135,7 +145,8 @@ def join(builder, code, end, line):
         return np.int64(neutral)
     if kept == first + 1:
         return np.int64(items[first])
-    return intern(builder, code, -1, 0.0, 0.0, kept, line)
+    look_for(builder, -1, 0.0, 0.0)
+    return intern(builder, code, kept, line)
 
 
 @njit(error_model="numpy")

@@ -18,6 +18,14 @@ class Ends(Record):
     upper: Float64
 
 
+class ValueBand(Record):
+    """The predicate `lower <= value <= upper`. `value`: a real node, -1 for no band."""
+
+    value: Int32
+    lower: Float64
+    upper: Float64
+
+
 class PredicateArrays(Record):
     """The arrays of `absint.lowering.predicates.Predicates`, and how many predicates there are."""
 
@@ -33,11 +41,13 @@ class PredicateArrays(Record):
 class PredicateBuilder(Record):
     """Predicates in the making, equal ones once; see `absint.lowering.kernels.predicates`.
 
+    `band`: value and ends of the predicate that is looked for, value -1 and ends 0 unless it is a band.
     `made`: the predicates so far. There is room for `most` of them, with `most_items` operands in all;
     `is_full`: whether something did not fit. `slots`: a hash table of `mask + 1` predicates, a power of two,
     -1 for a free slot.
     """
 
+    band: ValueBand
     made: PredicateArrays
     most: Int64
     most_items: Int64
@@ -130,14 +140,6 @@ class TermBox(Record):
     right: Float64
     bottom: Float64
     top: Float64
-
-
-class ValueBand(Record):
-    """The predicate `lower <= value <= upper`. `value`: a real node, -1 for no band."""
-
-    value: Int32
-    lower: Float64
-    upper: Float64
 
 
 class SimpleTerm(Record):

@@ -119,10 +119,11 @@ def split(wanted, only_left, only_right):
 
 
 @njit(error_model="numpy")
-def demand_arms(is_min, value, negative, positive, choice, first, second):
+def demand_arms(is_min, demand, choice, first, second):
     """Pass the demands on a min or max on to its arms; returns where both are needed: there it remains."""
+    negative, positive = np.int64(demand.negative), np.int64(demand.positive)
     conjunction, disjunction = (positive, negative) if is_min else (negative, positive)
-    left, right, both = split(value, choice.left, choice.right)
+    left, right, both = split(np.int64(demand.value), choice.left, choice.right)
     and_left, and_right, and_both = split(conjunction, choice.conjunction_left, choice.conjunction_right)
     only_left, only_right = np.int64(choice.disjunction_left), np.int64(choice.disjunction_right)
     # where an arm may be NaN, the disjunction needs both arms' values, unless one arm is idle
@@ -137,6 +138,12 @@ def demand_arms(is_min, value, negative, positive, choice, first, second):
     return both | by_value | and_both | or_both
 
 
+@njit(**INLINE)
+def clear(demand):
+    """Demand a node in no lane."""
+    demand.value = demand.negative = demand.positive = 0
+
+
 @njit(error_model="numpy")
 def count_demanded(task, choices, counts):
     """Count the operations that are demanded in each lane, where the root is as its masks say; clears all
@@ -148,30 +155,22 @@ def count_demanded(task, choices, counts):
         is_choice = task.kernel[node] != 0 and (op == _MIN or op == _MAX)
         choices -= is_choice
         demand = demands[node]
-        value, negative, positive = (
-            np.int64(demand.value),
-            np.int64(demand.negative),
-            np.int64(demand.positive),
-        )
-        kept = value | negative | positive
-        if kept == 0:
-            continue
-        demand.value = demand.negative = demand.positive = 0
+        kept = np.int64(demand.value | demand.negative | demand.positive)
         a, b = np.int64(task.operands[node].a), np.int64(task.operands[node].b)
-        if a < 0:
+        if kept == 0 or a < 0:
+            clear(demand)
             continue
         if is_choice:
-            kept = demand_arms(
-                op == _MIN, value, negative, positive, task.choices[choices], demands[a], demands[b]
-            )
+            kept = demand_arms(op == _MIN, demand, task.choices[choices], demands[a], demands[b])
         elif op == _NEG:
-            demands[a].value |= value
-            demands[a].negative |= positive
-            demands[a].positive |= negative
+            demands[a].value |= demand.value
+            demands[a].negative |= demand.positive
+            demands[a].positive |= demand.negative
         else:
             demands[a].value |= kept
             if b >= 0:
                 demands[b].value |= kept
+        clear(demand)
         for lane in range(LANES):
             counts[lane] += kept >> lane & 1
 
