@@ -1,6 +1,8 @@
 """What words of the command line mean: a function for each type of argument, given to argparse.
 
-Each raises `argparse.ArgumentTypeError`, whose message argparse prints after the option's name.
+Each raises `argparse.ArgumentTypeError`, whose message argparse prints after the option's name. Texts that
+Python takes too are parsed elsewhere: regions by `absint.ir.region_text`, pipelines by
+`absint.rewriting.manager`.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def _optimize_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--region", metavar="x0:x1,y0:y1[,z0:z1]", default="-1:1,-1:1,-1:1",
         help="where the result shall hold; 'all': everywhere; or ranges by name, as x=0:1,t=0:2 "
-        "(default: -1:1 on each axis)",  # the grammar: `Box.parse`, absint/ir/box.py
+        "(default: -1:1 on each axis)",  # the grammar: absint/ir/region_text.py
     )  # fmt: skip
     parser.add_argument(
         "--domains", metavar="NAME,…", type=kinds.words, default=["interval"],

@@ -1,9 +1,8 @@
-"""Boxes: closed bounds of variables, and their text: `Box.parse` defines the grammar of `--region`."""
+"""Boxes: closed bounds of variables. Their text, as `--region` takes it, is in `absint.ir.region_text`."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -12,27 +11,12 @@ from typing import Any
 from absint.base.arguments import pair, word
 from absint.base.errors import UsageError, ViewError, shown, shown_path
 from absint.ir.graph import AXES
+from absint.ir.region_text import format_region, parse_region
 from absint.ops.demand import Bounds
 from absint.ops.precision import Precision, as_precision
 
 ANYTHING = Bounds(-math.inf, math.inf, True)
 """The bounds of a variable that a box does not bound."""
-
-_RANGE = re.compile(r"([^:_]+):([^:_]+)")  # without "_", which `float` accepts between digits
-
-
-def _parse_range(text: str, part: str) -> tuple[float, float]:
-    """Parse one range, `part`, of a region's text."""
-    match = _RANGE.fullmatch(part)
-    try:
-        if match is None:
-            raise ValueError
-        lower, upper = float(match[1]), float(match[2])
-    except ValueError:
-        raise ViewError(f"region {shown(text)}: {shown(part)} is not a range such as -1:1") from None
-    if not lower <= upper:
-        raise ViewError(f"region {shown(text)}: {shown(part)} is empty")
-    return lower, upper
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +51,10 @@ class Box:
 
     @staticmethod
     def parse(text: str) -> Box:
-        """Parse the text of a region.
-
-        Accepts `x0:x1,y0:y1[,z0:z1]` (z is -1:1 if left out), `all` for a box without bounds, and ranges by
-        name, such as `x=-1:1,t=0:2`, which leave other variables without bounds; `str` of a box gives the
-        last form. Raises `ViewError` for any other text.
+        """The box of a region's text, such as `-1:1,-1:1` or `x=-1:1,t=0:2`; `absint.ir.region_text` has the
+        grammar. Raises `ViewError` for any other text.
         """
-        text = word(text, "region", ViewError)
-        if text.strip() == "all":
-            return Box()
-        parts = text.split(",")
-        if "=" in text:
-            named = [part.rpartition("=") for part in parts]
-            bounds = {name.strip(): _parse_range(text, ends) for name, _, ends in named}
-            if len(bounds) < len(parts) or "" in bounds:
-                raise ViewError(f"region {shown(text)}: every range needs a name of its own")
-            return Box(bounds)
-        if len(parts) not in (2, 3):
-            raise ViewError(f"region {shown(text)}: expected x0:x1,y0:y1[,z0:z1] or all")
-        ranges = [_parse_range(text, part) for part in parts]
-        return Box(dict(zip(AXES, [*ranges, (-1.0, 1.0)], strict=False)))
+        return Box(parse_region(text))
 
     @staticmethod
     def default() -> Box:
@@ -125,14 +93,7 @@ class Box:
         return Box(bounds)
 
     def __str__(self) -> str:
-        if not self.bounds:
-            return "all"
-        names = [*AXES, *sorted(set(self.bounds) - set(AXES))]
-        return ",".join(
-            f"{name}={self.bounds[name][0]!r}:{self.bounds[name][1]!r}"
-            for name in names
-            if name in self.bounds
-        )
+        return format_region(self.bounds)
 
 
 def check_is_box(box: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from absint.report import charts
+from absint.report import charts, liveness
 from absint.report.data import growth
 from absint.report.markup import Markup, element, join
 from absint.report.parts import (
@@ -244,40 +244,6 @@ def _arm(arm: dict[str, Any], ends: tuple[float, float]) -> Markup:
     return join([Markup(text), *([element("small", code(arm["text"]))] if arm["text"] else [])])
 
 
-def _memory(report: dict[str, Any], _: Pictures) -> Iterator[Markup]:
-    source, result = report["memory"]["source"], report["memory"]["result"]
-    if not source["live"] and not result["live"]:
-        yield missing("Nothing is computed, so no value needs to be kept.")
-    else:
-        label = (
-            f"Curves of the values alive at each instruction: at most {source['peak_live']:,} of "
-            f"{source['values']:,} before, {result['peak_live']:,} of {result['values']:,} after."
-        )
-        series = [("before", source["live"]), ("after", result["live"])]
-        yield element(
-            "figure",
-            legend("before", "after"),
-            charts.curves(series, label, "instruction"),
-            element(
-                "figcaption", "Values alive at each instruction. Constants and variables are always at hand."
-            ),
-        )
-    mebibyte = 2**20
-    yield table(
-        f"Memory for {source['pixels']:,} points at once",
-        ["", "before", "after"],
-        [
-            ["values computed", f"{source['values']:,}", f"{result['values']:,}"],
-            ["values alive at most", f"{source['peak_live']:,}", f"{result['peak_live']:,}"],
-            ["register slots", f"{source['slots']:,}", f"{result['slots']:,}"],
-            *(
-                [name, *(f"{side[key] / mebibyte:,.0f} MiB" for side in (source, result))]
-                for name, key in (("every value kept", "naive_bytes"), ("freed at last use", "live_bytes"))
-            ),
-        ],
-    )
-
-
 def _terms(report: dict[str, Any], pictures: Pictures) -> Iterator[Markup]:
     terms = pictures.terms
     if isinstance(terms, str):
@@ -343,7 +309,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any], Pictures], Iterable[Mar
     "passes": ("Passes", _passes),
     "specialisation": ("Specialisation", _specialisation),
     "missed": ("Missed optimisations", _missed),
-    "memory": ("Liveness and memory", _memory),
+    "memory": ("Liveness and memory", liveness.section),
     "terms": ("Lowered terms", _terms),
 }
 """The sections in order: by name, the title and the function that makes the content."""

@@ -19,7 +19,7 @@ import networkx as nx
 
 from absint.cli.listing import first_sentence
 from absint.evaluation.image_files import write_whole
-from tests.project.test_rooms import FACE, LAYERS, ROOT, Module, imports, read_modules, room_of
+from tests.project.test_imports import FACE, LAYERS, ROOT, Module, imports, read_modules, room_of
 
 TARGET = ROOT / "docs" / "architecture.svg"
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 from tests.project.architecture import CHARACTER, PAD, WIDTH, main, rooms_of, svg
-from tests.project.test_rooms import FACE, LAYERS, ROOT, Module, read_modules
+from tests.project.test_imports import FACE, LAYERS, ROOT, Module, read_modules
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -183,7 +183,7 @@ def test_passes_and_domains_are_taken_by_name(project: Path) -> None:
 
 
 def test_completeness_covers_the_files(project: Path) -> None:
-    files = ["conformance/test_completeness.py", "project/test_rooms.py", "project/test_architecture.py"]
+    files = ["conformance/test_completeness.py", "project/test_imports.py", "project/test_architecture.py"]
     files += ["project/test_packaging.py"]
     selection = "completeness or rooms or architecture or every_package"
     assert_passes(run_tests(project, selection, *files), 150)
