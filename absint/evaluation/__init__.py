@@ -1,1 +1,1 @@
-"""What is asked of a program and who answers: questions, views, profiles, backends, engines, image files."""
+"""Asking programs: questions, views, backends and their profiles, engines, image files."""

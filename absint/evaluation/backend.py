@@ -1,7 +1,7 @@
-"""Backends: who prepares programs so that they can be asked.
+"""Backends: each prepares programs as engines, which answer questions.
 
-A backend is one file or folder in `backends/` with one class. It optimises nothing that a pass could have
-done: it takes a program as it is and is generic over programs.
+A backend is one file or folder in `backends/` with one class. A backend takes a program as it is and runs any
+program; what a pass could optimise, a backend leaves to the pass.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from absint.ops.precision import Precision
 
 
 class Backend(ABC):
-    """Prepares programs. Made without arguments, or with a `method` where its profile has some."""
+    """Prepares engines for programs. The constructor takes no arguments, or a `method` if the profile has
+    several.
+    """
 
     name: ClassVar[str]
     profile: Profile
-    """What it can do, the same for all that a method makes of it."""
+    """What the backend can do; the same for every method."""
 
     @abstractmethod
     def probe(self) -> Availability:
-        """Whether it can be used here."""
+        """Whether the backend can be used on this machine."""
 
     @abstractmethod
     def prepare(
@@ -37,23 +39,23 @@ class Backend(ABC):
     ) -> BackendEngine:
         """An engine for a program, or for a plan where the profile says so.
 
-        `threads`: how many may work on an answer, all cores if not given. `box`: where a plan holds; a
-        program knows that itself. Raises `GraphError` for a program whose graph is not sound, `UsageError`
-        for what is neither, and for less than one thread.
+        `threads`: the most threads that work on an answer, one for each core by default. `box`: the box on
+        which a plan holds; a program holds its own. Raises `GraphError` for a program whose graph is not
+        sound, and `UsageError` for a form that is neither program nor plan, and for less than one thread.
         """
 
-    def warm(self, precision: Precision) -> None:  # noqa: B027  # most have nothing to do
-        """Compile what every picture of the precision needs, as far as this machine does not have it yet."""
+    def warm(self, precision: Precision) -> None:  # noqa: B027  # most backends compile nothing
+        """Compile the kernels that every picture in a precision needs, unless they are in the cache."""
 
     def eager(self) -> Backend:
-        """The same backend, taking its short cuts even where they do not pay: for those who test it."""
+        """The same backend for tests: it takes its short cuts even where they do not pay."""
         return self
 
 
 def find_backend(name: str) -> Backend:
     """The backend of that name, or of `name:method`.
 
-    Raises `BackendError` if there is none, or why it cannot be used here.
+    Raises `BackendError` if there is none, and if it cannot be used on this machine, with the reason.
     """
     name, colon, method = word(name, "backend", BackendError).partition(":")
     kind = find("backends", name)
@@ -71,15 +73,15 @@ def find_backend(name: str) -> Backend:
 
 
 def profile_of(name: str) -> Profile:
-    """The profile of a backend, by name and without a method, whether or not it can be used here. Raises
-    `BackendError` if there is none of that name.
+    """The profile of a backend, by name and without a method, even if the backend cannot be used on this
+    machine. Raises `BackendError` for an unknown name.
     """
     profile: Profile = find("backends", name)().profile
     return profile
 
 
 def usual_backends() -> tuple[str, ...]:
-    """Names of the backends that can be used here, without those that are for tests only."""
+    """Names of the backends that can be used on this machine, except for those that serve tests only."""
     backends: dict[str, Backend] = {name: find("backends", name)() for name in names("backends")}
     return tuple(
         name

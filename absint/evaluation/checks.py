@@ -1,4 +1,6 @@
-"""Checks at the border of every engine: programs, points, boxes, views, threads, and arrays to write into."""
+"""Argument checks shared by all engines: programs, points, boxes, views, threads, and arrays to write
+into.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ Ranges = Mapping[str, tuple[Any, Any]]
 
 
 def as_program(program: object) -> Program:
-    """A program that is sound. Raises `UsageError` for what is none, such as a plan, and `GraphError` for one
-    whose graph is not sound.
+    """The argument, if it is a sound program. Raises `UsageError` for anything else, such as a plan, and
+    `GraphError` for a program whose graph is not sound.
     """
     check_program(program)
     assert isinstance(program, Program)
@@ -30,15 +32,17 @@ def as_program(program: object) -> Program:
 
 
 def thread_count(threads: object, all_of_them: int) -> int:
-    """How many threads may work: so many, or all if None is given. Raises `UsageError` for less than one."""
+    """The number of threads to use: `threads`, or `all_of_them` for None. Raises `UsageError` for less than
+    one.
+    """
     return all_of_them if threads is None else whole(threads, "threads", UsageError, 1)
 
 
 def check_gradual_underflow() -> None:
     """Raises `BackendError` when the processor flushes subnormals to zero.
 
-    A foreign extension built with -ffast-math can switch that on for the whole process; then no result is
-    exact.
+    A third-party extension built with -ffast-math can switch flushing on for the whole process; then results
+    are not exact.
     """
     smallest = np.finfo(np.float32).smallest_subnormal
     if np.float32(smallest * np.float32(4.0)) / np.float32(2.0) == 0 or np.float64(5e-324) * 1.0 == 0:
@@ -49,7 +53,7 @@ def check_gradual_underflow() -> None:
 
 
 def check_values_promised(program: Program) -> None:
-    """Raises `PromiseError` unless the program keeps its values; a lowered one has none."""
+    """Raises `PromiseError` unless the program keeps its values; a lowered program has none."""
     if program.promise is not Promise.BITS or program.graph.lowered:
         raise PromiseError("the program promises only its sign, not its values: optimise it with -O1")
 
@@ -57,8 +61,8 @@ def check_values_promised(program: Program) -> None:
 def check_box(program: Program, box: Box) -> None:
     """Raises `DomainError` unless the program holds on all of `box`.
 
-    Bounds count of every variable that the program was made from: one that a pass has removed is gone because
-    it was bounded.
+    The check covers every variable of the original program: a pass may have removed a variable because of its
+    bounds.
     """
     for name in sorted(program.variables & set(program.box.bounds)):
         lower, upper = program.box.bounds[name]
@@ -76,7 +80,9 @@ def check_box(program: Program, box: Box) -> None:
 
 
 def check_view(program: Program, view: View) -> None:
-    """Raises `DomainError` unless an image of the program exists for this view, `UsageError` for no view."""
+    """Raises `DomainError` unless the program has an image in this view, and `UsageError` for what is no
+    view.
+    """
     if not isinstance(view, View):
         raise UsageError(f"view {shown(view)}: expected a View, as View(640, 480)")
     free = sorted(set(program.graph.variables.values()) - set(AXES))
@@ -87,7 +93,7 @@ def check_view(program: Program, view: View) -> None:
 
 
 def is_same_view(view: object, checked: View | None) -> bool:
-    """Whether a view is the one that was checked last, or equal to it."""
+    """Whether a view equals the one that was checked last."""
     return checked is not None and (view is checked or (isinstance(view, View) and view == checked))
 
 
@@ -98,7 +104,7 @@ def points_given(
 
     `needed`: the variables that must be given. `xp`: NumPy, or a module like it. Raises `DomainError` for a
     variable that is missing or unknown, and for points outside the program's box; `UsageError` as
-    `real_array`, and for shapes that do not broadcast.
+    `real_array` does, and for shapes that do not broadcast.
     """
     if missing := sorted(set(needed) - set(given)):
         raise DomainError(f"no value given for the variable {shown(missing[0])}")
@@ -115,9 +121,9 @@ def boxes_given(
 ) -> tuple[dict[str, tuple[Any, Any]], tuple[int, ...]]:
     """The ends of boxes as arrays of the program's precision, and the shape that they broadcast to.
 
-    `xp`: NumPy, or a module like it. Raises `DomainError` for an unknown variable, for boxes that are empty
-    and those outside the program's box; `UsageError` as `real_array`, for shapes that do not broadcast, and
-    for what is no mapping of names to two ends.
+    `xp`: NumPy, or a module like it. Raises `DomainError` for an unknown variable, for empty boxes and for
+    boxes outside the program's box; `UsageError` as `real_array` does, for shapes that do not broadcast, and
+    for anything but a mapping from names to pairs of ends.
     """
     if not isinstance(boxes, Mapping):
         raise UsageError(f"boxes {shown(boxes)}: expected ends by name, as {{'x': (-1.0, 1.0)}}")
@@ -146,7 +152,7 @@ _Value = TypeVar("_Value")
 
 
 def _known(program: Program, given: Mapping[str, _Value]) -> Mapping[str, _Value]:
-    """What is given. Raises `DomainError` for a variable that the program does not have."""
+    """The mapping as given. Raises `DomainError` for a variable that the program does not have."""
     known = program.variables | set(AXES)
     for name in given:
         if name not in known:
@@ -155,11 +161,11 @@ def _known(program: Program, given: Mapping[str, _Value]) -> Mapping[str, _Value
 
 
 def real_array(name: str, value: Any, precision: Precision, xp: Any = np) -> Any:
-    """Numbers as an array of the precision, of the module `xp`.
+    """Numbers as an array of the module `xp`, rounded to the precision.
 
-    They are rounded by NumPy: on a device subnormal numbers become zero. Raises `UsageError`, which begins
-    with `name`, for what is no array of real numbers, and for masked arrays: what is masked has no value, and
-    an array of the precision cannot say so.
+    NumPy rounds, even for a device, which would flush subnormal numbers to zero. Raises `UsageError`, with a
+    message that begins with `name`, for anything but an array of real numbers, and for masked arrays, since a
+    masked element has no value.
     """
     if _is_masked(value):
         raise UsageError(f"{name}: masked arrays are not taken: give those without a mask, x.compressed()")
@@ -169,29 +175,31 @@ def real_array(name: str, value: Any, precision: Precision, xp: Any = np) -> Any
         value = value.get()
     try:
         array = np.asarray(value)
-    except (ValueError, TypeError, OverflowError):  # ragged, or deeper than arrays can be
+    except (ValueError, TypeError, OverflowError):  # ragged, or nested deeper than an array can be
         raise UsageError(f"{name}: {shown(value)} is no array of numbers") from None
     if array.dtype.kind not in "biuf":
         raise UsageError(f"{name}: expected real numbers, not {array.dtype} {shown(value)}")
-    with np.errstate(all="ignore"):  # what is too large for the precision rounds to infinity
+    with np.errstate(all="ignore"):  # numbers too large for the precision round to infinity
         array = array.astype(precision.dtype, copy=False)
     return array if xp is np else xp.asarray(array)
 
 
 def _is_masked(value: object) -> bool:
-    """Whether it is a masked array, or a list that holds one somewhere."""
+    """Whether a value is a masked array, or a list that contains one at any depth."""
     if isinstance(value, list | tuple):
         return any(map(_is_masked, value))
     return type(value) is not np.ndarray and isinstance(value, np.ndarray) and np.ma.isMaskedArray(value)
 
 
 def is_on_device(value: object) -> bool:
-    """Whether it is an array like NumPy's in the memory of a GPU."""
+    """Whether a value is an array, with a NumPy dtype, in the memory of a GPU."""
     return hasattr(value, "__cuda_array_interface__") and isinstance(getattr(value, "dtype", 0), np.dtype)
 
 
 def broadcast_shape(arrays: Mapping[str, Any]) -> tuple[int, ...]:
-    """The shape that arrays broadcast to. Raises `UsageError` with their shapes if there is none."""
+    """The shape that arrays broadcast to. Raises `UsageError`, which lists their shapes, if they do not
+    broadcast.
+    """
     try:
         return np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError:
@@ -210,9 +218,9 @@ def check_out(
 ) -> None:
     """Raises `UsageError` unless an answer can be written into `out`.
 
-    `expected`: shape and type of each of the answer's arrays. One array is given as it is, several as a
-    tuple. Each is writeable, its rows are contiguous and no two elements share memory. `on_device`: arrays in
-    a device's memory are taken, too.
+    `expected`: shape and type of each of the answer's arrays. For one array `out` is an array, for several a
+    tuple. Each array must be writeable, with contiguous rows and no two elements at one address. `on_device`:
+    whether arrays in a device's memory are accepted, too.
     """
     arrays: Sequence[Any] = [out] if len(expected) == 1 else out if isinstance(out, tuple) else []
     if len(arrays) != len(expected):
@@ -224,7 +232,9 @@ def check_out(
 
 
 def _why_not_writeable(array: Any, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> str:
-    """What is found instead of an array of that shape and type that can be written into; empty for none."""
+    """Why an answer of this shape and type cannot be written into an array: what was found instead; empty if
+    it can.
+    """
     if is_on_device(array):
         if not on_device:
             return "an array on a device, which this backend does not write to"
@@ -236,7 +246,7 @@ def _why_not_writeable(array: Any, shape: tuple[int, ...], dtype: np.dtype[Any],
         return "a read-only array"
     if 0 in shape:
         return ""
-    inner = array.itemsize  # bytes from the first to behind the last element of what lies inside of an axis
+    inner = array.itemsize  # bytes that one element of the current axis spans, its inner axes included
     for axis in reversed(range(len(shape))):
         count, stride = shape[axis], array.strides[axis]
         if count == 1:

@@ -1,4 +1,4 @@
-"""An engine: a program or a plan that is ready to be asked, again and again, by any number of threads."""
+"""Engines: a program or a plan, ready to answer questions again and again, from any number of threads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ A = TypeVar("A")
 class Engine(ABC):
     """Answers questions.
 
-    `precision`: of the numbers that the engine takes and gives.
+    `precision`: the precision of the numbers that the engine takes and returns.
     """
 
     precision: Precision
@@ -36,9 +36,9 @@ class Engine(ABC):
 
         `out`: arrays to write the answer into, which are then returned: of the shapes and types of
         `question.result`, writeable, with contiguous rows that do not overlap, in the memory of this process
-        or, for a backend on a device, of that device. Raises `UsageError` for others, `BackendError` for a
-        question that the backend does not answer, `PromiseError` for a program that does not keep what the
-        question sees, and `DomainError` for a question outside the box on which the program holds.
+        or, for a backend on a device, of that device. Raises `UsageError` for other arrays, `BackendError`
+        for a question that the backend does not answer, `PromiseError` for a program that does not keep what
+        the question sees, and `DomainError` for a question outside the box on which the program holds.
         """
 
     def values(
@@ -47,8 +47,8 @@ class Engine(ABC):
         """The value at points; arrays broadcast and are rounded to the precision. See `answer` for `out`.
 
         Returns an array of the broadcast shape, of the precision. Raises `DomainError` for points outside the
-        region and for variables that are missing or unknown, `PromiseError` for a program that keeps only
-        `f < 0`, `UsageError` for what is no array of real numbers, for masked arrays, and for shapes that do
+        region and for variables that are missing or unknown, `PromiseError` for a program that keeps only `f
+        < 0`, `UsageError` for anything but arrays of real numbers, for masked arrays, and for shapes that do
         not broadcast.
         """
         return self.answer(Values({"x": x, "y": y, "z": z, **variables}), out)
@@ -58,7 +58,7 @@ class Engine(ABC):
         that are not named are unbounded. See `answer` for `out`.
 
         Returns arrays `lower`, `upper` and `may_nan` of the broadcast shape. Raises as `values` does, and
-        `DomainError` for boxes that are empty.
+        `DomainError` for empty boxes.
         """
         return self.answer(Bounds(boxes), out)
 
@@ -70,21 +70,21 @@ class Engine(ABC):
         return self.answer(Image(view), out)
 
     def describe(self) -> str:
-        """How pictures are drawn, and why so; empty for an engine that has one way."""
+        """The way pictures are drawn, and the reason; empty for an engine with a single way."""
         return ""
 
 
 class BackendEngine(Engine):
-    """What a backend prepares. A subclass has a method `answer_NAME(question, out)` for each question that it
-    answers. `out` is checked before that, and the answer is copied into `out` after that, so the method may
-    leave `out` alone.
+    """Base class of the engines that backends prepare. A subclass has a method `answer_NAME(question, out)`
+    for each question that it answers. The caller checks `out` before the call and copies the answer into
+    `out` after it, so the method may ignore `out`.
 
     `backend`: the name of the backend.
     """
 
     backend: str
     on_device = False
-    """Whether answers may be written to a device's memory."""
+    """Whether the engine can write answers to a device's memory."""
 
     def answer(self, question: Question[A], out: A | None = None) -> A:
         """See `Engine.answer`."""
@@ -108,7 +108,7 @@ def _copy(answer: A, out: A) -> A:
 
 
 def unanswered(question: str, backend: str) -> BackendError:
-    """The error for a question that a backend does not answer, which names those that do."""
+    """The error for a question that a backend does not answer; it names the backends that do."""
     others = [name for name in names("backends") if question in find("backends", name)().profile.questions]
     who = f"it is answered by {', '.join(others)}" if others else "no backend answers it"
     return BackendError(f"backend {backend!r} does not answer {question!r}; {who}")

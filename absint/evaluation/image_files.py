@@ -18,10 +18,10 @@ from absint.base.errors import UsageError, shown, shown_path
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path` such that nobody ever sees a part of it.
+    """Write `data` to `path` atomically: no reader sees a part of it.
 
-    Something that is no regular file (a pipe, a device) is written directly. Raises `UsageError` naming the
-    path when it cannot be written, and for what is no path or no bytes.
+    A pipe, a device or another special file is written directly. Raises `UsageError`, which names the path,
+    if the file cannot be written, and for arguments that are no path or no bytes.
     """
     if not isinstance(path, str | Path):
         raise UsageError(f"{shown(path)}: expected the path of a file")
@@ -51,7 +51,7 @@ def write_whole(path: str | Path, data: bytes) -> None:
 
 
 def _mode(path: str | Path) -> int | None:
-    """Type and permission bits of what a path leads to, None where there is nothing yet."""
+    """Type and permission bits of the file at a path; None if there is none yet."""
     try:
         return os.stat(path).st_mode
     except FileNotFoundError:
@@ -72,7 +72,7 @@ def pgm(image: NDArray[np.uint8]) -> bytes:
 
 
 def png(image: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> bytes:
-    """uint8[height, width] as a PNG of 8 bits a pixel, unfiltered: grey, or numbers of colours.
+    """uint8[height, width] as an unfiltered PNG of 8 bits a pixel: grey, or indices into a palette.
 
     `palette`: uint8[n, 4], red, green, blue and opacity of the colours. Raises `UsageError` for other arrays.
     """
@@ -99,7 +99,7 @@ def png(image: NDArray[np.uint8], palette: NDArray[np.uint8] | None = None) -> b
 
 
 def _check(what: str, array: Any, columns: int | None = None) -> None:
-    """Raises `UsageError` unless it is an array of bytes, of so many columns if that is given."""
+    """Raises `UsageError` unless `array` is uint8[rows, columns], with `columns` columns if given."""
     is_array = isinstance(array, np.ndarray) and not np.ma.isMaskedArray(array)
     if not is_array or array.dtype != np.uint8 or array.ndim != 2 or 0 in array.shape:
         raise UsageError(f"{what}: expected a uint8 array of rows and columns, not {shown(array)}")

@@ -1,8 +1,8 @@
 """Engines prepared from models, and the one cache of them: for `render`, `evaluate`, `compile`, the viewer
 and the study functions.
 
-A preparation says what an engine is made from. Its engine is found again by everything that tells engines
-apart, so whoever asks for the same gets the same engine.
+A preparation holds everything that an engine is made from, which is also its key in the cache: equal
+preparations share one engine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from absint.rewriting.analysis import Analyses
 from absint.rewriting.manager import PassManager, parse_pipeline
 
 MOST = 16
-"""Engines that are cached. Each holds its plan or tape, and the memory that it works in."""
+"""Most engines in the cache. Each holds its plan or tape, and its working memory."""
 
 
 class Prepared(NamedTuple):
@@ -37,16 +37,16 @@ class Prepared(NamedTuple):
 
 
 _cached: Recent[Hashable, Prepared] = Recent(MOST)
-"""The engines that were last asked for, by everything that tells engines apart."""
+"""The engines used last, by `Preparation._key`."""
 
 
 class Preparation(NamedTuple):
     """What an engine is prepared from: a source, optimised by a pipeline for a box in a precision, to answer
     one kind of question.
 
-    `backend`: a name, or `name:method`. `pipeline`: the question's own if None. `threads`: how many may work,
-    all cores if None. `knows_program`: the engine is made from a program even where a plan would do, whose
-    making may have been saved by an earlier run.
+    `backend`: a name, or `name:method`. `pipeline`: the question's own if None. `threads`: the most threads
+    that work, one for each core if None. `knows_program`: whether the engine is made from a program even
+    where a plan would do, which may be in the cache of plans.
     """
 
     source: Source | Program
@@ -59,8 +59,8 @@ class Preparation(NamedTuple):
     knows_program: bool = False
 
     def find(self, any_box: bool = False) -> Prepared:
-        """What is cached, or what is made now and then cached. `any_box`: an engine that was prepared for
-        another box does, if that box contains this one. Raises as `make` does.
+        """The engine in the cache, or else a new one, which enters the cache. `any_box`: accept an engine
+        prepared for another box that contains this one. Raises as `make` does.
         """
         found = self.cached(any_box)
         if found is None:
@@ -69,16 +69,16 @@ class Preparation(NamedTuple):
         return found
 
     def cached(self, any_box: bool = False) -> Prepared | None:
-        """What is cached; see `find`."""
+        """The engine in the cache, or None; see `find`."""
         found = _cached.get(self._key(any_box))
         return found if found is not None and (not any_box or found.box.contains(self.box)) else None
 
     def make(self) -> Prepared:
-        """An engine that is made now, whatever is cached.
+        """A new engine, whether or not the cache holds one.
 
-        Raises `BackendError` for a backend that cannot be used here or does not answer such questions,
-        `VmError` for malformed text, `PipelineError`, and `DomainError` for a program that does not hold in
-        the box.
+        Raises `BackendError` for a backend that cannot be used on this machine or does not answer such
+        questions, `VmError` for malformed text, `PipelineError`, and `DomainError` for a program that does
+        not hold in the box.
         """
         backend = find_backend(self.backend)
         if self.kind.name not in backend.profile.questions:
@@ -94,7 +94,7 @@ class Preparation(NamedTuple):
         passes = parse_pipeline(pipeline)
         source = program_of(self.source)
         sees_bits = self.kind.promise is Promise.BITS
-        promise = source.origin.promise if sees_bits else Promise.SIGN  # engines refuse what is not kept
+        promise = source.origin.promise if sees_bits else Promise.SIGN  # engines refuse questions beyond it
         start = source.restricted(self.box, self.precision, promise)
         program, _ = PassManager(passes, Analyses()).run(start)
         return Prepared(backend.prepare(program, self.threads), self.box, program)
@@ -105,7 +105,7 @@ class Preparation(NamedTuple):
         return self.kind.pipeline if self.pipeline is None else self.pipeline
 
     def _key(self, any_box: bool) -> Hashable:
-        """Everything that tells engines apart."""
+        """The engine's key in the cache: everything that distinguishes engines."""
         name = self.backend.partition(":")[0]
         return (
             _identity(self.source), self.kind.promise, self.backend, find("backends", name), self.precision,
@@ -114,7 +114,7 @@ class Preparation(NamedTuple):
 
 
 def _identity(source: Source | Program) -> Hashable:
-    """What tells sources apart. Of a program that is all of it and its origin but their names."""
+    """A source's part of the key. For a program: the program and its origin, except for their names."""
     if isinstance(source, Source):
         return source
     own = source.graph, source.precision, source.promise, _ends(source.box), source.specialised

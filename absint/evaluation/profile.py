@@ -1,4 +1,4 @@
-"""What a backend can do, as data: whoever uses backends reads their profiles and tries nothing out."""
+"""Profiles: what a backend can do, declared as data, so that callers need not try things out."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from absint.ops.precision import Precision
 
 
 class Availability(NamedTuple):
-    """Whether a backend can be used here; if not, why and how to get it."""
+    """Whether a backend can be used on this machine; if not, `reason` says why, and how to get it."""
 
     available: bool
     reason: str = ""
 
 
 class Takes(Enum):
-    """What a backend prepares pictures from."""
+    """The form from which a backend prepares pictures."""
 
     PROGRAM = "program"
     PLAN = "plan"
-    """A plan (`absint.lowering.plan`), and a program too: a plan has a sign only, no values."""
+    """A plan (`absint.lowering.plan`) for pictures, and a program for values, which a plan does not have."""
 
 
 class Profile(NamedTuple):
     """What a backend can do.
 
-    `questions`: names of the questions that its engines answer. `render_pipeline`: text of the passes before
-    a picture. `methods`: ways of drawing, the usual one first; `NAME:METHOD` names one of them. `threaded`:
-    several threads may work on one answer. `on_device`: points and answers may lie in a device's memory.
-    `test_only`: the backend stands in for another one where that one cannot be used, so only tests ask it.
+    `questions`: names of the questions that its engines answer. `render_pipeline`: text of the pipeline that
+    prepares a program for pictures. `methods`: ways of drawing, the default first; `NAME:METHOD` selects one.
+    `threaded`: whether several threads may work on one answer. `on_device`: whether points and answers may
+    lie in a device's memory. `test_only`: whether the backend serves tests only, as a stand-in for another
+    one.
     """
 
     questions: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""A question: what is asked of a program. Each is a file in `absint/evaluation/questions`.
+"""Questions about programs, such as values or an image. Each kind is a file in `absint/evaluation/questions`.
 
-Whoever goes through backends (conformance tests, the fuzzer) goes through the registry's questions as well,
-so a question is tested on every backend that answers it as soon as its file is there.
+The conformance tests and the fuzzer put every registered question to every backend that answers it, so a new
+question is tested as soon as its file exists.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ EXACT = "cse,dce"
 
 
 class ArrayType(NamedTuple):
-    """Shape and type of an array of an answer."""
+    """Shape and type of one array of an answer."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
 
 class Sample(NamedTuple):
-    """Where a program is looked at to compare engines: `points` of a box, a column for each variable, and a
-    view. `seed` decides what is left open.
+    """Where engines are compared on a program: `points` of a box, a column for each variable, and a view.
+    `seed` seeds the random choices that a question makes about the sample.
     """
 
     box: Box
@@ -49,16 +49,16 @@ class Sample(NamedTuple):
 
     @property
     def is_drawable(self) -> bool:
-        """Whether pictures have positions for all its variables."""
+        """Whether the program's variables are all x, y and z, so that it has pictures."""
         return set(self.points) <= set(AXES)
 
 
 class Question(ABC, Generic[A]):
-    """What is asked of a program; its answer is an array, or a tuple of arrays of one shape.
+    """A question about a program; the answer is an array, or a tuple of arrays of one shape.
 
-    `promise`: what a program must keep to answer it. `pipeline`: text of the passes that a program goes
-    through before; None: the backend's render pipeline. A subclass is a frozen dataclass whose `name` is the
-    name of its file.
+    `promise`: what the program must keep for an answer. `pipeline`: text of the pipeline that prepares the
+    program; None: the backend's render pipeline. A subclass is a frozen dataclass whose `name` is the name of
+    its file.
     """
 
     __slots__ = ()
@@ -69,19 +69,19 @@ class Question(ABC, Generic[A]):
 
     @abstractmethod
     def box(self, precision: Precision) -> Box:
-        """The hull of everything that is looked at: where the program must hold."""
+        """The hull of the question's points, boxes or samples, on which the program must hold."""
 
     @abstractmethod
     def result(self, precision: Precision) -> tuple[ArrayType, ...]:
-        """The arrays of the answer."""
+        """Shape and type of each array of the answer."""
 
     @abstractmethod
     def split(self, parts: int) -> list[Self]:
-        """At most so many questions whose answers, joined, are the answer to this one."""
+        """At most `parts` questions whose answers, joined, are the answer to this one."""
 
     @staticmethod
     def join(answers: Sequence[Any]) -> Any:
-        """The answer to a question from those to its parts, in order."""
+        """The answer to a question, from the answers to its parts in order."""
         if not isinstance(answers[0], tuple):
             return np.concatenate(answers)
         return type(answers[0])(*(np.concatenate(column) for column in zip(*answers, strict=True)))
@@ -89,15 +89,15 @@ class Question(ABC, Generic[A]):
     @classmethod
     @abstractmethod
     def about(cls, sample: Sample) -> Self | None:
-        """Such a question about a sample; None if there is none for its variables."""
+        """A question of this kind about a sample; None if the kind does not suit the program's variables."""
 
     @abstractmethod
     def place(self, index: tuple[int, ...], precision: Precision) -> dict[str, float]:
-        """What an element of the answer is about: numbers by name."""
+        """The place that an element of the answer belongs to, such as a point: numbers by name."""
 
     @staticmethod
     def agree(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
-        """Where two arrays of answers say the same: equal bits, or NaN both."""
+        """Where two arrays of answers agree: equal bits, or both NaN."""
         if first.dtype.kind != "f":
             return np.asarray(first == second)
         bits = f"u{first.dtype.itemsize}"
@@ -106,18 +106,18 @@ class Question(ABC, Generic[A]):
 
 
 def check_question(question: object) -> None:
-    """Raises `UsageError` for what is no question."""
+    """Raises `UsageError` unless the argument is a question."""
     if not isinstance(question, Question):
         raise UsageError(f"question {shown(question)}: expected one, as Image(View(640, 480))")
 
 
 def question_kinds() -> tuple[type[Question[Any]], ...]:
-    """All questions that there are."""
+    """The classes of all registered questions."""
     return tuple(find("questions", name) for name in names("questions"))
 
 
 def cut(length: int, parts: int) -> Iterator[slice]:
-    """At most so many slices, of nearly equal length, that follow each other and make up `length`."""
+    """At most `parts` consecutive slices of nearly equal length that cover `length` elements."""
     count = max(1, min(parts, length))
     ends = [length * i // count for i in range(count + 1)]
     return (slice(first, last) for first, last in itertools.pairwise(ends))

@@ -1,7 +1,7 @@
-"""Where the samples of an image are: the one place that turns a view into positions.
+"""Views: size and position of an image, and the positions of its samples, which are computed only here.
 
-Positions are computed in binary64, rounded to the precision of the run, and shared by all backends, so a
-picture is the same to the byte whoever draws it. They are weakly monotone along each axis.
+Positions are computed in binary64, rounded to the precision of the run, and shared by all backends, so every
+backend draws the same bytes. They are weakly monotone along each axis.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ MAX_PIXELS = 1 << 32
 """Pixels of the largest image, 4 GiB."""
 
 MAX_SIDE = 1 << 30
-"""Pixels of the longest side: kernels count columns and rows in int32, and a little beyond the last."""
+"""Pixels of the longest side: kernels count columns and rows in int32, and slightly beyond the last one."""
 
 
 class Grid(Enum):
-    """Where in the square from -1 to 1 the samples lie."""
+    """The position of the samples in the square from -1 to 1."""
 
     LINSPACE = "linspace"
     """First and last sample on the edges, as `numpy.linspace(-1, 1, n)`."""
@@ -49,12 +49,12 @@ def as_grid(grid: Grid | str) -> Grid:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An axis-aligned picture: size in pixels, centre, half extent of the shorter side (`scale`), and height
-    z, these three in model units.
+    """An axis-aligned picture: size in pixels; centre, half of the shorter side (`scale`) and height z in
+    model units.
 
-    Numbers of any type are taken, and kept as Python's own; a grid may be given by its name. Raises
-    `ViewError` for what is none of these, a size below 1, a side above `MAX_SIDE` or more than `MAX_PIXELS`
-    in all, a position that is not finite, or a scale that is not above 0.
+    Numbers may be of any numeric type and are converted to Python's; a grid may be given by name. Raises
+    `ViewError` for arguments of other types, a size below 1, a side above `MAX_SIDE` or more than
+    `MAX_PIXELS` in all, a position that is not finite, or a scale that is not above 0.
     """
 
     width: int
@@ -113,7 +113,9 @@ class View:
         return (np.arange(count, dtype=np.float64) - (count - 1) / 2) * step
 
     def _samples(self, precision: Precision) -> Samples:
-        """Where the samples are; those of small views are kept, for a picture asks often."""
+        """The positions of the samples; those of small views are cached, since drawing asks for them
+        often.
+        """
         precision = as_precision(precision)
         small = self.width + self.height <= 1 << 14
         return _cached_samples(self, precision) if small else _samples(self, precision)
@@ -138,26 +140,26 @@ class View:
         return self._samples(precision).box
 
     def duplicate_samples(self, precision: Precision) -> int:
-        """How many columns and rows repeat their neighbour's position, the zoom being too deep."""
+        """Number of columns and rows that repeat their neighbour's position because the zoom is too deep."""
         return _duplicates(self, as_precision(precision))
 
 
 @dataclass(frozen=True, slots=True)
 class _Part(View):
-    """Some columns and rows of a larger view, at the very positions that they have there."""
+    """Some columns and rows of a larger view, at the same positions as there."""
 
     whole: View = View(1, 1)  # a frozen value
     top: int = 0
     left: int = 0
 
     def _samples(self, precision: Precision) -> Samples:
-        """The larger view's, cut out."""
+        """The part of the larger view's samples."""
         xs, ys, z = self.whole.xs(precision), self.whole.ys(precision), self.whole.height_z(precision)
         return Samples.of(xs[self.left : self.left + self.width], ys[self.top : self.top + self.height], z)
 
 
 class Samples(NamedTuple):
-    """x of the columns, y of the rows, z, and the hull of all."""
+    """Positions of samples: x of each column, y of each row, z, and their hull."""
 
     xs: NDArray[Any]
     ys: NDArray[Any]
@@ -166,13 +168,13 @@ class Samples(NamedTuple):
 
     @staticmethod
     def of(xs: NDArray[Any], ys: NDArray[Any], z: NDArray[Any]) -> Samples:
-        """Samples of which the box is still to be found."""
+        """Samples at given positions, with their hull."""
         ends = (xs[0], xs[-1]), (ys[-1], ys[0]), (z[0], z[0])
         return Samples(xs, ys, z, Box.of(*((float(low), float(high)) for low, high in ends)))
 
 
 def _samples(view: View, precision: Precision) -> Samples:
-    """Where the samples of a view are."""
+    """The positions of a view's samples."""
     axes = (
         (view.center[0], view.scale, view._unit(view.width)),
         (view.center[1], -view.scale, view._unit(view.height)),
@@ -186,7 +188,7 @@ _cached_samples = functools.lru_cache(maxsize=8)(_samples)
 
 @functools.lru_cache(maxsize=8)
 def _duplicates(view: View, precision: Precision) -> int:
-    """How many columns and rows of a view repeat their neighbour's position."""
+    """Number of columns and rows of a view that repeat their neighbour's position."""
     xs, ys = view.xs(precision), view.ys(precision)
     return int(np.count_nonzero(xs[1:] == xs[:-1]) + np.count_nonzero(ys[1:] == ys[:-1]))
 

@@ -1,1 +1,1 @@
-"""What can be asked of a program, one question a file; found by `absint.base.registry`."""
+"""Questions about programs, one file each; found by `absint.base.registry`."""

@@ -17,7 +17,7 @@ from absint.ir.program import Promise
 from absint.ops.precision import Precision
 
 _BOXES = 20
-"""Boxes of a question about a sample, at most."""
+"""Most boxes in a question about a sample."""
 
 _ENDS = ("lower", "upper")
 
@@ -38,7 +38,7 @@ class Bounds(Question[Interval]):
     boxes: Ranges
 
     def box(self, precision: Precision) -> Box:
-        """See `Question.box`. Raises `UsageError` for what is no array of real numbers."""
+        """See `Question.box`. Raises `UsageError` for anything but arrays of real numbers."""
         ends = self._ends(precision)
         hulls = {
             name: (
@@ -71,8 +71,8 @@ class Bounds(Question[Interval]):
 
     @classmethod
     def about(cls, sample: Sample) -> Bounds:
-        """Boxes between points of the sample. Variables that the sample's box does not bound are left out
-        where a point is NaN, and now and then.
+        """Boxes between points of the sample. A variable that the sample's box does not bound is left out if
+        one of its points is NaN, and otherwise at random.
         """
         rng = np.random.default_rng([sample.seed, 2])
         boxes = {}
@@ -95,11 +95,11 @@ class Bounds(Question[Interval]):
 
     @staticmethod
     def agree(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
-        """Where two arrays of ends are equal, or NaN both: the sign of a zero end is of no meaning."""
+        """Where two arrays of ends are equal, or both NaN; the sign of a zero end has no meaning."""
         return np.asarray((first == second) | ((first != first) & (second != second)))
 
     def _ends(self, precision: Precision) -> dict[str, Any]:
-        """Each array of ends, in the precision, by `_label`."""
+        """The arrays of ends by `_label`, rounded to the precision."""
         return {
             _label(name, end): real_array(_label(name, end), value, precision)
             for name, pair in self.boxes.items()

@@ -20,9 +20,9 @@ from absint.ops.precision import Precision
 class Image(Question[NDArray[np.uint8]]):
     """uint8[rows, columns]: 255 where the program is < 0, else 0.
 
-    `rows` and `columns`: the part of the view's picture that is asked for, whose samples are where they are
-    in the whole picture; all if not given. Raises `UsageError` for what is no view, and for ranges that are
-    empty, have gaps or leave the picture.
+    `rows` and `columns`: the part of the view's picture to draw, with its samples where the whole picture has
+    them; everything by default. Raises `UsageError` for anything but a view, and for ranges that are empty,
+    have gaps or leave the picture.
     """
 
     name: ClassVar[str] = "image"
@@ -41,7 +41,7 @@ class Image(Question[NDArray[np.uint8]]):
 
     @property
     def seen(self) -> View:
-        """The view of the part that is asked for."""
+        """The view of the part to draw."""
         if self.rows is None and self.columns is None:
             return self.view
         return self.view.part(self.rows or range(self.view.height), self.columns or range(self.view.width))
@@ -62,7 +62,9 @@ class Image(Question[NDArray[np.uint8]]):
 
     @classmethod
     def about(cls, sample: Sample) -> Image | None:
-        """The sample's view; now and then a part of it. None for a program of other variables."""
+        """The sample's view, or for one seed in four a part of it. None for a program with other variables
+        than x, y and z.
+        """
         if not sample.is_drawable:
             return None
         view = sample.view
@@ -86,7 +88,7 @@ class Image(Question[NDArray[np.uint8]]):
 
 
 def _check_part(name: str, part: object, count: int) -> None:
-    """Raises `UsageError` unless it is None or a range, without gaps, of some of so many rows or columns."""
+    """Raises `UsageError` unless `part` is None or a non-empty subrange of `range(count)` with step 1."""
     if part is None:
         return
     if not isinstance(part, range) or part.step != 1 or not 0 <= part.start < part.stop <= count:

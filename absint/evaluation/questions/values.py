@@ -30,7 +30,7 @@ class Values(Question[NDArray[Any]]):
     points: Mapping[str, Any]
 
     def box(self, precision: Precision) -> Box:
-        """See `Question.box`. Raises `UsageError` for what is no array of real numbers."""
+        """See `Question.box`. Raises `UsageError` for anything but arrays of real numbers."""
         return hull(_columns(self.points, precision))
 
     def result(self, precision: Precision) -> tuple[ArrayType, ...]:
@@ -54,7 +54,7 @@ class Values(Question[NDArray[Any]]):
 
 
 def _columns(points: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
-    """The points as arrays of the precision; those on a device as they are."""
+    """The points as arrays of the precision; arrays on a device are unchanged."""
     return {
         name: value if is_on_device(value) else real_array(name, value, precision)
         for name, value in points.items()
@@ -62,13 +62,13 @@ def _columns(points: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
 
 
 def as_arrays(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as arrays of whatever type; those on a device as they are."""
+    """Values as arrays of their own types; arrays on a device are unchanged."""
     return {name: value if is_on_device(value) else np.asarray(value) for name, value in values.items()}
 
 
 def split_arrays(arrays: Mapping[str, Any], parts: int) -> list[dict[str, Any]]:
-    """At most so many groups of arrays, each of which broadcasts to a part, along the first axis, of what
-    `arrays` broadcast to.
+    """Split arrays, broadcast together, along the first axis: at most `parts` groups of arrays, each of which
+    broadcasts to its part.
     """
     shape = broadcast_shape(arrays)
     if not shape:
