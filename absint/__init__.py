@@ -6,15 +6,15 @@
     from absint import X, Y, sqrt
     picture = absint.render(sqrt(X * X + Y * Y) - 0.5)    # Python expressions are models too
 
-Names are imported when they are first used, so that `import absint` is quick.
+Names are imported on first use, so that `import absint` is quick.
 """
 
 from __future__ import annotations
 
 from absint.base.version import __version__ as __version__
-from absint.native import loaded  # noqa: F401  # first: it notes the time
+from absint.native import loaded  # noqa: F401  # first: it records the time of the import
 
-TYPE_CHECKING = False  # as typing's, which takes as long to import as all else here
+TYPE_CHECKING = False  # in place of typing's: to import typing takes as long as all else here
 if TYPE_CHECKING:
     from typing import Any
 
@@ -80,8 +80,9 @@ _HOME = {
     "ir.program": ("Program", "Promise"),
     "ops.precision": ("Precision",),
 }
-"""The module that holds each public name; all others, and the functions of extensions, are of
-`frontend.expr`."""
+"""The public names that each module defines; all other names, those of extensions included, are defined in
+`frontend.expr`.
+"""
 
 
 def __getattr__(name: str) -> Any:
@@ -98,7 +99,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _is_extension(name: str) -> bool:
-    """Whether it is the function of an operation that has a file of its own."""
+    """Whether a name is the function of an operation in `absint/ops/extensions`."""
     from absint.ops import extensions
 
     return name in extensions.names()

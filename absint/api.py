@@ -1,4 +1,4 @@
-"""Models loaded, optimised and drawn: `load`, `optimize` and `render` of `import absint`."""
+"""Loading, optimising and drawing models: `absint.load`, `absint.optimize` and `absint.render`."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ DEFAULT_LEVEL = 2
 """The highest level whose programs have a `.vm` form."""
 
 _graphs: WeakKeyDictionary[Expr, Graph] = WeakKeyDictionary()
-"""One graph for one expression, so that what is kept for the graph is found again."""
+"""The graph of each expression, built once, so that results cached for the graph are found again."""
 
 
 def load(model: Model) -> Program:
-    """The program of a model. A source holds everywhere; a file that absint has written, where it says.
+    """The program of a model. It is valid everywhere, or, if absint wrote the file, on the region named in
+    the file.
 
-    A name that is both a bundled model's and a file's means the file. Raises `VmError` for malformed text and
+    A name of both a bundled model and a file means the file. Raises `VmError` for malformed text and
     `UsageError` for a file that cannot be read.
     """
     source = source_of(model)
@@ -49,7 +50,9 @@ def load(model: Model) -> Program:
 
 
 def source_of(model: Model) -> Source | Program:
-    """A model as text where it is that, so that what is known of the text need not be parsed."""
+    """A model as a `Source` if it is text, so that results cached for the text are found without parsing it;
+    else as a program.
+    """
     if isinstance(model, Program):
         model.verify()
         return model
@@ -74,7 +77,7 @@ def source_of(model: Model) -> Source | Program:
 
 
 def domain_names(domains: object) -> tuple[str, ...]:
-    """The names of some domains. Raises `UsageError` for what is no sequence of names, or an empty one."""
+    """The names of domains as a tuple. Raises `UsageError` for anything but a non-empty sequence of names."""
     names = words(domains, "domains")
     if not names:
         raise UsageError("domains (): expected a sequence of names, as ['interval', 'affine']")
@@ -92,12 +95,12 @@ def run_pipeline(
     instruments: Sequence[Instrument] = (),
     budget: RewriteBudget | None = None,
 ) -> tuple[Program, list[Step]]:
-    """Specialise a program for a region and precision, and what each pass did on the way.
+    """Specialise a program for a region and precision. Returns the program, and the steps of the passes.
 
-    `passes`: the text of a pipeline, in place of a level's. `region`: -1 to 1 on each axis if not given.
-    `precision`: the program's own if not given, which is binary32 for a source. `budget`: how many rewrites
-    may be made. Raises `PipelineError`, `UsageError` for an unknown level or domain, `DomainError` when the
-    program does not hold for all that.
+    `passes`: the text of a pipeline, in place of a level's. `region`: -1 to 1 on each axis by default.
+    `precision`: the program's own by default, which is binary32 for a source. `budget`: the most rewrites to
+    make. Raises `PipelineError`, `UsageError` for an unknown level or domain, and `DomainError` if the
+    program does not hold on the region in that precision.
     """
     level = whole(level, "level")
     if passes is None and level not in LEVELS:
@@ -140,12 +143,12 @@ def render(
 ) -> NDArray[np.uint8]:
     """uint8[height, width]: the picture of a model, 255 where `f < 0`.
 
-    `view`: a `View`, or n for n by n samples of the square from -1 to 1. `threads`: how many may draw, all
-    cores if not given. The model is optimised for the view's box; the last few engines are cached, for views
-    that stay inside their boxes, and plans for the fast engine in the user's cache. Raises `DomainError` for
-    a view on which the model does not hold, or a model of other variables than x, y and z, `UsageError` for
-    less than one thread, `ViewError` for a view that there is no picture of, `BackendError` for a backend
-    that cannot be used here, `VmError` for malformed text.
+    `view`: a `View`, or n for n by n samples of the square from -1 to 1. `threads`: the most threads that
+    draw, one for each core by default. The model is optimised for the view's box. The last few engines are
+    cached in memory and serve views inside their boxes; the CPU engine's plans are cached on disk. Raises
+    `DomainError` for a view on which the model does not hold, or a model with other variables than x, y and
+    z, `UsageError` for less than one thread, `ViewError` for a size or position that no picture has,
+    `BackendError` for a backend that cannot be used on this machine, and `VmError` for malformed text.
     """
     source = source_of(model)
     view = view if isinstance(view, View) else View.square(whole(view, "view"))
@@ -164,5 +167,5 @@ def render(
 
 
 def precision_of(source: Source | Program, asked: Precision | str | None) -> Precision:
-    """The precision that is asked for, else the source's own, which is binary32 unless a guard names one."""
+    """The requested precision, by default the source's own: that of its guard, or binary32."""
     return source.precision if asked is None else as_precision(asked)

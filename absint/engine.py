@@ -1,7 +1,7 @@
-"""Compile once, ask often: an engine is a model that is ready to give values, bounds and pictures.
+"""Compile once, ask often: an engine is a model that is ready to return values, bounds and pictures.
 
-Each kind of answer is prepared when it is first asked for. Values and bounds come from a program that keeps
-every bit; a picture from the pipeline that the backend draws with, unless a level is named.
+Each kind of answer is prepared on the first question of its kind. Values and bounds come from a program that
+keeps every bit; pictures from the backend's render pipeline, unless a level is given.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from absint.rewriting.manager import LEVELS, parse_pipeline
 A = TypeVar("A")
 
 REACHES = (4.0, float(1 << 20))
-"""Half the sides of the boxes, about the origin, that pictures are prepared for where no region is named.
-To draw part of a prepared box is no slower than to prepare for that part alone, so panning and zooming
-within a reach prepare nothing. Where all floats are allowed a sum may be NaN, and drawing takes twenty
-times longer.
+"""Half the side of the boxes around the origin that pictures are prepared for if no region is given. Drawing
+a part of such a box is as fast as drawing from an engine prepared for that part alone, so panning and zooming
+within a reach prepare nothing. The reaches are finite because, on all floats, a sum may be NaN, and drawing
+takes twenty times longer.
 """
 
 _MANY = 1 << 12
-"""Points for which it pays to specialise a program to their hull."""
+"""Number of points from which specialising a program to their hull pays off."""
 
 
 class ModelEngine(Engine):
-    """A model on a backend, made by `compile`: answers questions, for any number of threads.
+    """A model on a backend, made by `compile`: answers questions, from any number of threads at once.
 
-    `region`: the `Box` where it may be asked; `precision`: of the numbers that it takes and gives. Raises
-    `UsageError`, `BackendError`, `VmError` and `DomainError` as `compile` does.
+    `region`: the `Box` in which questions may lie. `precision`: the precision of the numbers that the engine
+    takes and returns. Raises `UsageError`, `BackendError`, `VmError` and `DomainError` as `compile` does.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ModelEngine(Engine):
         self._has_region = region is not None
         self._reaches = tuple((reach, box_within(reach, self.region)) for reach in REACHES)
         self._engines: dict[tuple[type[Question[Any]], float], BackendEngine] = {}
-        """The engines that have answered, by question and reach."""
+        """The engines prepared so far, by kind of question and reach."""
 
     def answer(self, question: Question[A], out: A | None = None) -> A:
         """See `Engine.answer`."""
@@ -89,13 +89,15 @@ class ModelEngine(Engine):
         """uint8[height, width]: the picture in a view, 255 where `f < 0`. See `answer` for `out`.
 
         `view`: a `View`, or n for n by n samples of the square from -1 to 1. Raises `DomainError` for a view
-        outside the region, or a model of other variables than x, y and z, and `ViewError` for a size that no
-        picture has.
+        outside the region, or a model with other variables than x, y and z, and `ViewError` for a size that
+        no picture has.
         """
         return self.answer(Image(view if isinstance(view, View) else View.square(whole(view, "view"))), out)
 
     def describe(self) -> str:
-        """How the last pictures were drawn, and why so; empty if there is one way, or none was drawn."""
+        """The way the last pictures were drawn, and the reason; empty if there is a single way, or before the
+        first picture.
+        """
         engines = tuple(self._engines.items())  # other threads may add some
         drawn = [engine.describe() for (kind, _), engine in engines if kind is Image]
         return drawn[-1] if drawn else ""
@@ -117,19 +119,19 @@ class ModelEngine(Engine):
 
 
 def reach_of(seen: Box, region: Box) -> float:
-    """The first of `REACHES` whose box holds what is seen; infinite for the whole region."""
+    """The smallest of `REACHES` whose box contains `seen`; infinite, for the whole region, if none does."""
     return next((reach for reach in REACHES if box_within(reach, region).contains(seen)), math.inf)
 
 
 def box_within(reach: float, region: Box) -> Box:
-    """A region, with the axes that it leaves free bounded by a reach."""
+    """A region, with its unbounded axes bounded by a reach."""
     if reach == math.inf:
         return region
     return Box(dict.fromkeys(AXES, (-reach, reach)) | dict(region.bounds))
 
 
 def _keeps_bits(pipeline: str) -> bool:
-    """Whether all its passes do."""
+    """Whether all passes of a pipeline keep every bit."""
     return all(pass_.promise is Promise.BITS for pass_ in parse_pipeline(pipeline))
 
 
@@ -137,13 +139,13 @@ def compile(
     model: Model, *, backend: str = "numba", level: int | None = None, region: Box | None = None,
     precision: Precision | str | None = None, threads: int | None = None,
 ) -> ModelEngine:  # fmt: skip
-    """A model that is ready to be asked again and again: `engine.values`, `engine.bounds`, `engine.image`.
+    """Prepare a model to be asked again and again: `engine.values`, `engine.bounds`, `engine.image`.
 
-    `level`: of optimisation, for all answers; if not given, each kind of answer has the pipeline that suits
-    it. `region`: the `Box`, in model units, in which questions lie; everywhere that the model holds if not
-    given. `threads`: how many may work, all cores if not given. Raises `VmError` for malformed text,
-    `UsageError` for an unknown level, `BackendError` for a backend that cannot be used here, `DomainError`
-    where the model does not hold.
+    `level`: the optimisation level for all answers; by default each kind of answer has a pipeline of its own.
+    `region`: the `Box`, in model units, in which questions lie; by default all of the model's. `threads`: the
+    most threads that work, one for each core by default. Raises `VmError` for malformed text, `UsageError`
+    for an unknown level, `BackendError` for a backend that cannot be used on this machine, and `DomainError`
+    if the model does not hold on the region.
     """
     return ModelEngine(model, backend, level, region, precision, threads)
 
@@ -155,11 +157,11 @@ def evaluate(
     """The value of a model at points in model units; `x`, `y`, `z` and further variables broadcast.
 
     Returns an array of the broadcast shape in the precision, exact to the bit. The engines of the last few
-    models are cached; many points get a program of their own, specialised to their hull. An
-    optimised program whose source is at hand has the values of its source. Raises `DomainError` for a
-    variable that is missing or unknown, or points where the model does not hold, `PromiseError` for a written
-    program that keeps only its sign, `UsageError` for what is no array of real numbers, masked arrays, and
-    shapes that do not broadcast, `BackendError` for a backend that cannot be used here.
+    models are cached; for many points the program is specialised to their hull. An optimised program that
+    knows its source has the values of the source. Raises `DomainError` for a variable that is missing or
+    unknown, or points where the model does not hold, `PromiseError` for a program read from a file that keeps
+    only its sign, `UsageError` for anything but arrays of real numbers, for masked arrays and for shapes that
+    do not broadcast, and `BackendError` for a backend that cannot be used on this machine.
     """
     source = source_of(model)
     real = precision_of(source, precision)

@@ -1,8 +1,8 @@
-"""Constant folding: operations that have one value only become that constant.
+"""Constant folding: an operation that can have only one value becomes that constant.
 
-Operations on constants are evaluated by their body. Others fold where their bounds are a single point: one
-that is not zero in bits, zero only where the sign of a zero does not show, for bounds do not tell the two
-apart. What is never a number folds to NaN.
+An operation on constants is evaluated by its body. Any other operation folds if its bounds are a single
+point; if that point is zero, only where the sign of a zero does not show, since bounds do not distinguish the
+two zeros. An operation that is never a number folds to NaN.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ NOT_A_NUMBER = Rewrite("never-a-number", Mode.BITS)
 class Fold:
     """Replaces operations by constants, from the leaves to the root.
 
-    A new constant may be sharper than the bounds that its operation had, as that of a sine; so it sweeps
-    until nothing changes, at most `rounds` times.
+    A new constant may be sharper than the bounds of its operation, as for a sine, so sweeps repeat until
+    nothing changes, at most `rounds` times.
     """
 
     name: ClassVar[str] = "fold"
@@ -48,7 +48,7 @@ class Fold:
     rounds: int = 4
 
     def run(self, program: Program, analyses: Analyses) -> PassResult:
-        """Fold what is constant on the program's box."""
+        """Fold the operations that are constant on the program's box."""
         total: Counter[Rewrite] = Counter()
         for _ in range(self.rounds):
             program, rewrites = self._sweep(program, analyses)
@@ -58,7 +58,7 @@ class Fold:
         return PassResult(program, total)
 
     def _sweep(self, program: Program, analyses: Analyses) -> PassResult:
-        """Every operation once, with facts about the program as it was before the sweep."""
+        """Fold each operation at most once, by facts about the program before the sweep."""
         graph, precision = program.graph, program.precision
         facts, demand = bounds_of(program, analyses), demand_of(program, analyses)
         rewrites: Counter[Rewrite] = Counter()
@@ -96,7 +96,7 @@ class Fold:
 
 
 def _may_fold(graph: Graph, facts: BoundFacts, demand: NDArray[np.uint8]) -> bool:
-    """Whether some operation has constant operands, or bounds that leave one value."""
+    """Whether some operation has constant operands, or bounds that leave a single value."""
     constant = np.append(graph.op == CONST.code, True)  # the last entry stands for the operand -1
     operation = graph.args[:, 0] >= 0
     lower, upper, may_nan = facts.columns
@@ -106,7 +106,7 @@ def _may_fold(graph: Graph, facts: BoundFacts, demand: NDArray[np.uint8]) -> boo
 
 
 def _only_value(bounds: Bounds, demand: int) -> tuple[float | None, Rewrite]:
-    """The one value that the bounds leave, if there is one under this demand, and the rule that says so."""
+    """The single value that bounds leave under a demand, None if there is none; and the rewrite to count."""
     if bounds.lower > bounds.upper and bounds.may_nan:
         return math.nan, NOT_A_NUMBER
     if bounds.lower == bounds.upper and not bounds.may_nan:

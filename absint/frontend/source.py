@@ -20,7 +20,9 @@ _SHORT = 1 << 20
 
 
 class Source:
-    """The text of a program; `path`: the text's name in messages. Sources are equal if both are."""
+    """The text of a program. `path`: the text's name in messages. Sources with equal text and path are
+    equal.
+    """
 
     def __init__(self, text: str, path: str = "<text>") -> None:
         self.text = text
@@ -37,7 +39,9 @@ class Source:
 
     @cached_property
     def guard(self) -> Guard | None:
-        """The text's guard; None if the program is valid everywhere. Raises `VmError` for a wrong one."""
+        """The text's guard; None if the program is valid everywhere. Raises `VmError` for a malformed
+        guard.
+        """
         return read_guard(self.text, self.path)
 
     @property
@@ -53,7 +57,7 @@ class Source:
     def program(self, read: Callable[[str, str], Graph] = parse_vm) -> Program:
         """The program of the text, the same object each time. Raises `VmError` for malformed text.
 
-        `read`: `parse_vm`, or `scan_vm` where kernels are loaded anyway; loading them takes longer than
+        `read`: `parse_vm`, or `scan_vm` if the kernels are loaded already; loading them takes longer than
         parsing.
         """
         known: Program | None = self.__dict__.get("_program")
@@ -71,11 +75,11 @@ def program_of(source: Source | Program) -> Program:
 
 
 _sources: Recent[tuple[str, str], Source] = Recent(8)
-"""The last sources, by text and path."""
+"""The sources used last, by text and path."""
 
 
 def known_source(text: str, path: str) -> Source:
-    """The source of a text; the same object as before, if the text is short and among the last few."""
+    """The source of a text; the same object as before, if the text is short and was used recently."""
     known = _sources.get((text, path))
     if known is None:
         known = Source(text, path)

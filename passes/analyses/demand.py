@@ -1,8 +1,8 @@
-"""Demand: how much of each node's value the program's promise lets anyone see.
+"""Demand: how much of each node's value can show in the result, as far as the program's promise goes.
 
-From the root to the leaves, by the op table's demand rules; the demand on a node joins that of all its uses.
-In a lowered program the demands begin at the bands, which see all of a value but the sign of a zero.
-After Bolz-Tereick's backward sign analysis (2025) and LLVM's DemandedBits.
+The analysis goes from the root to the leaves, by the op table's demand rules; the demand on a node is the
+join over all its uses. In a lowered program the demands begin at the bands, which see all of a value except
+for the sign of a zero. After Bolz-Tereick's backward sign analysis (2025) and LLVM's DemandedBits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .bounds import bounds_of
 
 @dataclass(frozen=True)
 class DemandAnalysis:
-    """Backward over the graph."""
+    """One sweep backward over the graph."""
 
     name: ClassVar[str] = "demand"
 
