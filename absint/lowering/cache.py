@@ -3,7 +3,7 @@
 The key of an entry is all that a plan depends on: the text or the graph's arrays, the box, the precision, the
 pipeline, the version of the plan's form, and the sources of all modules that make plans. So no entry can be
 stale, and a program whose plan is cached is drawn without being parsed. A process whose sources were changed
-after it imported them does not use the cache. A plan is of no engine, and so is an entry.
+after their import does not use the cache. Plans are independent of engines, so engines share entries.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ SOURCES = (
 """The packages that a plan depends on."""
 
 WORTH_KEEPING = 4e-3
-"""Seconds that a plan must take to make, to be worth a file: to write one takes one or two milliseconds."""
+"""Seconds that a plan must take to make to be worth a file; writing one takes one or two milliseconds."""
 
 
 def lowered_plan(source: Source | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
-    """The plan of a program in a box: that in the cache, or one made by a pipeline that lowers.
+    """The plan of a program in a box, from the cache or made by a pipeline that lowers.
 
-    `precision`: the program's own if not given. Raises `VmError` for malformed text, `DomainError` for a
+    `precision`: the program's own by default. Raises `VmError` for malformed text, `DomainError` for a
     program that does not hold in the box or has variables that an image has no positions for, and
     `PipelineError`.
     """
@@ -72,13 +72,13 @@ def lowered_plan(source: Source | Program, precision: Precision | None, box: Box
         start = time.perf_counter()
         plan = _make(source, precision, box, pipeline)
         is_slow = time.perf_counter() - start > WORTH_KEEPING
-        if key is not None and is_slow and are_unchanged(SOURCES):  # passes may be imported just now
+        if key is not None and is_slow and are_unchanged(SOURCES):  # `_make` may have imported passes
             cache.write(key, _pack(plan))
     return plan
 
 
 def _make(source: Source | Program, precision: Precision | None, box: Box, pipeline: str) -> Plan:
-    """Lower a program, and plan it."""
+    """Lower a program and make its plan."""
     program = source.program(scan_vm) if isinstance(source, Source) else source
     start = program.restricted(box, program.precision if precision is None else precision, Promise.SIGN)
     lowered, _ = PassManager(parse_pipeline(pipeline), Analyses()).run(start)
@@ -88,7 +88,7 @@ def _make(source: Source | Program, precision: Precision | None, box: Box, pipel
 
 
 def _key(source: Source | Program, precision: Precision | None, box: Box, pipeline: str) -> str | None:
-    """All that a plan depends on, as text; None if sources were changed."""
+    """The key of an entry: all that a plan depends on, as text; None if sources were changed."""
     if (sources := _sources()) is None:
         return None
     content = source.digest if isinstance(source, Source) else _program_digest(source)
@@ -135,7 +135,7 @@ def _pack(plan: Plan) -> bytes:
 
 
 def _unpack(data: bytes) -> Plan | None:
-    """The plan that `_pack` made bytes of; None for other bytes, and for a plan of another version."""
+    """The plan packed by `_pack`; None for other bytes, and for a plan of another version."""
     try:
         arrays = array_file.unpack(data)
         if int(arrays["version"]) != VERSION:
@@ -151,13 +151,13 @@ def _unpack(data: bytes) -> Plan | None:
 
 
 def _arrays(record: Plan | RegionProgram, except_for: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """The fields of a record as arrays, ranges too."""
+    """The fields of a record as arrays; ranges become arrays of two numbers."""
     names = [field.name for field in fields(record) if field.name not in except_for]
     return {name: np.asarray(getattr(record, name)) for name in names}
 
 
 def _values(kind: type[Plan | RegionProgram], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    """The fields of a record from the arrays that `_arrays` made of them."""
+    """The fields of a record, from the arrays made by `_arrays`."""
     values: dict[str, Any] = {}
     for field in fields(kind):
         array = arrays.get(field.name)

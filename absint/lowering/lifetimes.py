@@ -1,8 +1,8 @@
-"""How long the values of a plan live, and which of them may share memory.
+"""Lifetimes of a plan's values, and slots of memory that values share.
 
-A plan gives every value a register of its own. An engine that wants little memory gives one *slot* to values
-whose lifetimes do not overlap; how large a slot is and where it lies is the engine's affair. All functions
-are vectorised over instructions.
+A plan gives every value a register of its own. To save memory, an engine gives one *slot* to values whose
+lifetimes do not overlap; size and place of slots are up to the engine. All functions are vectorised over
+instructions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FIXED_TAPE, X_TAPE, Y_TAPE, FIRST_TAPE = range(4)
 """Numbers of tapes: the fixed values, the bases of x and of y, and, from `FIRST_TAPE` on, those of terms."""
 
 FOREVER = np.iinfo(np.int64).max // 4
-"""The last use of a value that is read when its tape has ended."""
+"""Last use of a value that is read after the end of its tape."""
 
 
 class Lifetimes(NamedTuple):
@@ -27,10 +27,10 @@ class Lifetimes(NamedTuple):
     - `tape` int64[m]: the tape of each instruction.
     - `base` int64[m]: the number of the base that an instruction of `X_TAPE` or `Y_TAPE` makes, -1 for none.
     - `sources` int64[m, 2]: the instructions of the same tape that make the operands, -1 for an operand that
-      is made elsewhere, or missing.
+      is missing or made outside the tape.
     - `bands` int64[b]: the instructions that make the values of bands, -1 likewise.
-    - `last` int64[m]: the last instruction that reads each value, the next one if none does; `FOREVER` for
-      the values of bands, for bases and for fixed values.
+    - `last` int64[m]: the last instruction that reads each value, the following instruction if none does;
+      `FOREVER` for the values of bands, for bases and for fixed values.
     """
 
     tape: NDArray[np.int64]
@@ -49,7 +49,7 @@ def find_lifetimes(plan: Plan) -> Lifetimes:
         numbers[bases] = np.arange(len(bases))
         own = slice(*axis_tape)
         base[own] = numbers[plan.instructions[own, 1]]
-    # a tape makes a register once, so that both together name an instruction
+    # a tape makes a register at most once, so tape and register identify an instruction
     made = tape * len(plan.varies) + plan.instructions[:, 1]
     band_tape = FIRST_TAPE + np.repeat(np.arange(len(plan.tapes)), plan.tapes[:, 3] - plan.tapes[:, 2])
     wanted = np.concatenate([plan.instructions[:, 2], plan.instructions[:, 3], plan.band_registers])
@@ -60,7 +60,8 @@ def find_lifetimes(plan: Plan) -> Lifetimes:
     for operand in sources:
         reads = np.flatnonzero(operand >= 0)
         read = operand[reads]
-        last[read] = np.maximum(last[read], reads)  # of one value's readers, the last one is assigned last
+        # of several readers of one value, the last one is assigned last
+        last[read] = np.maximum(last[read], reads)
     last[bands[bands >= 0]] = FOREVER
     last[base >= 0] = FOREVER
     last[slice(*plan.fixed_tape)] = FOREVER
@@ -75,7 +76,7 @@ def _tape_of_each(plan: Plan) -> NDArray[np.int64]:
 
 
 def _find(numbers: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where some numbers stand among others, which are distinct; -1 for those that are not there."""
+    """The index of each of `wanted` in `numbers`, which are distinct; -1 for those not in it."""
     if not len(numbers):
         return np.full(len(wanted), -1, np.int64)
     order = np.argsort(numbers)
@@ -86,13 +87,13 @@ def _find(numbers: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.i
 def assign_slots(
     group: NDArray[np.int64], birth: NDArray[np.int64], death: NDArray[np.int64], groups: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Slots for n values, as few as there are values alive at once. A value takes the free slot that was
-    freed last, which is likeliest in a cache.
+    """Assign slots to n values: as many slots as values are alive at once. A value takes the slot that was
+    freed last, since that one is most likely in a cache.
 
-    `group` int64[n]: values of different groups share nothing; slots are numbered within a group. `birth`,
+    `group` int64[n]: values of different groups share no slot; slots are numbered within each group. `birth`,
     `death` int64[n]: a value dies later than it is born, and before what is born at the time of its death;
-    `FOREVER` if it never does. Returns the slot of each value, int64[n], and how many slots each group
-    has, int64[groups].
+    `FOREVER` if it never does. Returns the slot of each value, int64[n], and how many slots each group has,
+    int64[groups].
     """
     n, counts = len(birth), np.zeros(groups, np.int64)
     if not n:
@@ -106,7 +107,7 @@ def assign_slots(
     # Births and deaths are parentheses: a birth takes the slot of the nearest death before it that is open.
     # `total` is 0 again where a group ends, as all of its values have died.
     total = np.cumsum(np.where(frees, 1, -1))
-    drop = rank * (2 * n + 1)  # makes the running minimum begin anew with each group
+    drop = rank * (2 * n + 1)  # restarts the running minimum in each group
     lowest = np.minimum(np.minimum.accumulate(total - drop) + drop, 0)
     counts[group[value[begin]]] = -np.minimum.reduceat(lowest, begin)
     before = np.roll(lowest, 1)

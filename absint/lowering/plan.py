@@ -1,11 +1,11 @@
 """Plans: a lowered program as typed arrays over registers, for engines that are generic over programs.
 
-The operands of the root's `any` become *terms*: a box, bands of sums `u(x) + v(y)`, of which one side may be
-missing, bands of other values, and alternatives made of terms. What does not come to small terms is left to
-the regions' program (`region_plan`).
+Each operand of the root's `any` becomes a *term*: a box, bands of sums `u(x) + v(y)`, either side of which
+may be missing, bands of other values, and alternatives, which are terms again. Operands that make no small
+term are left to the regions' program (`region_plan`).
 
-A plan holds floats, never pixels: it is good for every view inside the program's box. It is good for every
-engine too: it says nothing of memory, lanes or tiles, which each engine lays out in its own way.
+A plan holds coordinates, never pixels, so it serves every view inside the program's box. It serves every
+engine, too: memory, lanes and tiles are left to the engines.
 """
 
 from __future__ import annotations
@@ -55,14 +55,16 @@ from absint.ops.precision import Precision
 from absint.ops.table import ANY, BAND, FALSE, with_diagonals
 
 MOST_TABLES = 64
-"""Bases per axis that are tabulated; a sum whose base is not is run as a tape."""
+"""Most bases tabulated per axis; a sum with another base is run as a tape."""
 
 LOOSE = 1 / 32
-"""A term with other values than sums is left to the regions if its box is a larger part of the program's."""
+"""Largest box, as a part of the program's, of a term with other values than sums; beyond, the term is left to
+the regions.
+"""
 
 HEAVY, ALTERNATIVE = 4.0, 1 / 16
-"""A term is left to the regions as well if it costs more than `HEAVY` sums do in all of the program's box;
-and what a list of alternatives costs, in sums. At most pixels the regions look at few parts of a long list.
+"""Costs, in sums evaluated on all of the program's box: that beyond which a term is left to the regions, and
+that of a list of alternatives. At most pixels the regions evaluate few items of a long list.
 """
 
 
@@ -71,11 +73,10 @@ class Plan:
     """A program's terms as arrays; `absint.lowering.plan_format` has the codes that they are written in.
 
     Registers hold the values of real nodes: X, Y and Z the coordinates, others constants or what instructions
-    compute. No register is used again for another value: how long a value is kept, and where, is up to the
-    engine.
+    compute. Each register holds one value only: how long a value is kept, and where, is up to the engine.
 
-    - `varies` uint8[r]: what each register varies with, a union of `OF_X`, `OF_Y` and `OF_Z`. A register is
-      *fixed* if that is neither x nor y: it has one value in a picture.
+    - `varies` uint8[r]: what each register varies with, a union of `OF_X`, `OF_Y` and `OF_Z`. A register that
+      varies with neither x nor y is *fixed*: it has one value in a picture.
     - `constant_registers` int32[k], `constant_values` float64[k], numbers of the precision.
     - `instructions` int32[m, 4]: operation, register of the result, registers of the operands, -1 for a
       second one that is missing. *Tapes* are ranges of them, and a tape makes all that it reads, except for
@@ -91,7 +92,7 @@ class Plan:
     - `thresholds_x`, `thresholds_y` float64[·]: the distinct ends of boxes, numbers of the precision, each
       such that a box contains the samples from one threshold up to, and without, another.
     - `boxes` int32[·, 4]: the thresholds of each box: left, right, bottom, top.
-    - `regions`: the program of what is no term; None if there is nothing.
+    - `regions`: the program of the predicates that are not terms; None if all are terms.
     """
 
     precision: Precision
@@ -135,15 +136,16 @@ class _Terms(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Real nodes that are sums `u(x) + v(y)`. `sides`: records `Side` [n, 2], those of x and those of y."""
+    """The real nodes that are sums `u(x) + v(y)`. `sides`: records `Side` [n, 2], first of x, then of y."""
 
     is_sum: NDArray[np.uint8]
     sides: NDArray[np.void]
 
 
 class _Bases(NamedTuple):
-    """Bases of an axis: the number of each node, -1 for those that are none; the tape that computes them; and
-    the register of each number, of which the first is the coordinate.
+    """Bases of an axis. `number`: the base number of each node, -1 for other nodes. `tape`: the range of
+    instructions that computes the bases. `registers`: the register of each base number; number 0 is the
+    coordinate.
     """
 
     number: NDArray[np.int32]
@@ -152,22 +154,24 @@ class _Bases(NamedTuple):
 
 
 class _Items(NamedTuple):
-    """What is written: predicates, or in place of one some of the simple terms `products`, -1 for itself."""
+    """Items to write as terms: predicates, or simple terms that a predicate was distributed into. `product`:
+    the index of the simple term in `products`, -1 for the predicate itself.
+    """
 
     predicate: NDArray[np.int32]
     product: NDArray[np.int32]
     products: NDArray[np.void]
 
     def some(self, places: NDArray[Any]) -> _Items:
-        """Those at some places."""
+        """The items at some places."""
         return _Items(self.predicate[places], self.product[places], self.products)
 
 
 def make_plan(program: Program, terms: bool = True) -> Plan:
-    """The plan of a program; of one that is not lowered, that of `f < 0`.
+    """The plan of a program; for a program that is not lowered, the plan of `f < 0`.
 
-    `terms`: whether there are any; else all is left to the regions. Raises `GraphError` for a program whose
-    graph is not sound.
+    `terms`: whether to write terms; if not, everything is left to the regions. Raises `GraphError` for a
+    program whose graph is not sound.
     """
     check_program(program)
     program = as_predicate(program)
@@ -180,7 +184,7 @@ def make_plan(program: Program, terms: bool = True) -> Plan:
 
 
 def as_predicate(program: Program) -> Program:
-    """The program as the predicate `f < 0`, if it is not one yet: that its root is in one band."""
+    """The program as the predicate `f < 0`, a band of its root; a lowered program is unchanged."""
     graph = program.graph
     if graph.lowered:
         return program
@@ -212,7 +216,7 @@ class _PlanBuilder:
             self._axis[node] = {"x": 0, "y": 1}.get(name, 2)
 
     def build(self, operands: NDArray[np.int32]) -> Plan:
-        """The plan of a program that holds where one of the operands does."""
+        """The plan of the union of some predicates, the operands of the root's `any`."""
         code, is_sum, bases = self._code, self._sums.is_sum, self._sums.sides["node"]
         terms, rest = self._write_terms(operands, is_sum)
         x, y = (self._find_bases(axis, bases[terms.sums["value"], axis]) for axis in (0, 1))
@@ -254,17 +258,17 @@ class _PlanBuilder:
         self, operands: NDArray[np.int32], is_sum: NDArray[np.uint8]
     ) -> tuple[_Terms, NDArray[np.int32]]:
         """Write predicates as terms, with bands of sums for the values that `is_sum` marks. Returns the
-        terms, and the predicates that are left to the regions.
+        terms, and the predicates left to the regions.
         """
         items = self._distribute(operands, is_sum)
         terms = self._write(items, is_sum)
         facts = terms.facts
-        written = np.flatnonzero(facts["first"] >= 0)  # the others are too large
+        written = np.flatnonzero(facts["first"] >= 0)  # the other items are too large
         drawn = written[~self._loose(terms, written) & self._some_terms]
         rest = np.delete(items.predicate, drawn)
         _, _, _, top = terms.boxes[facts["box"][drawn]].T
         keys = -top, facts["sums"][drawn], facts["bands"][drawn], facts["alternatives"][drawn] > 0
-        order = drawn[np.lexsort(keys)]  # alike follow each other; from above
+        order = drawn[np.lexsort(keys)]  # similar terms in succession, those from the top first
         return self._write(items.some(order), is_sum), rest
 
     def _distribute(self, operands: NDArray[np.int32], is_sum: NDArray[np.uint8]) -> _Items:
@@ -300,7 +304,7 @@ class _PlanBuilder:
         return _Sums(is_sum, sums["sides"])
 
     def _write(self, items: _Items, is_sum: NDArray[np.uint8]) -> _Terms:
-        """The terms that some items are written as."""
+        """Write items as terms."""
         count, predicates = len(items.predicate), self._predicates
         room = 2 * (len(predicates) + len(predicates.items)) + 2 * MOST_ENTRIES
         while True:
@@ -330,7 +334,7 @@ class _PlanBuilder:
         )
 
     def _loose(self, terms: _Terms, some: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """bool[some]: whether each of some terms is better left to the regions."""
+        """bool[some]: whether each of some terms is better left to the regions; see `LOOSE` and `HEAVY`."""
         share = np.ones(len(terms.boxes))
         for axis, name in enumerate("xy"):
             low, high = self._program.box.bounds.get(name, (-math.inf, math.inf))
@@ -339,7 +343,7 @@ class _PlanBuilder:
                 share *= np.maximum(np.minimum(upper, high) - np.maximum(lower, low), 0) / (high - low)
         facts, kind = terms.facts[some], terms.code["kind"]
         outer, first = share[facts["box"]], facts["first"]
-        own = np.maximum.accumulate(np.where(kind == TERM, np.arange(len(kind)), 0))  # its sums come first
+        own = np.maximum.accumulate(np.where(kind == TERM, np.arange(len(kind)), 0))  # own sums first
         within = np.repeat(outer, np.diff(first, append=len(kind)))
         sums = np.where(kind == SUM, np.minimum(share[terms.code["number"][own]], within), 0.0)
         cost = np.add.reduceat(sums, first) + ALTERNATIVE * facts["alternatives"] * outer
@@ -347,8 +351,8 @@ class _PlanBuilder:
         return loose
 
     def _find_bases(self, axis: int, used: NDArray[np.int32]) -> _Bases:
-        """The bases that sums use of an axis, the most frequent first; `used`: the node of each sum, -1 for
-        the coordinate. There are at most `MOST_TABLES`.
+        """The bases of an axis that sums use, the most frequent first, at most `MOST_TABLES`. `used`: the
+        node of each sum's base, -1 for the coordinate.
         """
         coordinate, name = ((X, "x"), (Y, "y"))[axis]
         samples = [node for node, variable in self._graph.variables.items() if variable == name]
@@ -387,9 +391,11 @@ class _PlanBuilder:
         return np.array(tapes, np.int32).reshape(-1, 4), np.array(bands, np.int32)
 
     def _find_thresholds(self, ends: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-        """The distinct thresholds of sides, and the two of each side."""
+        """The distinct thresholds of boxes along an axis, and the two of each box. `ends` float64[·, 2],
+        closed.
+        """
         real = self._program.precision.real
         behind = np.nextafter(ends[:, 1].astype(real), real(math.inf)).astype(np.float64)
-        sides = np.stack([ends[:, 0], behind], axis=1) + 0.0  # one zero
+        sides = np.stack([ends[:, 0], behind], axis=1) + 0.0  # -0 becomes +0
         thresholds, places = np.unique(sides.ravel(), return_inverse=True)
         return thresholds, places.reshape(-1, 2).astype(np.int32)

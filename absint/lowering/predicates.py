@@ -1,7 +1,7 @@
 """The predicate part of a graph as arrays of its own, which the lowering passes rewrite in native kernels.
 
-Predicates are numbered from 0 here, operands before users, the root last; real nodes keep their numbers in
-the graph until `assemble` leaves out those that no predicate needs any more.
+Predicates are numbered from 0, operands before users, the root last; real nodes keep their numbers in the
+graph until `assemble` drops those that no predicate needs any more.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ class Row(NamedTuple):
 class Predicates:
     """Predicates over the real nodes of a graph.
 
-    Of p predicates: `code` uint8[p], one of the op table's `PREDICATES`. `value` int32[p], the real node of a
-    band, else -1. `bands` float64[p, 2], lower and upper end, else 0. `starts` int32[p+1] and `items`
-    int32[m], the operands of each `all` and `any`. `lines` int32[p]: the line in the source that each comes
-    from.
+    For p predicates: `code` uint8[p], one of the op table's `PREDICATES`. `value` int32[p], the real node of
+    a band, else -1. `bands` float64[p, 2], lower and upper end, else 0. `starts` int32[p+1] and `items`
+    int32[m], the operands of each `all` and `any`. `lines` int32[p]: the source line of each.
     """
 
     code: NDArray[np.uint8]
@@ -55,7 +54,7 @@ class Predicates:
 
     @cached_property
     def record(self) -> PredicateArrays:
-        """The arrays, for kernels."""
+        """The arrays as a record for kernels."""
         return PredicateArrays(
             count=len(self), code=self.code, value=self.value, bands=Ends.view(self.bands),
             starts=self.starts, items=self.items, lines=self.lines,
@@ -99,13 +98,14 @@ class Predicates:
 
 
 class Builder:
-    """Room for kernels to make predicates in: at most `predicates` of them, with `items` operands in all.
+    """Arrays that kernels write predicates into: room for `predicates` predicates with `items` operands in
+    all.
 
     See `absint.lowering.kernels.predicates`.
     """
 
     def __init__(self, predicates: int, items: int) -> None:
-        most = predicates + 2  # false and true beside
+        most = predicates + 2  # and the constants false and true
         slots = 1 << (2 * predicates + 3).bit_length()
         self._made = Predicates(
             code=np.empty(most, np.uint8),
@@ -119,11 +119,11 @@ class Builder:
             made=self._made.record, most=most, most_items=items, slots=np.full(slots, -1, np.int32),
             mask=slots - 1,
         )  # fmt: skip
-        """For kernels."""
+        """The arrays as a record for kernels."""
         self.record.made.count = 0
 
     def result(self, count: int) -> Predicates:
-        """The first `count` predicates, when they are made."""
+        """The first `count` predicates, after kernels have written them."""
         made = self._made
         starts = made.starts[: count + 1]
         return Predicates(
@@ -142,7 +142,9 @@ def assemble(graph: Graph, predicates: Predicates) -> Graph:
 
 
 def assemble_with_origins(graph: Graph, predicates: Predicates) -> tuple[Graph, NDArray[np.int32]]:
-    """The same, and the node of `graph` that each is a copy of, -1 for predicates."""
+    """The graph that `assemble` makes, and for each of its nodes the node of `graph` that it copies, -1 for
+    predicates.
+    """
     number = np.empty(len(graph) + 1, np.int32)
     task = NeedTask(
         node_count=len(graph), operands=Operands.view(graph.args), count=len(predicates),

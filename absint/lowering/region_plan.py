@@ -1,4 +1,5 @@
-"""The program that regions of a picture specialise: what a plan could not write as small terms, as steps.
+"""The program that regions of a picture specialise: the predicates that a plan does not write as small terms,
+as steps.
 
 `absint.lowering.plan_format` has the codes of steps and their kinds.
 """
@@ -34,11 +35,12 @@ _KINDS = {Extremum.LEAST: LEAST, Extremum.GREATEST: GREATEST, Extremum.NEITHER: 
 
 @dataclass(frozen=True, eq=False)
 class RegionProgram:
-    """Steps, the last of which is the root, a predicate.
+    """Steps of a program; the last step is the root, a predicate.
 
-    `steps` int32[n, STEP], `items` int32[m]: the items of lists, numbers of steps. Of each step: `kind`
-    uint8[n], `op` uint8[n], the operation of a real step, 0 for a predicate, and `ends` float64[n, 2], of a
-    band. `specials` int32[2 + k]: the registers of the special operands: x, y and k fixed values.
+    `steps` int32[n, STEP]. `items` int32[m]: the items of lists, as numbers of steps. `kind` uint8[n]: the
+    kind of each step. `op` uint8[n]: the operation of a real step, 0 for a predicate. `ends` float64[n, 2]:
+    the ends of a band. `specials` int32[2 + k]: the registers of the special operands: x, y and k fixed
+    values.
     """
 
     steps: NDArray[np.int32]
@@ -55,14 +57,14 @@ class RegionProgram:
 def make_region_program(
     code: RegisterCode, rows: Sequence[Row], roots: Sequence[int]
 ) -> RegionProgram | None:
-    """The program of some predicates, joined by `any`; None for none. Adds fixed values to `code`."""
+    """The program of the union of some predicates; None without predicates. Adds fixed values to `code`."""
     if not roots:
         return None
     return _RegionProgramBuilder(code, rows).build(roots)
 
 
 class _RegionProgramBuilder:
-    """Makes one program."""
+    """Makes one regions' program."""
 
     def __init__(self, code: RegisterCode, rows: Sequence[Row]) -> None:
         self._code = code
@@ -78,7 +80,7 @@ class _RegionProgramBuilder:
         self._predicate: dict[int, int] = {}
 
     def build(self, roots: Sequence[int]) -> RegionProgram:
-        """The whole program."""
+        """The program of the union of `roots`."""
         needed = self._find_needed(roots)
         bands = (self._rows[predicate] for predicate in needed)
         for node in self._code.cone(band.value for band in bands if band.code == BAND.code):
@@ -97,7 +99,7 @@ class _RegionProgramBuilder:
         )
 
     def _find_needed(self, roots: Sequence[int]) -> list[int]:
-        """The predicates below some, themselves included, operands first."""
+        """The predicates that `roots` depend on, roots included, operands first."""
         seen: set[int] = set()
         stack = list(roots)
         while stack:

@@ -30,7 +30,7 @@ def variation(graph: Graph) -> NDArray[np.int64]:
 
 
 class RegisterCode:
-    """Tapes over registers. Every real node that a tape needs has one register, in all tapes.
+    """Tapes over registers. A real node has the same register in all tapes.
 
     `fixed_instructions` compute what varies with neither x nor y; an engine runs them once for a picture,
     before all tapes.
@@ -53,8 +53,8 @@ class RegisterCode:
         self._first, self._second = graph.args[:, 0].tolist(), graph.args[:, 1].tolist()
 
     def append(self, values: Iterable[int]) -> tuple[int, int, list[int]]:
-        """A tape that computes some real nodes: its first instruction, the one behind its last, and the
-        registers of the nodes.
+        """Append a tape that computes some real nodes. Returns its range of instructions, first and behind
+        the last, and the registers of the nodes.
         """
         values = list(values)
         first = len(self.instructions)
@@ -65,7 +65,7 @@ class RegisterCode:
         return first, len(self.instructions), [self._register[value] for value in values]
 
     def cone(self, values: Iterable[int]) -> list[int]:
-        """The nodes that some nodes depend on, themselves included, operands first."""
+        """The nodes that `values` depend on, `values` included, operands first."""
         seen: set[int] = set()
         stack = list(values)
         while stack:
@@ -80,7 +80,7 @@ class RegisterCode:
         return not self._node_varies[node] & (OF_X | OF_Y)
 
     def register(self, node: int) -> int:
-        """The register of a real node. Those of its operands were asked for before, if it is fixed."""
+        """The register of a real node. For a fixed node, the operands must have registers already."""
         register = self._register.get(node)
         if register is None:
             register = self._register[node] = self._new_register(node)
@@ -91,7 +91,7 @@ class RegisterCode:
         if code == VAR.code:
             return {"x": X, "y": Y}.get(self.graph.variables[node], Z)
         if code == CONST.code:
-            bits = struct.pack("=d", self.precision.round(self.graph.values[node]))  # the zeros differ
+            bits = struct.pack("=d", self.precision.round(self.graph.values[node]))  # +0 and -0 differ
             if bits not in self.constants:
                 self.constants[bits] = self._take(0)
             return self.constants[bits]

@@ -1,7 +1,7 @@
-"""Interval bounds of all nodes of a graph on a box, native.
+"""Interval bounds of all nodes of a graph on a box, by native kernels.
 
-The same bits as the interval domain gives node by node: every operation is the op table's interval rule,
-which `absint.ops.kernels` compiles over sixteen lanes.
+Bounds have the same bits as those of the interval domain: every operation runs the op table's interval rule,
+compiled by `absint.ops.kernels` over sixteen lanes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def write_interval(records: NDArray[Any], at: int, interval: Interval) -> None:
 
 
 class Sweep(NamedTuple):
-    """Of n nodes: `lower` and `upper` real[n], `may_nan` bool[n]. Those of predicates say nothing."""
+    """Bounds of n nodes: `lower` and `upper` real[n], `may_nan` bool[n]. Those of predicates have no
+    meaning.
+    """
 
     lower: NDArray[Any]
     upper: NDArray[Any]
@@ -41,7 +43,7 @@ class Sweep(NamedTuple):
 
 
 def sweep(graph: Graph, precision: Precision, variables: Mapping[str, Interval]) -> Sweep:
-    """Bounds of every node on a box. `variables`: an interval each; others may be anything."""
+    """Bounds of every node on a box. `variables`: the interval of each variable; others are unbounded."""
     n, constants = len(graph), graph.op == CONST.code
     lower, upper, may_nan = np.zeros(n, precision.dtype), np.zeros(n, precision.dtype), np.zeros(n, bool)
     with np.errstate(over="ignore"):
@@ -62,7 +64,7 @@ def sweep(graph: Graph, precision: Precision, variables: Mapping[str, Interval])
 def interval_kernels(graph: Graph, precision: Precision) -> NDArray[np.int64]:
     """int64[n]: the address of each node's interval kernel, 0 for leaves and predicates."""
     a, b = graph.args.T
-    if len(graph.variables) > len(set(graph.variables.values())):  # two nodes of one variable are one value
+    if len(graph.variables) > len(set(graph.variables.values())):  # two nodes of one variable are equal
         first_of = {name: node for node, name in reversed(list(graph.variables.items()))}
         value = np.arange(-1, len(graph), dtype=np.int32)
         value[1:][list(graph.variables)] = [first_of[name] for name in graph.variables.values()]

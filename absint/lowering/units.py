@@ -13,13 +13,13 @@ _SOURCES = (KERNELS, PLAN_FORMAT, *RECORD_SOURCES)
 
 
 def lowering_kernels(precision: Precision | None = None) -> units.Unit:
-    """The kernels of what lowers programs: those for a precision, or those that serve both."""
+    """The kernels that lower programs: those for a precision, or those that serve both."""
     module, arguments, depends = _unit(precision)
     return units.load(module, *arguments, depends=depends)
 
 
 def lowering_units(precision: Precision) -> list[units.Named]:
-    """What `lowering_kernels` loads for programs of a precision."""
+    """The units that `lowering_kernels` loads for programs of a precision."""
     return [_unit(None), _unit(precision)]
 
 

@@ -1,7 +1,7 @@
-"""Preconditions of rewrite rules: text enters, functions of a program's facts leave.
+"""Preconditions of rewrite rules: text, compiled to functions of a program's facts.
 
-A precondition is text such as `a < b and number(b)`. It is a statement about each single point: `a < b` holds
-if a is below b wherever both are numbers, and `number(a)` if a is never NaN.
+A precondition is text such as `a < b and number(b)`. It must hold at every single point: `a < b` holds if a
+is below b wherever both are numbers, and `number(a)` if a is never NaN.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Nodes = NDArray[np.integer]
-"""int[m]: some nodes of a graph."""
+"""int[m]: nodes of a graph."""
 
 Condition = Callable[..., NDArray[np.bool_]]
 """Takes the `BoundFacts` of a program, the three columns of its bounds, and by name the nodes bound to the
@@ -23,8 +23,8 @@ letters, int[m] each; other names are ignored. Returns bool[m].
 
 
 def compile_precondition(text: str, letters: Sequence[str]) -> tuple[Condition, ...]:
-    """The parts of a precondition that `and` joins; those that compare two nodes last, since relational
-    domains take long to compare two.
+    """The parts of a precondition joined by `and`, compiled. Parts that compare two nodes come last, since
+    relational domains take long to compare nodes.
     """
     tree = ast.parse(text, mode="eval").body
     parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
@@ -59,13 +59,13 @@ _WITH_NODE: dict[type[ast.cmpop], str] = {
     ast.Gt: "facts.less({1}, {0})",
     ast.GtE: "facts.less_equal({1}, {0})",
 }
-"""How preconditions are spelled in Python, on the bounds of many nodes at once: predicates, and comparisons
-of a node with a number and with a node. NaN is excluded by `number` alone.
+"""Python text for the parts of preconditions, over the bounds of many nodes at once: predicates, comparisons
+of a node with a number, and comparisons of two nodes. Only `number` excludes NaN.
 """
 
 
 def _source(tree: ast.expr) -> str:
-    """A part of a precondition in terms of a program's facts."""
+    """The Python text of a part of a precondition."""
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name):
         return _PREDICATES[tree.func.id].format(*map(ast.unparse, tree.args))
     if isinstance(tree, ast.Compare) and len(tree.ops) == 1:

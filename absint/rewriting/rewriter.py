@@ -119,7 +119,9 @@ class Rewriter:
         yield binding
 
     def _fits(self, pattern: Pattern, nodes: Nodes, binding: Binding) -> NDArray[np.bool_] | None:
-        """Whether each node fits a pattern, whose operands are not looked at; None if any node fits."""
+        """bool[m]: whether each node fits a pattern, its operands aside; None if the pattern fits every
+        node.
+        """
         if pattern.op is not None:
             return np.equal(self.graph.op[nodes], pattern.op.code)
         if pattern.letter in binding:
@@ -158,7 +160,7 @@ class Rewriter:
             if not pattern.letter:
                 return np.ones(len(demand), bool)
             return np.asarray(demand & ~self._kept[binding[pattern.letter]] == 0)
-        # sound: old bounds are right, for a demand rule compares results on the old operands and on new ones
+        # sound: old bounds suffice, since a demand rule compares results on the old operands and on new ones
         kinds = (*(self._kinds_of(operand, binding) for operand in pattern.operands), 0)[:2]
         asked = op_demand_tables()[pattern.op.code][demand, kinds[0], kinds[1]]
         enough = np.ones(len(demand), bool)
@@ -169,16 +171,16 @@ class Rewriter:
     @cached_property
     def _kept(self) -> NDArray[np.uint8]:
         """uint8[n]: the largest demand under which each new node surely agrees with the old one."""
-        # sound: where the old value is a number it is no zero, so a new value that compares equal has its
-        # bits, as only zeros compare equal to other bits; where it is NaN so is the new one, which is all
-        # that bits ask. Bounds that hold no number at all are the second case everywhere.
+        # sound: where the old value is a number, it is not zero, so a new value that compares equal has the
+        # same bits, since only zeros compare equal to other bits; where the old value is NaN, so is the new
+        # one, which is all that bits ask. Bounds without any number are the second case everywhere.
         lower, upper, _ = self.facts.columns
         is_exact = (self.demand == Demand.VALUE) & ((lower > 0) | (upper < 0))
         return np.where(is_exact, np.uint8(Demand.BITS), self.demand)
 
     def _kinds_of(self, pattern: Pattern, binding: Binding) -> Any:
-        """The places in `OPERAND_KINDS` of an operand in a replacement, with the old values of its letters:
-        one for each match, or one for all.
+        """The indices in `OPERAND_KINDS` of an operand of a replacement, from the old values of its letters:
+        one for each match, or a single one for all.
         """
         if pattern.letter:
             return self.facts.operand_kinds[binding[pattern.letter]]
@@ -186,14 +188,16 @@ class Rewriter:
         return OPERAND_KINDS.index((value > 0 or value < 0, pattern.number is None))
 
     def _compile(self, pattern: Pattern, binding: Binding) -> Callable[[int], int]:
-        """A function that makes a replacement in `patch`: a match's row enters, the node's number leaves."""
+        """A function that makes a replacement in `patch`: it takes the row of a match and returns the number
+        of the new node.
+        """
         patch, lines = self.patch, self.graph.lines[binding[ROOT]].tolist()
         letters = {letter: nodes.tolist() for letter, nodes in binding.items()}
         if pattern.op is None and pattern.letter:
             operands = letters[pattern.letter]
             return lambda row: patch.number(operands[row])
         if not pattern.letters():
-            # matches come in the order of the graph, so the first one's constant serves the others, too
+            # matches are in the order of the graph, so the constant of the first one precedes all others
             constant = cache(lambda: patch.constant(self._evaluate(pattern, letters, 0), lines[0]))
             return lambda row: constant()
         if all(map(str.isupper, pattern.letters())):

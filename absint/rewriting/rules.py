@@ -162,7 +162,7 @@ class RuleSet:
         self, graph: Graph, precision: Precision, demand: NDArray[np.uint8]
     ) -> Iterator[tuple[Rule, Nodes]]:
         """The rules that may apply to some nodes, in order, with those nodes: the rule agrees under the
-        demand on them and may match, as far as one can see from a node and its operands.
+        demand on them, and may match as far as the opcodes of a node and its operands tell.
         """
         nodes = np.flatnonzero(self._has_rules[graph.op, demand] & (graph.args[:, 0] >= 0))
         if not len(nodes):
@@ -202,8 +202,8 @@ class RuleSet:
         return kinds
 
     def _of_key(self, key: int) -> NDArray[np.bool_]:
-        """Which rules may apply to an operation, with the kinds of its operands, whether they are one node,
-        and a demand.
+        """bool[rules]: which rules may apply to the operation, operand kinds, sameness of operands and demand
+        that a key holds.
         """
         found = self._candidates.get(key)
         if found is None:
