@@ -1,1 +1,1 @@
-"""Evaluators, one file or folder each; found by `absint.base.registry`."""
+"""Backends, one file or folder each; found by `absint.base.registry`."""

@@ -1,11 +1,12 @@
-"""Array at a time: a tape run on whole arrays, with NumPy or a module like it.
+"""An engine that runs a tape on whole arrays, with NumPy or a module like it.
 
-Every instruction is one call of the op table's array form. Values that depend on x alone stay one row, those
-on y alone one column, by broadcasting. Registers are reused as the tape says, which frees a value at the
-latest when the next one takes its slot. Images are drawn in bands of rows, so memory does not grow with them.
+Every instruction is one call of the op table's array form. By broadcasting, a value that depends on x alone
+is one row, and a value that depends on y alone one column. The tape reuses registers, so a value is freed at
+the latest when the next one takes its register. Images are drawn in bands of rows, so memory does not grow
+with the image.
 
-A lowered program has no tape: its predicates are evaluated one by one as the graph has them, everywhere,
-boxes or not.
+A lowered program has no tape: its predicates are evaluated one by one in the order of the graph, at every
+point, even outside their boxes.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ from absint.ops.printers.translate import array_form
 from absint.ops.table import OPS, Op
 
 Instruction = tuple[Callable[..., Any], int, int, int]
-"""What to call, and the registers of its result and operands, -1 for none."""
+"""The function to call, and the registers of its result and operands, -1 for none."""
 
 
 class ArrayEngine(BackendEngine):
-    """A program on arrays of the module `xp`, at most `chunk` points at a time. `backend`: whose engine."""
+    """A program on arrays of the module `xp`, at most `chunk` points at a time. `backend`: the backend's
+    name.
+    """
 
     def __init__(self, program: Program, xp: Any, chunk: int, backend: str = "reference") -> None:
         check_program(program)
@@ -57,7 +60,7 @@ class ArrayEngine(BackendEngine):
 
     @cached_property
     def tape(self) -> Tape:
-        """The real program in registers."""
+        """The program as a tape over registers."""
         return make_tape(self.program.graph)
 
     @cached_property
@@ -139,7 +142,7 @@ class ArrayEngine(BackendEngine):
 
     @cached_property
     def _unread(self) -> list[list[int]]:
-        """For each node, what can be freed after it."""
+        """For each node, the operands that can be freed after it."""
         return last_reads(self.program.graph)
 
     def _run(self, inputs: Mapping[str, Any]) -> Any:

@@ -1,6 +1,6 @@
-"""The GPU: CUDA kernels through CuPy, and its arrays.
+"""The GPU backend: CUDA kernels, or arrays, through CuPy.
 
-CuPy is imported when it is needed; without it, or without a device, everything else works.
+CuPy is imported on first use; without CuPy or a device, all other backends work.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _HOW = "pip install 'absint[cuda12]' (or 'absint[cuda13]', after the driver's CU
 
 
 _ARRAYS = "arrays"
-"""The method that is the reference with CuPy's arrays, one operation at a time: what the others are compared
-with.
+"""The method that runs the reference's engine on CuPy's arrays, one operation at a time; the other methods
+are compared with it.
 """
 
 _CHUNK = 1 << 24
-"""Points at a time for that."""
+"""Points at a time for the method `arrays`."""
 
 _WARPS = 24
-"""That a multiprocessor holds of kernels that use as many registers as ours do, roughly."""
+"""Approximate number of warps that a multiprocessor holds of kernels with as many registers as absint's."""
 
 
 class Cupy(Backend):
-    """CuPy's current device. `method`: one of its profile's."""
+    """CuPy's current device. `method`: one of the profile's methods."""
 
     name: ClassVar[str] = "cupy"
 
@@ -55,7 +55,7 @@ class Cupy(Backend):
             self.profile = self.profile._replace(render_pipeline=LEVELS[2], precisions=(Precision.F64,))
 
     def probe(self) -> Availability:
-        """CuPy must be installed and find a device."""
+        """Whether CuPy is installed and finds a device."""
         try:
             import cupy
         except ImportError:
@@ -69,8 +69,8 @@ class Cupy(Backend):
     def prepare(
         self, form: Program | Plan, threads: int | None = None, box: Box = EVERYWHERE
     ) -> BackendEngine:
-        """See `absint.backends.cuda.engine`. Raises `BackendError` for a precision that the method does
-        not compute in.
+        """See `absint.backends.cuda.engine`. Raises `BackendError` for a precision that the method does not
+        support.
         """
         thread_count(threads, 1)
         program = as_program(form)
@@ -87,7 +87,7 @@ class Cupy(Backend):
 
 
 class CupyDriver:
-    """The current device."""
+    """Driver of CuPy's current device."""
 
     backend: ClassVar[str] = Cupy.name
 
@@ -98,16 +98,16 @@ class CupyDriver:
         self.warps = _WARPS * int(cupy.cuda.Device().attributes["MultiProcessorCount"])
 
     def compile(self, source: str) -> CupyModule:
-        """The kernels of a text, kept in the user's cache folder."""
+        """Compile kernels from source text; their machine code is cached on disk."""
         return _module(source, int(self.xp.cuda.Device().id))
 
     def download(self, array: Any) -> NDArray[Any]:
-        """A copy in this process's memory."""
+        """A copy of a device's array in this process's memory."""
         copied: NDArray[Any] = self.xp.asnumpy(array)
         return copied
 
     def seconds(self, work: Callable[[], None]) -> float:
-        """Between two events around the work."""
+        """Seconds between two events around the work."""
         start, end = self.xp.cuda.Event(), self.xp.cuda.Event()
         start.record()
         work()
@@ -116,7 +116,7 @@ class CupyDriver:
         return float(self.xp.cuda.get_elapsed_time(start, end)) / 1000
 
     def recorded(self, work: Callable[[], None]) -> Callable[[], None] | None:
-        """A CUDA graph of the work, if it can be captured."""
+        """A function that launches a CUDA graph of the work; None if the work cannot be captured."""
         cuda = self.xp.cuda
         try:
             stream = cuda.Stream(non_blocking=True)
@@ -133,13 +133,13 @@ class CupyDriver:
         return lambda: graph.launch(cuda.get_current_stream())
 
     def memory(self) -> int:
-        """A quarter of what is free, CuPy's own reserve included."""
+        """A quarter of the free memory, CuPy's memory pool included, in bytes."""
         free, _ = self.xp.cuda.runtime.memGetInfo()
         return int(free + self.xp.get_default_memory_pool().free_bytes()) // 4
 
 
 class CupyModule:
-    """Kernels on a device."""
+    """Compiled kernels on a device."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -156,10 +156,10 @@ class CupyModule:
 
 @functools.lru_cache(maxsize=32)
 def _module(source: str, device: int) -> CupyModule:
-    """The kernels of a text on a device.
+    """Kernels compiled from source text, loaded on a device.
 
-    Not by `RawModule`, which adds -ftz=true behind all other options, so that subnormal numbers are flushed
-    to zero whatever they say (https://github.com/cupy/cupy/issues/9576).
+    CuPy's `RawModule` is not used because it adds -ftz=true behind all other options, which flushes subnormal
+    numbers to zero (https://github.com/cupy/cupy/issues/9576).
     """
     import cupy
 
@@ -169,7 +169,7 @@ def _module(source: str, device: int) -> CupyModule:
 
 
 def _cubin(source: str, capability: str) -> bytes:
-    """Machine code. Raises `BackendError` with what NVRTC says of a text that it does not take."""
+    """Machine code for source text. Raises `BackendError` with NVRTC's log if NVRTC rejects the text."""
     import cupy
 
     nvrtc = cupy.cuda.nvrtc
@@ -182,7 +182,7 @@ def _cubin(source: str, capability: str) -> bytes:
             nvrtc.compileProgram(program, options)
             code = bytes(nvrtc.getCUBIN(program))
         except nvrtc.NVRTCError as error:
-            raise BackendError(f"NVRTC does not take the kernels: {nvrtc.getProgramLog(program)}") from error
+            raise BackendError(f"NVRTC rejects the kernels: {nvrtc.getProgramLog(program)}") from error
         finally:
             nvrtc.destroyProgram(program)
         cache.write(key, code)

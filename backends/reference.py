@@ -17,20 +17,24 @@ from absint.rewriting.manager import LEVELS
 from .arrays import ArrayEngine
 
 CHUNK = 1 << 16
-"""Points at a time: a value of them fits the cache of a core, and a call's overhead is small beside it."""
+"""Points at a time: few enough that an array of values fits a core's cache, and enough to outweigh the
+overhead of a call.
+"""
 
 
 class Reference(Backend):
-    """Simple, never clever. It takes programs only: an oracle shares nothing with what makes plans."""
+    """Backend of the oracle: simple rather than fast. It takes programs only, so it shares no code with the
+    makers of plans.
+    """
 
     name: ClassVar[str] = "reference"
     profile = Profile(questions=("values", "bounds", "image"), render_pipeline=LEVELS[2])
 
     def probe(self) -> Availability:
-        """NumPy is always there."""
+        """Always available: NumPy is a dependency of absint."""
         return Availability(True)
 
     def prepare(self, form: Program | Plan, threads: int | None = None, box: Box = EVERYWHERE) -> ArrayEngine:
-        """An engine that makes the program's tape when it is first asked."""
+        """An engine, which makes the program's tape on the first question."""
         thread_count(threads, 1)
         return ArrayEngine(as_program(form), np, CHUNK, self.name)

@@ -37,12 +37,12 @@ from absint.ops.precision import Precision
 
 
 class Numba(Backend):
-    """Explicit vectors, regions and threads. `cells`: whether points are gathered in cells; None: by cost."""
+    """The fast CPU backend. `cells`: whether to gather points in cells; None: by cost."""
 
     name: ClassVar[str] = "numba"
     profile = Profile(
         questions=("values", "bounds", "image"),
-        # the lowering alone: what the passes before it find in the source, it finds in the thresholds
+        # the lowering alone: its thresholds show what earlier passes would find in the source
         render_pipeline="cse,predicates,flatten,bands,contract",
         takes=Takes.PLAN,
         threaded=True,
@@ -52,18 +52,18 @@ class Numba(Backend):
         self._cells = cells
 
     def eager(self) -> Numba:
-        """A backend that gathers points in cells, few as they are."""
+        """A backend that gathers points in cells however few they are."""
         return Numba(cells=True)
 
     def probe(self) -> Availability:
-        """Numba compiles the kernels, llvmlite loads them."""
+        """Whether Numba, which compiles the kernels, and llvmlite, which loads them, are installed."""
         for package in ("llvmlite", "numba"):
             if importlib.util.find_spec(package) is None:
                 return Availability(False, f"{package} is not installed: pip install numba")
         return Availability(True)
 
     def warm(self, precision: Precision) -> None:
-        """Compile the large units that a picture needs, as far as this machine does not have them yet."""
+        """Compile the large units that a picture needs, unless they are in the cache."""
         from .units import drawing_units
 
         compile_missing([*lowering_units(precision), *drawing_units(precision)])
@@ -71,7 +71,7 @@ class Numba(Backend):
     def prepare(
         self, form: Program | Plan, threads: int | None = None, box: Box = EVERYWHERE
     ) -> NumbaEngine | PlanEngine:
-        """Nothing is compiled yet: plans and tapes are made when they are needed."""
+        """An engine, which makes its plan or tape and loads kernels on the first question."""
         check_gradual_underflow()
         if isinstance(form, Plan):
             return PlanEngine(form, box, threads)
@@ -80,7 +80,7 @@ class Numba(Backend):
 
 
 class PlanEngine(BackendEngine):
-    """A plan, ready to be drawn in a box."""
+    """Engine of a plan, which answers images inside a box."""
 
     backend = Numba.name
 
@@ -105,7 +105,7 @@ class PlanEngine(BackendEngine):
 
 
 class NumbaEngine(BackendEngine):
-    """A program on the CPU."""
+    """Engine of a program on the CPU."""
 
     backend = Numba.name
 
@@ -146,5 +146,5 @@ class NumbaEngine(BackendEngine):
 
 
 def _cores() -> int:
-    """How many processors this process may use."""
+    """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

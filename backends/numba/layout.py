@@ -1,9 +1,9 @@
 """A plan laid out in the memory of a thread: registers become offsets, instructions become calls of kernels.
 
-A value is computed as often as it varies: once if it is fixed for a picture, for a row of sixteen columns if
-it varies with x alone, for each row if with y alone, else for a row of columns in each row. Instructions say
-where operands lie and how far apart their rows are, so that one kernel serves all of these. Values whose
-lifetimes do not overlap share memory.
+A value is computed as often as it varies: once if it is fixed for a picture, on a row of sixteen columns if
+it varies with x alone, once for each row if with y alone, else on sixteen columns of each row. Instructions
+hold the offsets of operands and the distances of their rows, so one kernel serves all of these classes.
+Values whose lifetimes do not overlap share memory.
 
 A thread's scratch memory holds, in this order: a row of x, a number for each row of y, a row for each fixed
 register, the tables of x, those of y, and the slots of the tapes of terms.
@@ -39,10 +39,12 @@ from .kernels.frame_records import (
 )
 
 FIXED, ROW, COLUMN, BLOCK = 0, OF_X, OF_Y, OF_X | OF_Y
-"""Classes of values: one for all pixels; a row of columns; a number for each row; a row for each row."""
+"""Classes of values: one number for all pixels; one row of columns; a number for each row; a row of columns
+for each row.
+"""
 
 SHAPES = ("v", "vv", "vs", "sv")
-"""How operations read their operands, rows or one number a row, see `absint.ops.kernels`."""
+"""How operations read their operands: `v` as rows, `s` as one number a row; see `absint.ops.kernels`."""
 
 _ROWS_OF_CLASS = np.array([ONE_ROW, ONE_ROW, PACKED_ROWS, ALL_ROWS])
 
@@ -52,7 +54,7 @@ class Layout:
     """Where a plan's values lie in a thread's scratch memory, as offsets in bytes.
 
     `instructions`, `tapes`, `bands` and `sums`: those of the plan, as records for kernels. The addresses of
-    kernels in instructions are good in this process only. `registers` int64[r]: the offsets of X and Y, a
+    kernels in instructions are valid in this process only. `registers` int64[r]: the offsets of X and Y, a
     block's samples, and of fixed registers; -1 for others. `classes` uint8[r]. `x_tables`, `y_tables`: the
     first table of each axis, which holds the samples of a tile.
     """
@@ -74,7 +76,7 @@ class Layout:
 
 
 def lay_out(plan: Plan) -> Layout:
-    """The layout of a plan. It takes less than a millisecond for a plan of a thousand instructions."""
+    """The layout of a plan, made in less than a millisecond for a thousand instructions."""
     return _LayoutBuilder(plan).build()
 
 
@@ -106,7 +108,7 @@ class _LayoutBuilder:
         )
 
     def _place_registers(self) -> tuple[NDArray[np.int64], int]:
-        """The offsets of X, Y and fixed registers, -1 for others, and the one behind them."""
+        """The offsets of X, Y and fixed registers, -1 for others; and the offset behind them."""
         registers = np.full(len(self._classes), -1, np.int64)
         fixed = np.flatnonzero(self._classes == FIXED)
         begin = self._row + Y_PITCH * self._size
@@ -117,12 +119,14 @@ class _LayoutBuilder:
     def _place_results(
         self, registers: NDArray[np.int64], x_tables: int
     ) -> tuple[NDArray[np.int64], int, int]:
-        """The offset of each instruction's result, that of the tables of y, and the one behind everything."""
+        """The offset of each instruction's result, that of the tables of y, and the size of the scratch
+        memory.
+        """
         plan, lifetimes, classes = self._plan, self._lifetimes, self._of_result
         tape, base = lifetimes.tape, lifetimes.base
         shared = np.flatnonzero((base < 0) & (tape != FIXED_TAPE))
         slots = np.zeros(len(tape), np.int64)
-        groups = 4 * (FIRST_TAPE + len(plan.tapes))  # a tape has slots for each class
+        groups = 4 * (FIRST_TAPE + len(plan.tapes))  # each tape has its own slots for each class
         group = 4 * tape[shared] + classes[shared]
         slots[shared], counts = assign_slots(group, shared, lifetimes.last[shared], groups)
         counts = counts.reshape(-1, 4)
@@ -146,7 +150,7 @@ class _LayoutBuilder:
     def _write_instructions(
         self, registers: NDArray[np.int64], results: NDArray[np.int64], x_tables: int, y_tables: int
     ) -> NDArray[np.void]:
-        """The instructions."""
+        """The plan's instructions as records for kernels."""
         op, _, a, b = self._plan.instructions.T
         x, y = slice(*self._plan.x_tape), slice(*self._plan.y_tape)
         in_table, samples = np.zeros(len(op), bool), np.zeros(len(op), np.int64)
@@ -174,8 +178,8 @@ class _LayoutBuilder:
     def _reading(
         self, operand: NDArray[np.uint8], in_table: NDArray[np.bool_]
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """How instructions read operands of some classes: whether an operand is one number a row in place of
-        a row, and the bytes from one row of it to the next.
+        """How instructions read operands of given classes: whether an operand is one number a row, not a row
+        of columns, and the bytes from each row to the next.
 
         The rows of a table follow each other; elsewhere a value that varies with x alone has one row.
         """
@@ -186,7 +190,7 @@ class _LayoutBuilder:
         return single, step
 
     def _write_bands(self, registers: NDArray[np.int64], results: NDArray[np.int64]) -> NDArray[np.void]:
-        """The bands of tapes."""
+        """The bands of tapes as records for kernels."""
         plan, source = self._plan, self._lifetimes.bands
         offsets = registers[plan.band_registers]
         offsets[source >= 0] = results[source[source >= 0]]
@@ -198,7 +202,7 @@ class _LayoutBuilder:
 
 
 def _write_sums(plan: Plan) -> NDArray[np.void]:
-    """The bands of sums."""
+    """The bands of sums as records for kernels."""
     sums: NDArray[np.void] = Sum.of(plan.precision.value).array(len(plan.sums))
     words, numbers = plan.sums, plan.sum_numbers
     for i, side in enumerate(("x", "y")):
@@ -211,7 +215,7 @@ def _write_sums(plan: Plan) -> NDArray[np.void]:
 def _kernel_addresses(
     op: NDArray[np.int32], shape: NDArray[np.int64], precision: Precision
 ) -> NDArray[np.int64]:
-    """The addresses of the kernels of operations for operands of some shapes."""
+    """The addresses of operations' kernels for operands of given `SHAPES`."""
     numbers = op * len(SHAPES) + shape
     addresses = np.zeros(len(OPS) * len(SHAPES), np.int64)
     for number in np.unique(numbers).tolist():
@@ -238,9 +242,9 @@ def step_kernels(program: RegionProgram, precision: Precision) -> tuple[NDArray[
 def block_test_savings(program: RegionProgram) -> NDArray[np.int32]:
     """Estimated nanoseconds saved per step by interval-testing a leaf's sixteen blocks, int32[n].
 
-    Most often a quarter of the blocks is left then, and work that depends on x or y alone is no longer
-    shared. To run a step on a quarter of the blocks saves about 0.6 of its cost; to bound it costs 10 and a
-    sixth of its cost.
+    After the test a quarter of the blocks is usually left, and work that depends on x or y alone is no longer
+    shared. Running a step on a quarter of the blocks saves about 0.6 of its cost; bounding the step costs 10
+    ns plus a sixth of its cost.
     """
     savings = np.array([0.4 * op.cost - 11 for op in OPS])
     return np.where(program.kind < IN_BAND, savings[program.op], 0).astype(np.int32)

@@ -1,5 +1,5 @@
-"""Programs as code for the kernels of `absint.backends.numba.kernels.points`, and the memory of a thread
-that runs it.
+"""Code of a program for the kernels in `absint.backends.numba.kernels.points`, and machines: the code with
+the memory of a thread that runs it.
 """
 
 from __future__ import annotations
@@ -47,24 +47,26 @@ from .units import load, point_unit
 
 _RULES = {MIN.code: OF_MIN, MAX.code: OF_MAX, AND.code: OF_AND, OR.code: OF_OR}
 _BUDGET = 50_000_000
-"""Instructions on rows, of about a nanosecond each, between two moments at which Ctrl-C is heard."""
+"""Work between two checks for Ctrl-C, in instructions on rows, of about a nanosecond each."""
 _BOUNDING = 12
-"""What an instruction costs on sixteen boxes, in that measure."""
+"""Cost of bounding an instruction on sixteen boxes, in the same unit."""
 _BLOCK_BYTES = 384 << 10
-"""Slots of a block of points; what was written last is in the first-level cache all the same."""
+"""Most memory for the slots of a block of points. Recently written slots are in the first-level cache all the
+same.
+"""
 _TAPE_ROOM = 40
-"""Memory for tapes, in the length of the first."""
+"""Memory for tapes, in multiples of the first tape's length."""
 
 _GATHERED = (1, 2)
-"""The copies of the points that cells are gathered in."""
+"""Numbers of the copies of the points that are gathered in cells."""
 
 Columns = Sequence[NDArray[Any]]
-"""For each varying variable its values at all points, one after the other."""
+"""For each varying variable, a contiguous array of its values at all points."""
 
 
 class Cells(NamedTuple):
-    """What is known of points that may be gathered in cells: half of the widths of their box, and how long
-    the tapes of the cells are expected to be.
+    """Facts about points that may be gathered in cells: half of the widths of their box, and the expected
+    length of the cells' tapes.
     """
 
     widths: NDArray[np.float64]
@@ -74,9 +76,9 @@ class Cells(NamedTuple):
 class Code(NamedTuple):
     """A graph for some varying variables, each instruction with a register of its own; see `point_records`.
 
-    `once`, `body`: `Instruction`s, of what is the same at every point, and of what is not. The first shared
-    registers are `constants`, float64[k]; then come `scalars`, variables that do not vary, then what `once`
-    computes.
+    `once`, `body`: records `Instruction`, for values that are the same at every point, and for the others.
+    Shared registers hold, in this order, `constants`, float64[k]; `scalars`, the variables that do not vary;
+    and the results of `once`.
     """
 
     once: NDArray[np.void]
@@ -99,7 +101,9 @@ def variables_of(graph: Graph) -> set[str]:
 
 
 def make_code(graph: Graph, varying: Iterable[str], compute_once: bool = True) -> Code:
-    """The code for what the root depends on. Unless `compute_once`, all instructions are in the body."""
+    """The code of the nodes that the root depends on. Unless `compute_once`, all instructions are in the
+    body.
+    """
     names, live, used = graph.variables, np.flatnonzero(reachable(graph)).tolist(), variables_of(graph)
     varying = sorted(used & set(varying))
     scalars = sorted(used - set(varying))
@@ -116,7 +120,7 @@ def make_code(graph: Graph, varying: Iterable[str], compute_once: bool = True) -
             (body if varies[node] else once).append(node)
     first_once = len(constants) + len(scalars)
     shared = first_once + len(once)
-    register = np.full(len(graph) + 1, -1, np.int32)  # the last is that of operand -1
+    register = np.full(len(graph) + 1, -1, np.int32)  # the last one stands for operand -1
     register[constants] = np.arange(len(constants))
     register[once] = np.arange(first_once, shared)
     register[body] = np.arange(len(body)) + shared + len(varying)
@@ -155,16 +159,14 @@ _tables: dict[Precision, NDArray[np.void]] = {}
 
 
 def _operations(precision: Precision) -> NDArray[np.void]:
-    """An `Operation` for each word, filled by `_add_kernels`: always the same array, whichever thread asks
-    first.
-    """
+    """The table of `Operation` records, filled by `_add_kernels`; every thread gets the same array."""
     if precision not in _tables:
         _tables.setdefault(precision, _copies(precision))
     return _tables[precision]
 
 
 def _copies(precision: Precision) -> NDArray[np.void]:
-    """The table without the operations of programs."""
+    """A new table, with the copying operations only."""
     table, kernels = Operation.array(WORDS), load(point_unit(precision))
     for word, name in (COPY, "copy"), (COPY_SHARED, "copy_shared"):
         table[word] = kernels.address(name), kernels.address("copy_record"), UNDECIDED
@@ -172,7 +174,7 @@ def _copies(precision: Precision) -> NDArray[np.void]:
 
 
 def _add_kernels(op: int, precision: Precision) -> None:
-    """Fill in an operation, for all machines."""
+    """Add an operation to the table, for all machines."""
     unit, table = operation_kernels(OPS[op].name, precision), _operations(precision)
     shapes = {BOTH_ROWS: "vv", SHARED_SECOND: "vs", SHARED_FIRST: "sv"}
     for shape, name in shapes.items() if OPS[op].arity == 2 else [(BOTH_ROWS, "v")]:
@@ -219,7 +221,7 @@ class Machine:
 
     @property
     def splits(self) -> bool:
-        """Whether it gathers points in cells, if there are enough."""
+        """Whether the machine gathers points in cells, if there are enough."""
         return bool(self._memory.splitting != NEVER)
 
     def share(self, scalars: Mapping[str, Any]) -> None:
@@ -246,9 +248,11 @@ class Machine:
     def run(
         self, columns: Columns, start: int, stop: int, results: NDArray[Any], cells: Cells | None
     ) -> Iterator[None]:
-        """Compute the points from `start` up to `stop`; yields now and then.
+        """Compute the points from `start` up to `stop`; yields between pieces of work, so that callers can
+        stop.
 
-        `results` has room for a whole last row. `cells`: if points may be gathered in cells; all are finite.
+        `results` has room for a whole last row. `cells`: given if points may be gathered in cells; then all
+        points are finite.
         """
         self._cells[0] = self._first
         self._cells["count"][0] = stop - start
@@ -275,18 +279,18 @@ class Machine:
         return int(self._kernels["expected"](self._memory.address))
 
     def pays(self, count: int, expected: int) -> bool:
-        """Whether to gather points in cells, if tapes of this length are to be expected there."""
+        """Whether gathering points in cells pays off, for an expected length of the cells' tapes."""
         self._cells[0] = self._first
         self._cells["count"][0], self._cells["expected"][0] = count, expected
         return bool(self._kernels["pays"](self._memory.address))
 
     def _place(self, copy: int, columns: Sequence[NDArray[Any]]) -> None:
-        """Put the addresses of columns in memory, as those of a copy of the points."""
+        """Write the addresses of columns as those of a copy of the points."""
         self._columns[copy] = columns
         self._memory.copies[copy].columns = np.array([address_of(column) for column in columns], np.int64)
 
     def _reserve(self, count: int) -> None:
-        """Make room for two copies of as many points, unless there is."""
+        """Ensure room for two copies of `count` points."""
         if count > self._reserved:
             self._reserved = count
             for copy in _GATHERED:
@@ -295,7 +299,7 @@ class Machine:
             self._memory.numbers = aligned(count, np.int32)
 
     def release(self) -> None:
-        """Give the memory of points back."""
+        """Free the memory of points."""
         if self._columns.get(GIVEN):
             self._place(GIVEN, [])
         if self._reserved:
@@ -311,7 +315,8 @@ class Machine:
     ) -> NDArray[Any]:
         """Bounds of the root on boxes: `rows` records of sixteen.
 
-        `lower`, `upper`: ends of the varying variables, whole rows; one that is left out may be anything.
+        `lower`, `upper`: ends of the varying variables, in whole rows; a variable that is left out is
+        unbounded.
         """
         self._bound_shared()
         varying, bounds = self.code.varying, self._intervals[self.code.shared :]
@@ -335,9 +340,9 @@ def _addresses(columns: Mapping[str, NDArray[Any]], names: Sequence[str]) -> NDA
 
 
 def half_widths(ends: Any) -> NDArray[np.float64]:
-    """float64[v] from lower and upper ends[v, 2]: half of the widths, which cannot overflow."""
+    """float64[v]: half of the widths, which cannot overflow. `ends`: real[v, 2], lower and upper."""
     half = np.asarray(ends, np.float64) @ (-0.5, 0.5)
-    return np.where(half > 0, half, np.inf)  # what does not vary is never cut
+    return np.where(half > 0, half, np.inf)  # a variable that does not vary is never split
 
 
 def whole_rows(column: NDArray[Any]) -> NDArray[Any]:

@@ -43,7 +43,7 @@ from .units import drawing_units, load
 WINDOW = np.repeat(np.array([0, 255, 0], np.uint8), TILE_ROWS)
 
 STREAMED = 1 << 23
-"""Bytes of an image that is written past the caches: it would not stay in them."""
+"""Size in bytes from which an image is written past the caches, which could not hold it."""
 
 SLICE = 0.05
 """Seconds that kernels run before Python may look for Ctrl-C."""
@@ -55,7 +55,7 @@ MOST_IDLE = 4
 """Canvases of a plan that are kept between pictures."""
 
 SLACK = 1.2
-"""Helpers have done harm if a frame takes this many times what one thread would need."""
+"""Helpers have done harm if a frame takes more than this many times what a single thread would."""
 
 
 def make_thread(plan: Plan, layout: Layout) -> Thread:
@@ -121,7 +121,7 @@ def make_region_thread(program: RegionProgram, precision: Precision) -> RegionTh
 
 
 def _padded(samples: NDArray[Any], count: int) -> NDArray[Any]:
-    """Samples, the last one repeated."""
+    """Samples padded to `count` by repeating the last one."""
     result = aligned(count, samples.dtype)
     result[: len(samples)] = samples
     result[len(samples) :] = samples[-1]
@@ -129,7 +129,7 @@ def _padded(samples: NDArray[Any], count: int) -> NDArray[Any]:
 
 
 def make_plan_frame(plan: Plan, layout: Layout) -> Frame:
-    """A frame without a view: what all frames of a plan have in common."""
+    """A frame without a view: the fields that all frames of a plan share."""
     frame: Frame = Frame.of(plan.precision.value)(
         code=Entry.view(plan.code), starts=plan.starts, top_boxes=plan.top_boxes, terms=len(plan.starts),
         sums=layout.sums, instructions=layout.instructions, tapes=layout.tapes, tape_bands=layout.bands,
@@ -145,9 +145,9 @@ def make_plan_frame(plan: Plan, layout: Layout) -> Frame:
 
 
 def make_frame(plan: Plan, plan_frame: Frame, view: View) -> Frame:
-    """A plan seen in a view; where its boxes lie among the pixels is left to the kernel `prepare`.
+    """The frame of a plan in a view; the kernel `prepare` adds the pixels of its boxes.
 
-    The frame holds for as long as `plan_frame` is kept, of which it begins as a copy.
+    The frame begins as a copy of `plan_frame` and is valid for as long as `plan_frame` is kept alive.
     """
     xs, ys = view.xs(plan.precision), view.ys(plan.precision)
     tile_rows, tile_columns = -(-view.height // TILE_ROWS), -(-view.width // TILE_COLUMNS)
@@ -164,7 +164,7 @@ def make_frame(plan: Plan, plan_frame: Frame, view: View) -> Frame:
     frame.pixels_x = np.empty(len(plan.thresholds_x) + 1, np.int32)
     frame.pixels_y = np.empty(len(plan.thresholds_y) + 1, np.int32)
     frame.pixel_boxes = PixelBox.array(len(plan.boxes) + 1)
-    sides = np.full((4, -(-len(plan.starts) // 8) * 8), np.nan)  # no tile meets those behind the last term
+    sides = np.full((4, -(-len(plan.starts) // 8) * 8), np.nan)  # NaN: no tile meets the padding
     frame.top_left, frame.top_right, frame.top_top, frame.top_bottom = sides
     return frame
 
@@ -175,7 +175,7 @@ def _span(tape: tuple[int, int]) -> Span:
 
 
 class Canvas:
-    """What one picture at a time is drawn with: a frame of the last view, and the memory of the threads.
+    """Memory for drawing one picture at a time: the frame of the last view, and the threads' memory.
 
     The first thread is the one that asked for the picture, the others are helpers.
     """
@@ -201,7 +201,7 @@ class Canvas:
         return known[1]
 
     def admit(self, frame: Frame, helpers: int) -> bool:
-        """Tell a frame with what memory helpers may join it; false if there is none to be had."""
+        """Give a frame the memory with which helpers may join; false if memory is exhausted."""
         if frame.tiles.helpers != helpers:
             renderer = self._renderer
             try:
@@ -216,7 +216,7 @@ class Canvas:
 
 
 class Renderer:
-    """Draws frames of one plan. Any number of pictures at a time, each on a canvas of its own."""
+    """Draws frames of one plan: any number of pictures at a time, each on a canvas of its own."""
 
     def __init__(self, plan: Plan, precision: Precision) -> None:
         self.plan = plan
@@ -228,7 +228,7 @@ class Renderer:
         self.draw_address = self.kernels.address("draw")
         self._canvases = Pool(lambda: Canvas(self), MOST_IDLE)
         self._seconds_per_tile = 0.0
-        """Of one thread that nothing disturbs: the least that was seen lately; 0 at first."""
+        """Seconds that one undisturbed thread needs for a tile: the least seen lately, 0 at first."""
 
     def image(self, view: View, threads: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """uint8[height, width], drawn by up to `threads` threads."""
@@ -261,7 +261,7 @@ class Renderer:
             end = time.perf_counter()
             if made:
                 self._note_pace((end - begun) / made)
-        except BaseException:  # Ctrl-C: the caller may change the image as soon as this is left
+        except BaseException:  # Ctrl-C: on return the caller may change the image
             self.pool_kernels["abandon"](address)
             raise
         finally:
@@ -271,7 +271,9 @@ class Renderer:
             pool.rest(end, end - start - SLACK * alone)
 
     def _note_pace(self, seconds: float) -> None:
-        """Believe a faster pace at once and a slower one in time: most slow frames were disturbed ones."""
+        """Update the pace: at once if it is faster, slowly if slower, since most slow frames were
+        disturbed.
+        """
         known = self._seconds_per_tile
         self._seconds_per_tile = min(seconds, 1.05 * known) if known else seconds
 

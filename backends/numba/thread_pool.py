@@ -29,7 +29,7 @@ PATIENCE = 2000
 """Looks for a frame before a helper sleeps, roughly a millisecond."""
 
 REST = 20
-"""Seconds for which helpers rest for each second that they cost."""
+"""Seconds that helpers rest for each second of delay that they cause."""
 
 MOST = 256
 """Helpers of a process."""
@@ -56,9 +56,9 @@ class ThreadPool:
         self._dropping = threading.Lock()
 
     def wake(self, helpers: int, kernels: Unit, now: float) -> bool:
-        """Wake some helpers, at most `MOST`, so that they look for a frame; returns whether any does.
+        """Wake up to `helpers` helpers, at most `MOST`, to look for a frame. Returns whether any was woken.
 
-        There are fewer if the system refuses threads, none while helpers rest. `now`: seconds of
+        Fewer helpers wake if the system refuses threads, and none while helpers rest. `now`: seconds of
         `time.perf_counter`.
         """
         if now < self._resting_until:
@@ -72,7 +72,8 @@ class ThreadPool:
         return bool(self._helpers)
 
     def rest(self, now: float, lost: float) -> None:
-        """Let helpers rest if they cost a frame some seconds, for long enough to make that a small part.
+        """Let helpers rest if they delayed a frame by `lost` seconds, for long enough that such delays stay a
+        small part of the time.
 
         Helpers do harm where other processes keep the cores busy: a helper that looks for work then takes the
         place of the thread that hands it out.
@@ -81,8 +82,8 @@ class ThreadPool:
             self._resting_until = now + REST * lost
 
     def keep(self, frame: int, owners: object) -> int:
-        """Keep the owners of the memory of the frame at an address alive. Returns a ticket: they are kept
-        until it is released and no helper is in the frame.
+        """Keep the owners of a frame's memory alive. `frame`: its address. Returns a ticket: the owners are
+        kept until the ticket is released and no helper is in the frame.
         """
         ticket = next(self._tickets)
         self._kept[ticket] = frame, owners
@@ -107,8 +108,8 @@ class ThreadPool:
         return bool(kernels["is_joined"](self.address, frame, len(self._helpers)))
 
     def _start(self, helpers: int, kernels: Unit) -> None:
-        """Start helpers until there are so many, or fewer if the system refuses threads or another thread
-        starts some.
+        """Start helpers until there are `helpers`; stop early if the system refuses threads or another thread
+        is starting some.
         """
         join = kernels["join_frames"]
         if not self._starting.acquire(blocking=False):
@@ -155,7 +156,7 @@ atexit.register(_stop)
 
 
 def _after_fork() -> None:
-    """Give a child process a pool of its own: it has none of its parent's threads."""
+    """Give a child process a pool of its own, since it has none of its parent's threads."""
     global pool
     pool = ThreadPool()
 

@@ -1,4 +1,4 @@
-"""The units of the engine's kernels."""
+"""The units of the CPU engine's kernels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def drawing_units(precision: Precision) -> list[units.Named]:
 
 
 def point_unit(precision: Precision) -> units.Named:
-    """The unit that values and bounds are computed with."""
+    """The unit of the kernels that compute values and bounds."""
     return units.Named(f"{_KERNELS}.points", (precision.value,), _SOURCES)
 
 

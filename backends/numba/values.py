@@ -1,7 +1,7 @@
 """Values at points and bounds on boxes, bit for bit those of the reference.
 
-A `Machine` runs a tape over blocks of points, many points in cells with shorter tapes. Points are taken in
-parts, which threads share. What is the same at every point is computed once.
+A `Machine` runs a tape over blocks of points; if there are many, points are gathered in cells, each with a
+shorter tape. Threads share the points in parts. Values that are the same at every point are computed once.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from .kernels.point_records import ALWAYS, BY_COST, NEVER
 from .machine import Cells, Columns, Machine, half_widths, make_code, variables_of, whole_rows
 
 _PART = 1 << 20
-"""Points that are gathered in cells together. That takes 30 MB in binary32, if two variables vary."""
+"""Most points that are gathered in cells together, which takes 30 MB in binary32 if two variables vary."""
 _LEAST_PART = 1 << 16
-"""Points that are worth a thread."""
+"""Least number of points that are worth a thread."""
 _MOST_IDLE = 4
-"""Machines of a program that are kept between calls; as many as threads, if these are more."""
+"""Machines of a program that are kept between calls; if there are more threads, as many as threads."""
 _WORTH_CELLS = 1 << 10
 _WORTH_RISK = 1 << 15
-"""The least numbers of points for which cells are considered: where their gain can be estimated, and where it
-cannot, because the box of the program is infinite.
+"""Least numbers of points for which cells are considered: if their gain can be estimated, and if it cannot
+because the program's box is infinite.
 """
 
 Scalars = Mapping[str, Any]
@@ -50,7 +50,8 @@ Scalars = Mapping[str, Any]
 class Evaluator:
     """A program's values and bounds.
 
-    `threads`: how many may compute values. `cells`: whether points are gathered in cells; None: by cost.
+    `threads`: the most threads that compute values. `cells`: whether to gather points in cells; None: by
+    cost.
     """
 
     def __init__(self, program: Program, threads: int = 1, cells: bool | None = None) -> None:
@@ -102,7 +103,7 @@ class Evaluator:
         return variables_of(self.program.graph)
 
     def _evaluate(self, varying: tuple[str, ...], scalars: Scalars, columns: Columns) -> NDArray[Any]:
-        """The values at points, where it pays in cells."""
+        """The values at points, gathered in cells if that pays off."""
         count, bounds = len(columns[0]), self.program.box.bounds
         forced = self._splitting == ALWAYS
         pays: bool | None = False
@@ -119,7 +120,9 @@ class Evaluator:
         return self._compute(varying, scalars, columns, Cells(half_widths(ends), self._expected[varying]))
 
     def _evaluate_apart(self, varying: tuple[str, ...], scalars: Scalars, columns: Columns) -> NDArray[Any]:
-        """The values at points of which some are infinite or NaN: those never come into cells."""
+        """The values at points some of which are infinite or NaN; these points are never gathered in
+        cells.
+        """
         finite = np.logical_and.reduce([np.isfinite(column) for column in columns])
         results = np.empty(len(finite), self.program.precision.dtype)
         results[~finite] = self._compute(varying, scalars, [column[~finite] for column in columns])
@@ -128,7 +131,9 @@ class Evaluator:
         return results
 
     def _pays(self, varying: tuple[str, ...], scalars: Scalars, count: int, ends: Any) -> bool | None:
-        """Whether to gather points in cells; None if that is unknown and the box `ends` is infinite."""
+        """Whether gathering points in cells pays off; None if that is unknown because the box `ends` is
+        infinite.
+        """
         with self._machine(varying) as machine:
             if not machine.splits:
                 return False
@@ -146,7 +151,7 @@ class Evaluator:
         columns: Columns,
         cells: Cells | None = None,
     ) -> NDArray[Any]:
-        """The values at points, by as many threads as there are parts for. `cells`: see `Machine.run`."""
+        """The values at points, by at most one thread for each part. `cells`: see `Machine.run`."""
         count = len(columns[0])
         results = np.empty(count + LANES, self.program.precision.dtype)
         share = count if self.threads == 1 else max(count // (4 * self.threads), _LEAST_PART)
@@ -181,7 +186,9 @@ class Evaluator:
 
     @contextmanager
     def _machine(self, varying: tuple[str, ...] | None) -> Iterator[Machine]:
-        """A machine for some varying variables, nobody else's meanwhile. None: for bounds."""
+        """A machine for some varying variables, or for bounds if None, reserved for the caller until the
+        context ends.
+        """
         pool = self._machines.get(varying)
         if pool is None:
             pool = self._machines.setdefault(varying, self._pool(varying))
@@ -211,5 +218,5 @@ def _take(items: list[Any]) -> Any:
 
 
 def _column(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """An array broadcast to a shape, one number after the other."""
+    """An array broadcast to a shape, flat and contiguous."""
     return np.require(np.broadcast_to(array, shape).reshape(-1), requirements=["C", "A"])

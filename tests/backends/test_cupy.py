@@ -310,7 +310,7 @@ def test_the_driver(device: CupyWithKernels) -> None:
 
 
 def test_a_text_that_does_not_compile(device: CupyWithKernels) -> None:
-    with pytest.raises(BackendError, match=r"NVRTC does not take the kernels: .* identifier is undefined"):
+    with pytest.raises(BackendError, match=r"NVRTC rejects the kernels: .* identifier is undefined"):
         CupyDriver().compile("no such type")
 
 
