@@ -1,8 +1,8 @@
-"""Everything that only a GPU can tell, in one run: `make gpu-check`.
+"""All checks that need a GPU, in one run: `make gpu-check`.
 
-Compares every operation and the pictures of all models with the CPU, bit for bit; fuzzes; looks for memory
-errors where `compute-sanitizer` is installed; takes times. Writes one JSON file and prints one table. Exit
-status 1 if anything differs. `--backend cuda_shim --quick` tries the script itself where there is no GPU.
+The script compares every operation and the pictures of all models with the CPU, bit for bit; fuzzes; looks
+for memory errors if `compute-sanitizer` is installed; and measures times. It writes a JSON file and prints a
+table. Exit status 1 if anything differs. `--backend cuda_shim --quick` tests the script itself without a GPU.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ FRAMES, QUICK_FRAMES = 30, 3
 """Frames of which the median is taken."""
 
 CPU_POINTS = 10**7
-"""Points that the CPU engine computes; its time for more is taken in proportion."""
+"""Most points that the CPU engine computes; its time for more points is extrapolated in proportion."""
 
 MOST_GENERATED = 2000
-"""Operations of the largest program that straight-line code is compiled for."""
+"""Most operations of a program that is compiled to straight-line code."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Result:
 
 @dataclass
 class Settings:
-    """How much is done."""
+    """The extent of the checks."""
 
     backend: Backend
     sizes: tuple[int, ...]
@@ -73,7 +73,7 @@ class Settings:
 
 
 def check_operations(settings: Settings) -> Iterator[Result]:
-    """All operations on all pairs of special values, and on random bits."""
+    """Compare all operations on all combinations of special values, and on random bits."""
     rng = np.random.default_rng(0)
     reference = find_backend("reference")
     for precision in Precision:
@@ -125,7 +125,7 @@ def models() -> Iterator[tuple[str, Graph]]:
 
 
 def check_pictures(settings: Settings) -> Iterator[Result]:
-    """All models in all sizes, both precisions, against the CPU engine; and how long frames take."""
+    """Compare all models in all sizes and both precisions with the CPU engine, and time frames."""
     for name, graph in models():
         for precision in Precision:
             for size in settings.sizes:
@@ -134,7 +134,7 @@ def check_pictures(settings: Settings) -> Iterator[Result]:
 
 
 def check_methods(settings: Settings) -> Iterator[Result]:
-    """Every other way of drawing, at the smallest size."""
+    """Compare every method but the first, at the smallest size."""
     view = View.square(settings.sizes[0])
     for name, graph in models():
         for method in settings.backend.profile.methods[1:]:
@@ -158,7 +158,7 @@ def _compare(
     numbers: dict[str, Any] = {"wrong": wrong, "first_s": first}
     figure = f"{wrong} pixels differ, " * bool(wrong) + f"first {first * 1e3:.1f} ms"
     if isinstance(engine, CudaEngine):
-        for _ in range(2):  # the first repetition makes a graph
+        for _ in range(2):  # the first repetition records a CUDA graph
             engine.image(view)
         frames = [engine.frame_seconds(view) for _ in range(repetitions)]
         median = statistics.median(frames)
@@ -168,12 +168,12 @@ def _compare(
 
 
 def _lowered(source: Program, backend: Backend) -> Program:
-    """The program as a backend draws it."""
+    """The program after the backend's render pipeline."""
     return PassManager(parse_pipeline(backend.profile.render_pipeline), Analyses()).run(source)[0]
 
 
 def check_compiling(settings: Settings) -> Iterator[Result]:
-    """How long the kernels take to compile: a text that no cache knows, and the same again."""
+    """Time compiling the kernels: from a text that is in no cache, and from the same text again."""
     for precision in Precision:
         engine = settings.backend.prepare(Program(_graph_of(OPS[-1]), precision))
         assert isinstance(engine, CudaEngine)
@@ -190,7 +190,7 @@ def check_compiling(settings: Settings) -> Iterator[Result]:
 
 
 def check_setup(settings: Settings) -> Iterator[Result]:
-    """From the text of a model to its first picture at the smallest size, kernels being compiled already."""
+    """Time from the text of a model to its first picture at the smallest size, with compiled kernels."""
     view = View.square(settings.sizes[0])
     for name, graph in models():
         text = write_vm(graph, [])
@@ -203,7 +203,7 @@ def check_setup(settings: Settings) -> Iterator[Result]:
 
 
 def check_values(settings: Settings) -> Iterator[Result]:
-    """Values at many points of the largest model, on the device and on the CPU."""
+    """Compare and time values of the largest model at many points, on the device and on the CPU."""
     name, graph = max(models(), key=lambda model: len(model[1]))
     program = Program(graph, Precision.F32)
     rng = np.random.default_rng(1)
@@ -231,7 +231,7 @@ def check_values(settings: Settings) -> Iterator[Result]:
 
 
 def check_fuzz(settings: Settings) -> Iterator[Result]:
-    """A campaign against the reference."""
+    """Run a fuzzing campaign against the reference."""
     command = children.python(
         "-m", "absint", "fuzz", "--backends", f"reference,{settings.backend.name}",
         "--time", f"{settings.fuzz_seconds}s", "--jobs", str(min(4, os.cpu_count() or 1)), "--json",
@@ -243,10 +243,10 @@ def check_fuzz(settings: Settings) -> Iterator[Result]:
 
 
 def check_memory(settings: Settings) -> Iterator[Result]:
-    """A small run under compute-sanitizer."""
+    """Run `small_run` under compute-sanitizer."""
     tool = shutil.which("compute-sanitizer")
     if tool is None or settings.backend.name != "cupy":
-        yield Result("compute-sanitizer", None, "not here")
+        yield Result("compute-sanitizer", None, "not available")
         return
     script = "from absint.backends.cuda import check; check.small_run()"
     for kind in ("memcheck", "racecheck"):
@@ -256,14 +256,14 @@ def check_memory(settings: Settings) -> Iterator[Result]:
                 command, env=children.environment(), capture_output=True, text=True, timeout=90, check=False
             )
         except subprocess.TimeoutExpired:
-            yield Result(f"compute-sanitizer {kind}", None, "not done after 90 s")
+            yield Result(f"compute-sanitizer {kind}", None, "not finished after 90 s")
             continue
         good = done.returncode == 0
         yield Result(f"compute-sanitizer {kind}", good, "no errors" if good else done.stdout[-500:])
 
 
 def small_run() -> None:
-    """Pictures and values of one model, for a sanitizer to watch."""
+    """Compute pictures, values and bounds of one model; a sanitizer watches."""
     backend = find_backend("cupy")
     _, graph = next(models())
     view = View.square(200)
@@ -290,10 +290,10 @@ CHECKS = {
 
 
 def main() -> int:
-    """The script."""
+    """Run the checks named on the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m absint.backends.cuda.check", description=__doc__)
     parser.add_argument("--backend", default="cupy", help="cupy, or cuda_shim to try the script itself")
-    parser.add_argument("--quick", action="store_true", help="little of everything")
+    parser.add_argument("--quick", action="store_true", help="small sizes and short runs")
     parser.add_argument("--only", default=",".join(CHECKS), help="some of: " + ", ".join(CHECKS))
     parser.add_argument("--output", type=Path, default=Path("out/gpu-check.json"), help="the JSON file")
     options = parser.parse_args()
@@ -309,7 +309,7 @@ def main() -> int:
             results.append(result)
             console.print(f"{result.what}: {result.figure}", highlight=False)
             report = {"device": _device(backend), "results": [asdict(one) for one in results]}
-            options.output.write_text(json.dumps(report, indent=1) + "\n")  # what there is, if it is cut off
+            options.output.write_text(json.dumps(report, indent=1) + "\n")  # results so far, if it is cut off
     table = Table("check", "good", "figure")
     for result in results:
         table.add_row(result.what, {True: "yes", False: "NO", None: ""}[result.good], result.figure)
@@ -318,7 +318,7 @@ def main() -> int:
 
 
 def _guarded(name: str, settings: Settings) -> Iterator[Result]:
-    """A check; one that fails to run is a result too, and the others go on."""
+    """The results of a check. An exception becomes a result, so that the other checks still run."""
     try:
         yield from CHECKS[name](settings)
     except Exception as error:
@@ -327,7 +327,7 @@ def _guarded(name: str, settings: Settings) -> Iterator[Result]:
 
 
 def _device(backend: Backend) -> dict[str, Any]:
-    """What it ran on."""
+    """Facts about the device that the checks ran on."""
     if backend.name != "cupy":
         return {"name": backend.name}
     import cupy

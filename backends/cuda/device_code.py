@@ -1,8 +1,9 @@
-"""A plan's code as the kernels read it: registers become special operands, table numbers and slots.
+"""A plan's code in the form that CUDA kernels read: registers become special operands, numbers of tables and
+slots.
 
-The special operands are `~0` for x, `~1` for y, and `~(2 + k)` for the k-th fixed value. An operand from 0 on
-is a table of an axis in the tapes of bases, and a slot of a thread in the tapes of terms. Values whose
-lifetimes do not overlap share a table or a slot.
+The special operands are `~0` for x, `~1` for y, and `~(2 + k)` for the k-th fixed value. An operand from 0 up
+is a table of an axis in the tapes of bases, and a thread's slot in the tapes of terms. Values whose lifetimes
+do not overlap share a table or a slot.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ class DeviceCode:
     """The code of a plan.
 
     `instructions` int32[m, 4]: operation, result, operands. `bands` int32[b, 4]: value, number of the band.
-    `special` int32[r]: of X, Y and fixed registers, the special operand. `fixed` real[k]: the fixed values,
-    of which the first is z and the constants are filled in. `tables`: how many each axis has, the bases of
-    sums first, by their numbers. `slots`: how many a thread needs.
+    `special` int32[r]: the special operands of X, Y and fixed registers. `fixed` real[k]: the fixed values, z
+    first, with the constants filled in. `tables`: the number of tables of each axis; the first are those of
+    the bases of sums, by base number. `slots`: the number of slots that a thread needs.
     """
 
     instructions: NDArray[np.int32]
@@ -44,7 +45,7 @@ def make_device_code(plan: Plan) -> DeviceCode:
     special = np.zeros(registers, np.int32)
     special[[X, Y]] = ~0, ~1
     special[fixed] = ~np.arange(2, 2 + len(fixed))
-    assert special[Z] == ~2  # where the kernels put it
+    assert special[Z] == ~2  # the kernels write z there
     values = np.zeros(registers, plan.precision.dtype)
     values[plan.constant_registers] = plan.constant_values
 

@@ -1,4 +1,4 @@
-"""The seam between the engine and what runs its kernels: a GPU through CuPy, or the shim on a CPU."""
+"""Drivers run the CUDA engine's kernels: on a GPU through CuPy, or on a CPU through the shim."""
 
 from __future__ import annotations
 
@@ -15,48 +15,50 @@ class Module(Protocol):
     """Compiled kernels."""
 
     def launch(self, name: str, blocks: int, threads: int, *arguments: Any, shared: int = 0) -> None:
-        """Run a kernel on a grid. `arguments`: whole numbers, and arrays of `Driver.xp` for pointers.
+        """Run a kernel on a grid. `arguments`: integers, and arrays of `Driver.xp` for pointers.
 
-        `shared`: bytes of shared memory. Returns before the kernel is done, if the driver likes.
+        `shared`: bytes of shared memory. May return before the kernel has finished.
         """
 
 
 class Driver(Protocol):
-    """Memory and kernels of one device. `backend`: the name of the backend that it is for."""
+    """Memory and kernels of one device. `backend`: the name of the driver's backend."""
 
     backend: ClassVar[str]
     xp: Any
     """NumPy, or CuPy: the module of arrays in the device's memory."""
     warps: int
-    """How many warps there may be at once: more of them wait."""
+    """Number of warps that run at once; further warps wait."""
 
     def compile(self, source: str) -> Module:
-        """The kernels of a text, cached."""
+        """Compile kernels from source text, through a cache."""
 
     def download(self, array: Any) -> NDArray[Any]:
-        """An array in this process's memory, when all kernels before are done."""
+        """A copy of an array in this process's memory, after all kernels launched before have finished."""
 
     def seconds(self, work: Callable[[], None]) -> float:
-        """How long the device takes for what `work` launches."""
+        """Seconds that the device takes for the kernels that `work` launches."""
 
     def recorded(self, work: Callable[[], None]) -> Callable[[], None] | None:
-        """What launches the same kernels with the same arguments again, with less ado, or None."""
+        """A function that launches the kernels of `work` again, with the same arguments and less overhead;
+        None if the driver has no such way.
+        """
 
     def memory(self) -> int:
-        """Bytes that may be used for scratch memory."""
+        """Bytes available for scratch memory."""
 
 
 def grid(driver: Driver, items: int, threads: int) -> int:
-    """How many blocks of so many threads to use for a number of items, one to a thread."""
+    """Number of blocks of `threads` threads to launch for `items` items, one item to a thread."""
     return max(1, min(-(-items // threads), 2 * driver.warps * _WARP // threads))
 
 
 def address(array: Any) -> int:
-    """Where an array of the device begins."""
+    """The address of an array on the device."""
     return int(array.data.ptr if hasattr(array.data, "ptr") else array.__array_interface__["data"][0])
 
 
 def pointers(driver: Driver, arrays: list[Any]) -> Any:
-    """The addresses of some arrays, in the device's memory; None is 0."""
+    """The addresses of arrays, 0 for None, as an array in the device's memory."""
     found = [0 if array is None else address(array) for array in arrays]
     return driver.xp.asarray(np.array(found or [0], np.int64))

@@ -38,26 +38,27 @@ from .picture import Picture
 from .source import kernel_source
 
 THREADS = 128
-"""Of a block, in all kernels."""
+"""Threads of a block, in all kernels."""
 
 _SHARED = 48 << 10
 """Bytes of shared memory that every device has for a block."""
 
 
 METHODS = ("terms", "regions", "generated")
-"""Ways of drawing: the small terms of a union, and regions for what is left; regions for all; straight-line
-code for the program."""
+"""Ways of drawing: small terms in tiles, and regions for the rest; regions for everything; straight-line code
+compiled for the program.
+"""
 
 PROFILE = Profile(
     questions=("values", "bounds", "image"),
-    render_pipeline="cse,predicates,flatten,bands,contract",  # the lowering alone, as for the CPU engine
+    render_pipeline="cse,predicates,flatten,bands,contract",  # the lowering alone, as in the CPU engine
     methods=METHODS,
 )
-"""What a backend of this engine can do."""
+"""Profile of the backends with this engine."""
 
 
 class CudaEngine(BackendEngine):
-    """A program, ready to run through a driver. `method`: one of `METHODS`."""
+    """Engine of a program that runs through a driver. `method`: one of `METHODS`."""
 
     def __init__(self, program: Program, driver: Driver, method: str = METHODS[0]) -> None:
         check_program(program)
@@ -88,7 +89,7 @@ class CudaEngine(BackendEngine):
         return _DeviceTape(self.program, self.driver)
 
     def answer_values(self, question: Values, out: Any = None) -> Any:
-        """See `Values`. The answer is on the device if one of the points or `out` is there.
+        """See `Values`. The answer is on the device if `out` or one of the arrays of points is.
 
         Raises `BackendError` if the device has too little memory.
         """
@@ -142,14 +143,14 @@ class CudaEngine(BackendEngine):
         )  # fmt: skip
 
     def _blocks(self, count: int, bytes_each: int) -> int:
-        """How many blocks fit the work and the memory."""
+        """Number of blocks to launch for `count` items, as far as scratch memory of `bytes_each` allows."""
         return max(1, min(grid(self.driver, count, THREADS), self.driver.memory() // (bytes_each * THREADS)))
 
     def answer_image(self, question: Image, out: Any = None) -> Any:
-        """See `Image`. The picture stays on the device if `out` is there.
+        """See `Image`. The picture stays on the device if `out` is on the device.
 
-        A picture that is too large for the device's memory is drawn in strips. Raises `BackendError` if even
-        that is too much, or if it was to stay there.
+        A picture too large for the device's memory is drawn in strips. Raises `BackendError` if even a strip
+        is too large, or if such a picture is to stay on the device.
         """
         view = question.seen
         if not is_same_view(view, self._checked):
@@ -173,11 +174,11 @@ class CudaEngine(BackendEngine):
         return f"{self.method}: {self._picture.describe()}"
 
     def frame_seconds(self, view: View) -> float:
-        """How long the device draws at a picture that was drawn before."""
+        """Seconds that the device takes to draw a picture again."""
         return self.driver.seconds(lambda: self._drawn(view))
 
     def _drawn(self, view: View, rows: slice | None = None) -> Any:
-        """The picture in the device's memory, or some rows of it."""
+        """The picture, or some rows of it, in the device's memory."""
         with _memory_for(f"{view.width}x{view.height} pixels"):
             return self._picture.draw(view, rows)
 
@@ -188,7 +189,7 @@ def _all_on_device(out: Interval | None) -> bool:
 
 @contextmanager
 def _memory_for(what: str) -> Iterator[None]:
-    """Turns the exception of a full device into a `BackendError`."""
+    """Turn an out-of-memory exception of the device into a `BackendError`. `what`: what needed the memory."""
     try:
         yield
     except Exception as error:
@@ -223,7 +224,7 @@ def _check_subnormals(module: Module, driver: Driver, precision: Precision) -> N
 
 
 def not_empty(array: NDArray[Any]) -> NDArray[Any]:
-    """An array, or one of zeros in place of an empty one: a pointer points to something."""
+    """The array, or zeros in place of an empty array, so that its pointer is valid."""
     return np.ascontiguousarray(array) if array.size else np.zeros((1, *array.shape[1:]), array.dtype)
 
 
@@ -233,5 +234,5 @@ def _column(array: Any, shape: tuple[int, ...], xp: Any) -> Any:
 
 
 def _whole(array: Any, shape: tuple[int, ...], xp: Any) -> Any:
-    """One value for each point, one after the other."""
+    """An array as one value for each point, flat and contiguous."""
     return xp.ascontiguousarray(xp.broadcast_to(array, shape)).reshape(-1)

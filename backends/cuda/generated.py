@@ -1,7 +1,7 @@
-"""Straight-line code for one program: what compilers are given in place of a plan.
+"""Straight-line CUDA code compiled for one program, in place of a plan.
 
-Every pixel runs all of it. That pays for programs that stay fixed and are small, once they are compiled,
-which takes longer than drawing them otherwise.
+Every pixel runs all of the code. That pays off for small programs that are drawn many times: compiling one
+takes longer than drawing by a plan.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _literal(value: float, precision: Precision) -> str:
 
 
 class GeneratedPicture:
-    """Draws pictures with a kernel of its own."""
+    """Draws pictures of one program with a kernel compiled for it."""
 
     def __init__(self, program: Program, driver: Driver) -> None:
         self._driver = driver
@@ -91,7 +91,7 @@ class GeneratedPicture:
         self._module = driver.compile(picture_source(program))
 
     def describe(self) -> str:
-        """What is drawn."""
+        """A description of the work per pixel."""
         return f"{self._operations} operations for every pixel, in straight-line code"
 
     def draw(self, view: View, rows: slice | None = None) -> Any:

@@ -34,9 +34,9 @@ _NO_ROOM = 4
 _REGION_INTS = 5
 _STEP_BYTES = 16
 _FIRST_ROOM = 1 << 22
-"""Steps of all specialised programs together, 64 MB; more once that was too little."""
+"""Room at first for the steps of all specialised programs together, 64 MB; it grows when it was too small."""
 _MOST_ROOM = 1 << 30
-"""Kernels count them in int32."""
+"""Most room for steps, which kernels count in int32."""
 
 
 class Picture:
@@ -65,12 +65,14 @@ class Picture:
         self._room = _FIRST_ROOM
 
     def _upload(self, array: NDArray[Any]) -> Any:
-        """A copy in the device's memory; of an empty array a little something, to point at."""
+        """A copy in the device's memory; an empty array is replaced by zeros, so that its pointer is
+        valid.
+        """
         whole = np.ascontiguousarray(array)
         return self._driver.xp.asarray(whole if whole.size else np.zeros(32, whole.dtype))
 
     def describe(self) -> str:
-        """What is drawn how."""
+        """What is drawn as terms in tiles, and what in regions."""
         terms, regions = len(self._plan.starts), self._regions
         parts = [f"{terms} small terms in tiles"] * bool(terms)
         if regions is not None:
@@ -79,11 +81,11 @@ class Picture:
         return "; ".join(parts) or "nothing"
 
     def draw(self, view: View, rows: slice | None = None) -> Any:
-        """uint8[rows, width] in the device's memory, good until the next one; all rows if none are named."""
+        """uint8[rows, width] in the device's memory, valid until the next call; all rows by default."""
         known = self._frame
         if known is not None and rows is None and (known[0] is view or known[0] == view):
             return known[1].draw()
-        self._frame = None  # its memory may be needed
+        self._frame = None  # frees its memory for the next frame
         while True:
             frame = _Frame(self, view, rows or slice(None))
             image = frame.draw()
@@ -91,7 +93,7 @@ class Picture:
             if frame.had_room or more * _STEP_BYTES > self._driver.memory() or more > _MOST_ROOM:
                 break
             self._room = more
-            del frame, image  # their memory is needed
+            del frame, image  # frees their memory
         if rows is None:
             self._frame = view, frame
         return image
@@ -113,7 +115,9 @@ class _Regions:
         self.ends = upload(program.ends.astype(picture._real))
 
     def arenas(self, driver: Driver, regions: int, most: int) -> tuple[Any, int, Any, int]:
-        """Room for the programs of so many regions, behind the whole one: steps and items, `most` of each."""
+        """Room for the specialised programs of `regions` regions, behind the whole program: steps and items,
+        at most `most` of each.
+        """
         rooms = [len(array) + min(most, len(array) * regions) for array in self._source]
         xp = driver.xp
         made = xp.empty((rooms[0], 4), np.int32), xp.empty(rooms[1], np.int32)
@@ -123,7 +127,7 @@ class _Regions:
 
 
 class _Frame:
-    """A plan seen in a view."""
+    """A plan in a view: the memory that its kernels use, and the picture."""
 
     def __init__(self, picture: Picture, view: View, rows: slice) -> None:
         self._picture = picture
@@ -145,7 +149,7 @@ class _Frame:
         self._again: Callable[[], None] | None = None
 
     def _begin(self) -> None:
-        """What holds for all pictures in this view."""
+        """Compute what all pictures of this view share."""
         picture, plan, launch = self._picture, self._picture._plan, self._picture._module.launch
         launch("begin", 1, _WARP, picture._code, *plan.fixed_tape, picture._fixed, self._z)
         tapes = plan.x_tape, plan.y_tape
@@ -162,7 +166,7 @@ class _Frame:
             )  # fmt: skip
 
     def _set_up_terms(self) -> None:
-        """Memory for terms."""
+        """Allocate memory for terms."""
         picture, (height, width) = self._picture, self._shape
         driver = picture._driver
         tiles = -(-width // _WARP) * -(-height // _WARP)
@@ -171,7 +175,7 @@ class _Frame:
         self._term_scratch = driver.xp.empty(self._term_blocks * picture._slots * THREADS, picture._real)
 
     def _set_up_regions(self) -> None:
-        """Memory for regions."""
+        """Allocate memory for regions."""
         picture, (height, width) = self._picture, self._shape
         regions = picture._regions
         if regions is None:
@@ -192,22 +196,22 @@ class _Frame:
         )  # fmt: skip
 
     def draw(self) -> Any:
-        """The picture in the device's memory."""
+        """Draw the picture; returns it in the device's memory."""
         self._drawn += 1
-        if self._drawn == 2:  # the first one has made ready all that is made when it is first needed
+        if self._drawn == 2:  # the first call has made everything that is made on first use
             self._again = self._picture._driver.recorded(self._launch)
         (self._again or self._launch)()
         return self._image
 
     @property
     def had_room(self) -> bool:
-        """Whether every region that could have a shorter program got one."""
+        """Whether there was room for the shorter program of every region that has one."""
         if self._picture._regions is None:
             return True
         return not int(self._picture._driver.download(self._counters)[_NO_ROOM])
 
     def _launch(self) -> None:
-        """All kernels of a frame."""
+        """Launch all kernels of a frame."""
         picture, (height, width), image = self._picture, self._shape, self._image
         launch = picture._module.launch
         if picture._terms[-1]:

@@ -1,6 +1,6 @@
 """The text of the CUDA kernels for a precision: the op table printed as C, layout constants, and `*.cu`.
 
-It includes nothing and serves NVRTC, nvcc and, with the shim in front of it, g++.
+The text includes no header. NVRTC and nvcc compile it, and g++ with the shim in front of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LAYOUT = (
 NO_OPERAND = -1 << 30
 """The second operand of a unary instruction."""
 LARGE, SMALL_WIDTH, SMALL_HEIGHT = 128, 32, 16
-"""Pixels along a large region, which has a small one for each lane of a warp."""
+"""Sizes of regions in pixels: a large region holds a small one for each lane of a warp."""
 
 _SHARED = {
     "NO_OPERAND": NO_OPERAND, "LARGE": LARGE, "SMALL_WIDTH": SMALL_WIDTH, "SMALL_HEIGHT": SMALL_HEIGHT,
@@ -65,14 +65,14 @@ DEVICE interval point_interval(real value)
 """
 
 _COSTLY = 25
-"""Operations of at least this cost stand in a function of their own. The shim's g++ calls it, and so compiles
-in less time; CUDA's compilers inline it, because they spill registers around a call.
+"""Cost from which operations are switched on in a separate function. The shim's g++ calls that function,
+which shortens compilation; CUDA's compilers inline it, since a call would spill registers.
 """
 
 
 @functools.cache
 def kernel_source(precision: Precision) -> str:
-    """The text of all kernels for a precision; it does not depend on a program."""
+    """The text of all kernels for a precision, the same for all programs."""
     texts = [resources.files(__package__).joinpath(name).read_text(encoding="utf-8") for name in FILES]
     values = {name: getattr(plan_format, name) for name in _LAYOUT} | _SHARED
     numbers = "".join(f"#define {name} ({value})\n" for name, value in values.items())
@@ -81,7 +81,9 @@ def kernel_source(precision: Precision) -> str:
 
 @functools.cache
 def operations_source(precision: Precision) -> str:
-    """The operations: a function each, and `value_of` and `bound_of`, which choose one by its number."""
+    """The text of the operations: a function each, and `value_of` and `bound_of`, which select one by its
+    opcode.
+    """
     single = precision is Precision.F32
     ops = [op for op in OPS if not op.is_leaf]
     functions = [*(op.body(precision) for op in ops), *(op.interval(precision) for op in ops)]
@@ -111,7 +113,9 @@ def _bound_call(op: Op, precision: Precision) -> str:
 
 
 def _choice(kind: str, name: str, ops: list[Op], call: Callable[[Op], str]) -> str:
-    """The text of a function that applies an operation by its number; costly ones stand in a second one."""
+    """The text of a function that applies an operation by its opcode, and of a second one for costly
+    operations.
+    """
     cases: dict[bool, list[str]] = {False: [], True: []}
     for op in ops:
         cases[op.cost >= _COSTLY].append(f"    case {op.code}: return {call(op)};")

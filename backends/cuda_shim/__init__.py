@@ -1,4 +1,4 @@
-"""The CUDA kernels on a CPU, through a shim: to test the GPU backend's logic where there is no GPU.
+"""The CUDA kernels on a CPU, through a shim: tests the GPU backend's logic without a GPU.
 
 Slow by design. `ABSINT_SHIM_ORDER` chooses the order in which threads run: 0 upwards, 1 downwards, others at
 random.
@@ -20,7 +20,7 @@ from .driver import ShimDriver, compiler
 
 
 class CudaShim(Backend):
-    """What `cupy` does, on fibers in place of a GPU's threads. `method`: one of its profile's."""
+    """The work of `cupy`, on fibers in place of a GPU's threads. `method`: one of the profile's methods."""
 
     name: ClassVar[str] = "cuda_shim"
     profile = PROFILE._replace(test_only=True)
@@ -29,7 +29,7 @@ class CudaShim(Backend):
         self._method = method
 
     def probe(self) -> Availability:
-        """A C++ compiler makes the kernels."""
+        """Whether there is a C++ compiler, which compiles the kernels."""
         if compiler() is None:
             return Availability(False, "no C++ compiler (g++) is found; it compiles the kernels for this CPU")
         return Availability(True)

@@ -26,23 +26,23 @@ from absint.native.temporary import temporary_folder
 from ..cuda.driver import address
 
 FLAGS = ("-std=c++17", "-O2", "-ffp-contract=off", "-fno-fast-math", "-fPIC", "-shared", "-w")
-"""What keeps g++ to IEEE arithmetic, and makes a library."""
+"""Options that hold g++ to IEEE arithmetic and make a shared library."""
 
 _turn = Turn("running kernels through the shim")  # a library has one set of fibers
 
 
 def compiler() -> str | None:
-    """The C++ compiler, if there is one."""
+    """The path of the C++ compiler, `$CXX` or g++; None if there is none."""
     return shutil.which(os.environ.get("CXX", "g++"))
 
 
 def shim_text() -> str:
-    """The shim."""
+    """The C++ text of the shim."""
     return resources.files(__package__).joinpath("shim.h").read_text(encoding="utf-8")
 
 
 class ShimDriver:
-    """A CPU that looks like a device."""
+    """Driver of a CPU in place of a device. `order`: the order of threads, by default `ABSINT_SHIM_ORDER`."""
 
     backend: ClassVar[str] = "cuda_shim"
     xp: Any = np
@@ -52,29 +52,29 @@ class ShimDriver:
         self._order = int(os.environ.get("ABSINT_SHIM_ORDER", "0")) if order is None else order
 
     def compile(self, source: str) -> ShimModule:
-        """A library, kept in the user's cache folder."""
+        """Compile kernels to a shared library, which is cached on disk."""
         return ShimModule(_library(source), self._order)
 
     def download(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The array itself."""
+        """The array itself, which is in this process's memory."""
         return array
 
     def seconds(self, work: Callable[[], None]) -> float:
-        """By the clock."""
+        """Seconds by the clock."""
         start = time.perf_counter()
         work()
         return time.perf_counter() - start
 
     def recorded(self, work: Callable[[], None]) -> None:
-        """Nothing has less ado than the work itself."""
+        """None: the work itself has no overhead to save."""
 
     def memory(self) -> int:
-        """Some of what a CPU has."""
+        """256 MiB."""
         return 1 << 28
 
 
 class ShimModule:
-    """The kernels of a library."""
+    """Compiled kernels in a shared library."""
 
     def __init__(self, library: ctypes.CDLL, order: int) -> None:
         self._library = library
@@ -122,7 +122,7 @@ def _library(source: str, flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
 
 
 def build(text: str, path: Path, flags: tuple[str, ...] = FLAGS) -> None:
-    """Compile a text into a library. Raises `BackendError` with what the compiler says."""
+    """Compile source text to a shared library. Raises `BackendError` with the compiler's messages."""
     cxx = compiler()
     assert cxx is not None, "the backend was not probed"
     source = path.with_suffix(".cpp")
