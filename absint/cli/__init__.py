@@ -1,1 +1,1 @@
-"""The command line: the arguments, a function for each command, and the tables that they print."""
+"""The command line: arguments, a function for each command, and the tables that commands print."""

@@ -1,4 +1,4 @@
-"""What words of the command line mean: a function for each type of argument, given to argparse.
+"""Types of command-line arguments: for each a function from text to value, which argparse calls.
 
 Each raises `argparse.ArgumentTypeError`, whose message argparse prints after the option's name. Texts that
 Python takes too are parsed elsewhere: regions by `absint.ir.region_text`, pipelines by
@@ -17,7 +17,7 @@ from absint.base.errors import shown, shown_path
 def real(text: str) -> float:
     """A number."""
     try:
-        if "_" in text:  # Python's digit groups are no notation for users
+        if "_" in text:  # Python allows underscores between digits; the command line does not
             raise ValueError
         return float(text)
     except ValueError:
@@ -57,10 +57,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def duration(text: str) -> float:
-    """Seconds, of a time such as `90s`, `10m` or `2h`."""
+    """A time such as `90s`, `10m` or `2h`, in seconds."""
     match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh]?)", text, re.ASCII)
     if not match or float(match[1]) == 0:
-        raise argparse.ArgumentTypeError(f"{shown(text)} is no time such as 90s, 10m or 2h")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a time such as 90s, 10m or 2h")
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
@@ -83,13 +83,13 @@ def sizes(text: str) -> list[int]:
 
 
 REPORTS = {"": "table", ".txt": "table", ".json": "json", ".html": "html", ".htm": "html"}
-"""What a report is, by the end of its file's name."""
+"""Formats of reports by file suffix."""
 
 REPORT_SUFFIXES = ", ".join(filter(None, REPORTS))
 
 
 def report_file(text: str) -> str:
-    """The name of a report's file, whose end says what the report is."""
+    """The path of a report, whose suffix selects the format."""
     if PurePath(text).suffix.lower() not in REPORTS:
         raise argparse.ArgumentTypeError(f"{shown_path(text)}: a report's name ends in {REPORT_SUFFIXES}")
     return text

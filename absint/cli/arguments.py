@@ -1,6 +1,6 @@
 """The arguments of each command, with the help that describes them.
 
-Nothing heavy is imported here, so that `--help` is quick; `absint.cli.commands` does the work.
+This module imports nothing heavy, so that `--help` is quick; `absint.cli.commands` does the work.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from absint.cli import argument_types as kinds
 from absint.cli.parser import Parser, join_negative_values
 from absint.native.terminal import BAD_INPUT, note
 
-# The names of enums and levels are repeated here, for what defines them imports NumPy; a test compares them.
+# Repeats names of enums and levels, since the modules that define them import NumPy; a test compares them.
 PRECISIONS = ("f32", "f64")
 GRIDS = ("linspace", "pixel")
 LEVELS = (0, 1, 2, 3)
 OPTIMIZE_LEVEL = 2
-"""The highest level whose result can be written."""
+"""The highest level whose result can be written to a file."""
 SECTIONS = ("models", "passes", "backends", "domains", "ops", "rules")
 REPORT_FORMATS = ("table", "json", "html")
 FUZZ_SIZE = 54
@@ -27,9 +27,10 @@ _MODEL = "a .vm file, '-' for standard input, or the name of a bundled model"
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The arguments of one command, checked word by word. Raises `UsageError`; `SystemExit` after a help.
+    """The parsed arguments of one command. Raises `UsageError`, and `SystemExit` after printing help or the
+    version.
 
-    Without any word the help is an error.
+    Without any word, print the help and exit with the status of bad usage.
     """
     parser, commands = make_parser()
     if not argv:
@@ -47,7 +48,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def make_parser() -> tuple[Parser, dict[str, Parser]]:
-    """The parser of the first word, and those of the commands' arguments."""
+    """The parser of the first word, and the parsers of the commands' arguments by name."""
     parser = Parser(
         prog="absint",
         description="Optimises closed-form math programs (.vm) by abstract interpretation and draws f < 0.",
@@ -67,7 +68,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when asked for it."""
+    """The action of `--version`, which imports the version only when it is printed."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
         super().__init__(option_strings, dest, nargs=0, help=help)
@@ -92,7 +93,7 @@ def _optimize_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--region", metavar="x0:x1,y0:y1[,z0:z1]", default="-1:1,-1:1,-1:1",
-        help="where the result shall hold; 'all': everywhere; or ranges by name, as x=0:1,t=0:2 "
+        help="where the result must hold; 'all': everywhere; or ranges by name, as x=0:1,t=0:2 "
         "(default: -1:1 on each axis)",  # the grammar: absint/ir/region_text.py
     )  # fmt: skip
     parser.add_argument(
@@ -102,35 +103,35 @@ def _optimize_arguments(parser: Parser) -> None:
     _precision_argument(parser)
     parser.add_argument(
         "-o", dest="output", metavar="OUT.vm",
-        help="write the program; '-': to standard output, as is done without -o and without a report",
+        help="write the program; '-': to standard output, the default without a report",
     )  # fmt: skip
     report = parser.add_argument_group("report")
     report.add_argument(
-        "--report", action="store_true", help="what the program is, what became of it and why"
+        "--report", action="store_true", help="report what the passes proved and removed, and why"
     )
     report.add_argument(
         "--format", choices=REPORT_FORMATS,
-        help="of the report; html: one page with pictures (default: as the file's name ends, else table)",
+        help="format of the report; html: one page with pictures (default: by the file's suffix, else table)",
     )  # fmt: skip
     report.add_argument(
         "--report-file", type=kinds.report_file, metavar="PATH",
-        help=f"write the report there, not to standard output; a name in {kinds.REPORT_SUFFIXES}, or in none",
+        help=f"write the report there, not to standard output; suffix: {kinds.REPORT_SUFFIXES}, or none",
     )  # fmt: skip
-    watch = parser.add_argument_group("instruments (they write to standard error)")
+    watch = parser.add_argument_group("instruments (output on standard error)")
     watch.add_argument("--stats", action="store_true", help="how often each pass used each rule")
     watch.add_argument("--time-passes", action="store_true", help="how long each pass took")
     watch.add_argument(
         "--print-after",
         metavar="PASS",
-        help="print the program after a pass; 'all', or 'changed' for those that did",
+        help="print the program after PASS; 'all': after each pass; 'changed': after each that changed it",
     )
     watch.add_argument(
         "--bisect-limit", type=kinds.whole, metavar="N",
-        help="stop after N rewrites, and say which was the last: to find the first that does harm",
+        help="stop after N rewrites and print the last one, to find the first harmful rewrite by bisection",
     )  # fmt: skip
     watch.add_argument(
         "--verify-each", action="store_true",
-        help="check the graph and the promise after each pass, on random and nasty points",
+        help="check the graph and the promise after each pass, on random and special points",
     )  # fmt: skip
 
 
@@ -156,7 +157,11 @@ def _render_arguments(parser: Parser) -> None:
         "--size", dest="size", type=kinds.size, metavar="WxH", help="width and height in pixels"
     )
     parser.add_argument(
-        "--center", type=kinds.pair, metavar="x,y", default=(0.0, 0.0), help="of the picture (default: 0,0)"
+        "--center",
+        type=kinds.pair,
+        metavar="x,y",
+        default=(0.0, 0.0),
+        help="centre of the picture (default: 0,0)",
     )
     parser.add_argument(
         "--scale", type=kinds.real, default=1.0, help="half the shorter side, in model units (default: 1)"
@@ -168,13 +173,15 @@ def _render_arguments(parser: Parser) -> None:
     )  # fmt: skip
     _backend_argument(parser)
     parser.add_argument(
-        "--method", metavar="NAME", help="how it draws, for a backend that has several ways; or NAME:METHOD"
+        "--method",
+        metavar="NAME",
+        help="way of drawing, if the backend has several; or --backend NAME:METHOD",
     )
     parser.add_argument(
         "--threads",
         type=kinds.count,
         metavar="N",
-        help="how many may draw, for a backend that uses several (default: all cores)",
+        help="most threads that draw, for a backend that uses several (default: all cores)",
     )
     _precision_argument(parser)
 
@@ -203,8 +210,10 @@ def _bench_arguments(parser: Parser) -> None:
         "--threads", type=kinds.sizes, metavar="N,…", default=[],
         help="numbers of threads, for backends that use several (default: all cores)",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print the results as JSON, times as quartiles")
-    parser.add_argument("--samples", action="store_true", help="every time of a frame too, with --json")
+    parser.add_argument(
+        "--json", action="store_true", help="print the results as JSON, with quartiles of times"
+    )
+    parser.add_argument("--samples", action="store_true", help="with --json: every time, too")
 
 
 def _fuzz_arguments(parser: Parser) -> None:
@@ -212,7 +221,7 @@ def _fuzz_arguments(parser: Parser) -> None:
         "--backends",
         type=kinds.words,
         metavar="NAME,…",
-        help="to compare (default: all that are available here)",
+        help="backends to compare (default: all that are available here)",
     )
     parser.add_argument("--passes", type=kinds.words, metavar="NAME,…", help="default: all")
     parser.add_argument("--domains", type=kinds.words, metavar="NAME,…", help="default: all")
@@ -221,18 +230,18 @@ def _fuzz_arguments(parser: Parser) -> None:
         "--programs",
         type=kinds.count,
         metavar="N",
-        help="how many programs (default: 1000 if no time is given)",
+        help="number of programs (default: 1000 if no time is given)",
     )
-    amount.add_argument("--time", type=kinds.duration, metavar="T", help="how long: 90s, 10m, 2h")
+    amount.add_argument("--time", type=kinds.duration, metavar="T", help="duration, as 90s, 10m or 2h")
     parser.add_argument(
-        "--seed", type=kinds.whole, metavar="N", default=0, help="of the first program (default: 0)"
+        "--seed", type=kinds.whole, metavar="N", default=0, help="seed of the first program (default: 0)"
     )
     parser.add_argument(
-        "--jobs", type=kinds.count, metavar="N", default=1, help="processes to work in (default: 1)"
+        "--jobs", type=kinds.count, metavar="N", default=1, help="number of processes (default: 1)"
     )
     parser.add_argument(
         "--size", type=kinds.count, metavar="N", default=FUZZ_SIZE,
-        help=f"how large programs are, three quarters of it in operations on average (default: {FUZZ_SIZE})",
+        help=f"size of programs, on average three quarters of it operations (default: {FUZZ_SIZE})",
     )  # fmt: skip
     parser.add_argument(
         "--corpus", metavar="DIR", default="finds", help="where finds are written (default: finds)"
@@ -242,11 +251,11 @@ def _fuzz_arguments(parser: Parser) -> None:
     instead.add_argument(
         "--replay",
         metavar="FILE|DIR|MODEL",
-        help="put a find or any other program, or a folder of them, to all oracles instead of a campaign",
+        help="instead of a campaign, check a find, any other program, or a folder of them with all oracles",
     )
     instead.add_argument(
         "--self-test", type=kinds.words, nargs="?", const=[], metavar="BUG,…",
-        help="plant known bugs one by one instead, all or these, and say which are found",
+        help="instead of a campaign, plant known bugs (all, or the named ones) and report which are found",
     )  # fmt: skip
     parser.excludes("--replay", "--programs", "--time", "--seed", "--jobs", "--size", "--corpus", "--json")
     parser.excludes("--self-test", "--time", "--backends", "--passes", "--domains", "--corpus")
@@ -267,7 +276,7 @@ def _view_arguments(parser: Parser) -> None:
     )  # fmt: skip
     what.add_argument("--passes", metavar="TEXT", help="the passes that can be switched instead")
     parser.add_argument(
-        "--center", type=kinds.pair, metavar="x,y", help="of the first picture (default: 0,0)"
+        "--center", type=kinds.pair, metavar="x,y", help="centre of the first picture (default: 0,0)"
     )
     parser.add_argument(
         "--scale",
@@ -293,7 +302,7 @@ def _precision_argument(parser: Parser) -> None:
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        help="binary32 or binary64 (default: what a written program says, else f32)",
+        help="binary32 or binary64 (default: the one named in the file, else f32)",
     )
 
 
@@ -326,7 +335,7 @@ _COMMANDS: dict[str, tuple[str, str, Callable[[Parser], None]]] = {
         _bench_arguments,
     ),
     "fuzz": (
-        "put random programs to every backend, pass and domain, and make small what they find",
+        "test every backend, pass and domain on random programs, and reduce what fails",
         """\
   absint fuzz --backends reference,numba --time 10m --jobs 2
   absint fuzz --seed 1000 --programs 5000 --passes minmax,signdemand --json

@@ -1,14 +1,14 @@
-"""Timing the evaluators against NumPy, in alternating runs, with every picture checked.
+"""Benchmarks: backends timed against NumPy in alternating runs, with every picture checked.
 
-The baseline is what the Prospero Challenge's own script does, plus liveness: the unoptimised program, one
-NumPy call per operation on arrays of the whole image, each array dropped at its last use. Beside it run all
-chosen backends, on the program as it is (`-O0`) and as `render` draws it.
+The baseline is the Prospero Challenge's own script plus liveness: the unoptimised program, one NumPy call per
+operation on arrays of the whole image, each array dropped after its last use. Each chosen backend runs on the
+unoptimised program (`-O0`) and on the program that `render` draws.
 
-Which picture is right? That of the reference at `-O0`, not the baseline's: `numpy.minimum` and
-`numpy.maximum` keep NaN as the contract does, but on a tie of +0 with -0 they return either one. `f < 0`
-itself cannot tell (-0 < 0 and +0 < 0 are both false), but an operation in between can: 1/-0 is -inf and 1/+0
-is +inf, so after `recip`, `div` or `atan2` a pixel of the baseline may differ, and the baseline is wrong.
-Differences of the baseline are shown; only those of a backend count as something wrong.
+The right picture is that of the reference at `-O0`, not the baseline's: `numpy.minimum` and `numpy.maximum`
+keep NaN as the contract does, but on a tie of +0 with -0 they return either one. `f < 0` itself cannot tell
+(-0 < 0 and +0 < 0 are both false), but an operation in between can: 1/-0 is -inf and 1/+0 is +inf, so after
+`recip`, `div` or `atan2` a pixel of the baseline may differ, and the baseline is wrong. Pixels of the
+baseline that differ are shown; only those of a backend count as wrong.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ BASELINE = "numpy"
 _ORACLE = ("reference", True)
 
 TURN = 0.02
-"""Seconds of a turn; a frame that takes longer is a turn by itself."""
+"""Seconds of a turn; a longer frame is a turn by itself."""
 
 _CALLS: dict[str, Callable[..., Any]] = {
     "add": np.add,
@@ -79,16 +79,16 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "atan": np.arctan,
     "atan2": np.arctan2,
 }
-"""What a script in the manner of the challenge's calls: NumPy's own functions, whose last bits differ between
-its builds. Other opcodes take the op table's array form.
+"""The functions that the challenge's script calls: NumPy's own, whose last bits differ between builds of
+NumPy. Other opcodes use the op table's array form.
 """
 
 
 class Baseline:
-    """A program run by NumPy, op by op on whole arrays, each dropped at its last use.
+    """A program run by NumPy, one operation at a time on whole arrays, each dropped after its last use.
 
-    The one departure from the script: constants are of the precision, where the script has Python's floats,
-    which NumPy rounds to just that.
+    The only departure from the script: constants have the program's precision; the script's are Python
+    floats, which NumPy rounds to the same values.
     """
 
     def __init__(self, program: Program) -> None:
@@ -116,11 +116,11 @@ class Baseline:
         return np.broadcast_to(inside, (view.height, view.width)).astype(np.uint8) * np.uint8(255)
 
     def describe(self) -> str:
-        """Nothing: there is one way."""
+        """Empty: there is a single way to draw."""
         return ""
 
     def values(self, axes: Mapping[str, Any]) -> Any:
-        """The program's value for arrays of the precision, or one number if it does not vary."""
+        """The program's value for arrays of its precision; a single number if the value does not vary."""
         graph, precision = self.program.graph, self.program.precision
         values: dict[int, Any] = {}
         with np.errstate(all="ignore"):
@@ -141,12 +141,12 @@ class Baseline:
 
 @dataclass
 class Timing:
-    """One contender's times, in seconds. `plain`: on the program as it is. `threads`: None for those of which
-    there is no choice.
+    """One contender's times, in seconds. `plain`: whether it draws the unoptimised program. `threads`: number
+    of threads, None if the backend has no choice.
 
-    `description`: how it draws, if it says so. `setup`: optimising and preparing. `first`: the first frame,
-    with all that is put off until then. `samples`: the frames after it. `differing`: pixels unlike those of
-    the reference at `-O0`.
+    `description`: the engine's description of how it draws. `setup`: time to optimise and prepare. `first`:
+    time of the first frame, with all work that is deferred to it. `samples`: times of the frames after it.
+    `differing`: number of pixels that differ from the reference's at `-O0`.
     """
 
     contender: str
@@ -161,7 +161,7 @@ class Timing:
 
     @property
     def label(self) -> str:
-        """As it is called in the table."""
+        """The contender's name in the table."""
         words = [self.contender]
         if self.plain and self.contender != BASELINE:
             words.append("-O0")
@@ -171,7 +171,7 @@ class Timing:
 
     @property
     def wrong(self) -> bool:
-        """A backend has drawn another picture than it should."""
+        """Whether a backend has drawn a wrong picture."""
         return self.contender != BASELINE and self.differing > 0
 
 
@@ -201,12 +201,12 @@ def measure(
 ) -> Result:
     """Time all contenders on `size` by `size` pixels; those that use threads, on each number of `threads`.
 
-    They take turns, so that what disturbs the machine disturbs all of them alike. A turn is a frame, or as
-    many as fit into `TURN`. The first and the last frame of each are compared.
+    Contenders take turns, so that disturbances affect all of them alike. A turn is one frame, or as many as
+    fit into `TURN`. The first and the last frame of each contender are compared with the reference's.
     """
     view = View.square(size)
     _check_memory(source, size, precision)
-    parse_pipeline(LEVELS[max(LEVELS)])  # imports the passes, which is no part of anybody's set-up
+    parse_pipeline(LEVELS[max(LEVELS)])  # imports the passes, which must not count as a contender's set-up
     timings, pictures = [], []
     for contender in _contenders(backends, threads):
         progress(f"{model} at {size}: {contender[0]}, first frame")
@@ -230,7 +230,7 @@ def measure(
 
 
 def _contenders(backends: Sequence[str], threads: Sequence[int]) -> list[tuple[str, bool, int | None]]:
-    """All contenders: name, whether on the program as it is, and threads."""
+    """All contenders: name, whether it draws the unoptimised program, and threads."""
     contenders: list[tuple[str, bool, int | None]] = [(BASELINE, True, None)]
     for name in backends:
         is_threaded = profile_of(name.partition(":")[0]).threaded
@@ -240,7 +240,7 @@ def _contenders(backends: Sequence[str], threads: Sequence[int]) -> list[tuple[s
 
 
 def _take_turn(timing: Timing) -> Picture:
-    """Time frames for one turn; the last of them."""
+    """Time the frames of one turn; returns the last picture."""
     begin = time.perf_counter()
     while True:
         start = time.perf_counter()
@@ -252,10 +252,10 @@ def _take_turn(timing: Timing) -> Picture:
 
 
 def _check_memory(source: Program, size: int, precision: Precision) -> None:
-    """Raise `ViewError` where the baseline's whole arrays cannot fit this machine: better an error than a
-    process that is killed.
+    """Raise `ViewError` if the baseline's arrays do not fit into memory; otherwise the system might kill the
+    process.
     """
-    if not hasattr(os, "sysconf"):  # Windows refuses an allocation instead of killing who made it
+    if not hasattr(os, "sysconf"):  # Windows refuses an allocation and kills no process
         return
     needed = (make_tape(source.graph).slot_count + 2) * size * size * precision.dtype.itemsize  # 2: x and y
     held = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -283,7 +283,7 @@ def _start(
 def _prepare(
     source: Program, view: View, precision: Precision, contender: str, plain: bool, threads: int | None
 ) -> Baseline | Engine:
-    """A contender, ready to draw. It is made now, whatever is cached: that is timed."""
+    """A contender, ready to draw. It bypasses the cache of engines, since its making is timed."""
     box = view.box(precision)
     if contender == BASELINE:
         return Baseline(run_pipeline(source, passes="", region=box, precision=precision)[0])
@@ -327,9 +327,9 @@ def _milliseconds(seconds: float) -> str:
 
 
 def as_json(results: Sequence[Result], precision: Precision, samples: bool = False) -> dict[str, Any]:
-    """All results, times in milliseconds, and where they were taken.
+    """All results, times in milliseconds, and the machine that they were measured on.
 
-    Of the frames' times their number, the least, and the quartiles; all of them if `samples`.
+    Frames' times are given by their number, minimum and quartiles; if `samples`, every time as well.
     """
     return {
         "absint": __version__,
@@ -359,7 +359,7 @@ def as_json(results: Sequence[Result], precision: Precision, samples: bool = Fal
 
 
 def _summary(samples_ms: list[float], in_full: bool) -> dict[str, Any]:
-    """Of some times, in milliseconds."""
+    """Number, minimum and quartiles of some times in milliseconds; all times if `in_full`."""
     lower, median, upper = np.percentile(samples_ms, (25, 50, 75)).tolist()
     return {
         "samples": len(samples_ms),

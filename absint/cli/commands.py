@@ -1,4 +1,4 @@
-"""What each command does: arguments in, files and text out, an exit status back."""
+"""The commands: each takes parsed arguments, writes files and text, and returns an exit status."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def optimize(arguments: argparse.Namespace) -> int:
     output = _program_target(arguments, reporting, form_after(parsed) is Form.LOWERED)
     report_to = arguments.report_file if arguments.report_file is not None else STDOUT if reporting else None
     if arguments.format and not reporting:
-        raise UsageError("--format is of a report: add --report or --report-file PATH")
+        raise UsageError("--format needs a report: add --report or --report-file PATH")
     _check_targets([target for target in (output, report_to) if target is not None])
     if output is not None and Path(output).suffix.lower() in ENCODERS:
         raise UsageError(f"-o {shown_path(output)}: the program is text; a picture is drawn by absint render")
@@ -94,9 +94,11 @@ def optimize(arguments: argparse.Namespace) -> int:
 
 
 def _program_target(arguments: argparse.Namespace, reporting: bool, lowered: bool) -> str | None:
-    """Where the program goes: standard output if no file is named and nothing else is asked for."""
+    """The target of the program: `-o`, or standard output if nothing else is requested; None if it is not
+    written.
+    """
     watching = arguments.stats or arguments.time_passes or arguments.verify_each or arguments.print_after
-    asked = reporting or (lowered and watching)  # a lowered program is only watched: it cannot be printed
+    asked = reporting or (lowered and watching)  # a lowered program has no .vm form, so watching it is enough
     output: str | None = STDOUT if arguments.output is None and not asked else arguments.output
     if lowered and output is not None:
         how = "-O3" if arguments.passes is None else "'predicates'"
@@ -140,13 +142,13 @@ def _report_text(
 
 
 def _report_format(arguments: argparse.Namespace) -> str:
-    """As asked for, else as the name of the report's file says."""
+    """The format that `--format` names, else that of the report file's suffix."""
     form: str = arguments.format or REPORTS[Path(arguments.report_file or "").suffix.lower()]
     return form
 
 
 def _statistics(steps: Sequence[Step]) -> Table:
-    """How often each pass used each rule, and the nodes before and after it."""
+    """A table of how often each pass used each rule, and of the nodes before and after the pass."""
     table = plain_table("Rewrites", "pass", "nodes", "rule", "mode", "uses", right=("uses",))
     for step in steps:
         head = (format_pass(step.pass_), f"{len(step.before.graph)} → {len(step.after.graph)}")
@@ -159,7 +161,7 @@ def _statistics(steps: Sequence[Step]) -> Table:
 
 
 def _times(steps: Sequence[Step]) -> Table:
-    """How long each pass took, with the analyses that it was the first to ask for."""
+    """A table of the time of each pass, including the analyses that it was the first to use."""
     table = plain_table("Times", "pass", "ms", "share", right=("ms", "share"))
     total = sum(step.seconds for step in steps)
     for step in steps:
@@ -205,10 +207,10 @@ def bench(arguments: argparse.Namespace) -> int:
     from absint.cli import bench
 
     if arguments.samples and not arguments.json:
-        raise UsageError("--samples are of the JSON: add --json")
+        raise UsageError("--samples needs --json")
     precision = Precision(arguments.precision or "f32")
     for size in arguments.sizes:
-        View.square(size)  # raises for one that is too large, before the work
+        View.square(size)  # raises if a size is too large, before any work
     backends = [
         f"{name}:{method}" if method else name
         for name in arguments.backends or usual_backends()
@@ -239,26 +241,26 @@ def bench(arguments: argparse.Namespace) -> int:
 
 
 def _methods_of(backend: str, methods: Sequence[str]) -> Sequence[str]:
-    """Which ways of drawing to time: those that were asked for, if the backend has several."""
+    """The methods of a backend to time: the requested ones, if the backend has several."""
     return methods if methods and profile_of(backend).methods else ("",)
 
 
 def fuzz(arguments: argparse.Namespace) -> int:
-    """`absint fuzz`: a campaign, a replay, or the fuzzer's own test."""
+    """`absint fuzz`: run a campaign, a replay, or the fuzzer's own test."""
     from absint.fuzz.command import fuzz
 
     return fuzz(arguments)
 
 
 def view(arguments: argparse.Namespace) -> int:
-    """`absint view`: an interactive page."""
+    """`absint view`: serve an interactive page."""
     from absint.viewer.command import view
 
     return view(arguments)
 
 
 def list_(arguments: argparse.Namespace) -> int:
-    """`absint list`: what there is, one table a section."""
+    """`absint list`: print a table for each section."""
     from absint.cli.listing import SECTIONS
 
     sections = [arguments.section] if arguments.section else list(SECTIONS)
@@ -275,7 +277,7 @@ def _file_name(model: str) -> str:
 
 
 def _write(target: str, data: str | bytes) -> None:
-    """Write a file whole or not at all, or to standard output."""
+    """Write to standard output, or to a file atomically."""
     if target == STDOUT:
         write_out(data)
     else:
@@ -283,7 +285,7 @@ def _write(target: str, data: str | bytes) -> None:
 
 
 def _check_targets(targets: Sequence[str]) -> None:
-    """Raise `UsageError`, before any work, for what surely cannot be written."""
+    """Raise `UsageError`, before any work, for targets that certainly cannot be written."""
     for target in targets:
         folder = os.path.dirname(target) or "."
         if target == STDOUT:
@@ -314,4 +316,4 @@ BY_NAME: dict[str, Callable[[argparse.Namespace], int]] = {
     "view": view,
     "list": list_,
 }
-"""The commands by the word that asks for them."""
+"""The commands by name."""

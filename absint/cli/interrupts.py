@@ -1,9 +1,9 @@
-"""What Ctrl-C does to a command.
+"""The effect of Ctrl-C on a command.
 
-While it works, Ctrl-C raises KeyboardInterrupt, and the command puts in order what it has begun. Before and
-after there is nothing to put in order, and the process ends at once: an exception in the midst of an import
-or of Python's own end would be a traceback. So it does where the exception would be lost, and for a second
-Ctrl-C that does not follow the first at once: order may take too long.
+While a command works, Ctrl-C raises KeyboardInterrupt, and the command cleans up. Before and after its work
+there is nothing to clean up, and the process exits at once: an exception during an import or Python's
+shutdown would print a traceback. The process also exits at once if the exception would be lost, and on a
+second Ctrl-C later than `_TWICE` after the first, since cleaning up may take too long.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ import signal
 import sys
 import time
 
-TYPE_CHECKING = False  # as typing's, which takes longer to import than all else here
+TYPE_CHECKING = False  # in place of typing's: to import typing takes longer than all else here
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
 _TWICE = 1.0
-"""Seconds in which a second Ctrl-C says the same as the first."""
+"""Seconds within which a second Ctrl-C counts as a repetition of the first."""
 
 
 class Interrupts:
-    """Looks after SIGINT from `with` on until Python ends, unless it is ignored or somebody else handles it.
+    """Context manager that handles SIGINT from `with` until Python exits, unless SIGINT is ignored or has
+    another handler.
 
-    `leave`: says so and ends the process.
+    `leave`: reports the interruption and ends the process.
     """
 
     def __init__(self, leave: Callable[[], None]) -> None:
@@ -42,9 +43,9 @@ class Interrupts:
             return
         try:
             signal.signal(signal.SIGINT, self._handle)
-        except ValueError:  # not in the main thread, which alone gets signals
+        except ValueError:  # not in the main thread, which alone handles signals
             return
-        # the first one registered runs last: then only Python's own end is left, where none can be handled
+        # registered first, so it runs last: after it, only Python's shutdown is left, where handlers fail
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
         sys.unraisablehook = self._take_unraisable
 
@@ -53,7 +54,7 @@ class Interrupts:
     ) -> None:
         self._at_work = False
         if error is not None and self._since is not None:
-            self._leave()  # KeyboardInterrupt, or what some library has made of it
+            self._leave()  # KeyboardInterrupt, or an exception that a library raised in its place
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._at_work:
@@ -61,11 +62,13 @@ class Interrupts:
             self._since = time.monotonic()
             raise KeyboardInterrupt
         if self._since is None or time.monotonic() - self._since > _TWICE:
-            self._since = time.monotonic()  # a Ctrl-C while the process leaves says nothing again
+            self._since = time.monotonic()  # a Ctrl-C while the process exits is not reported again
             self._leave()
 
     def _take_unraisable(self, what: sys.UnraisableHookArgs) -> None:
-        """KeyboardInterrupt that cannot be raised, as while an object is deleted, would be lost."""
+        """End the process on a KeyboardInterrupt that cannot be raised, as in a destructor, and would be
+        lost.
+        """
         if issubclass(what.exc_type, KeyboardInterrupt):
             self._leave()
         sys.__unraisablehook__(what)

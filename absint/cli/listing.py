@@ -1,4 +1,4 @@
-"""What there is: a table of each kind of thing, with the first sentence of its own description."""
+"""The tables of `absint list`; each entry is described by the first sentence of its docstring."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def list_models() -> Table:
 
 
 def list_passes() -> Table:
-    """Rewrites, which a pipeline is made of, and the analyses they ask."""
+    """Passes, which make up a pipeline, and the analyses that passes use."""
     table = plain_table("Passes", "name", "keeps", "works on", "options", "what it does")
     for name in pass_names():
         kind = find("passes", name)
@@ -44,7 +44,7 @@ def list_passes() -> Table:
 
 
 def list_backends() -> Table:
-    """Evaluators, and how to get those that cannot be used here."""
+    """Backends, and how to get those that cannot be used on this machine."""
     table = plain_table("Backends", "name", "available", "what it is, or how to get it")
     for name in names("backends"):
         kind = find("backends", name)
@@ -75,7 +75,7 @@ def list_rules() -> Table:
 
 
 def list_ops() -> Table:
-    """The opcodes of `.vm` text, those that are refused too."""
+    """The opcodes of `.vm` text, including those that absint refuses."""
     table = plain_table("Operations", "opcode", "operands", "meaning", right=("operands",))
     for op in OPS:
         table.add_row(*_row_of(op))
@@ -93,7 +93,7 @@ def _row_of(op: Op) -> tuple[str, str, str]:
 
 
 def _of_module(kind: type) -> str:
-    """A class's module holds nothing else, so its text says what the class is."""
+    """The description of a class: the first sentence of its module's docstring."""
     return first_sentence(sys.modules[kind.__module__].__doc__)
 
 
@@ -111,4 +111,4 @@ SECTIONS: dict[str, Callable[[], Table]] = {
     "ops": list_ops,
     "rules": list_rules,
 }
-"""The tables by the word that asks for them."""
+"""The tables by section."""

@@ -1,4 +1,4 @@
-"""One command: from words to its exit status, with every error as one line.
+"""Run one command from its words to its exit status; every error is one line.
 
 Exit status: 0 done, 1 something wrong was found, 2 bad usage or input, 130 interrupted.
 """
@@ -22,13 +22,13 @@ _TAKES_LESS = {
     "fuzz": "fewer --jobs and a smaller --size take less",
     "view": "a smaller window and a lower level take less",
 }
-"""What helps a command that runs out of memory."""
+"""Advice for a command that runs out of memory."""
 
 
 def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: None) -> int:
     """Run one command and return its exit status.
 
-    `ready`: called when all is imported and the work begins.
+    `ready`: called after all imports, when the work begins.
     """
     command = ""
     try:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: 
 
         ready()
         status = _run(commands.BY_NAME[command], arguments)
-        if status == INTERRUPTED:  # the command has said what it has found until then
+        if status == INTERRUPTED:  # the command has printed its findings so far
             note("interrupted")
         return status
     except SystemExit as stop:  # --help and --version
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: 
 
 
 def _run(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Run a command; a warning is a line, as an error is."""
+    """Run a command; each warning is printed as one line, as errors are."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", CacheWarning)
         warnings.showwarning = lambda message, *_: _complain(f"absint: warning: {message}")
