@@ -82,7 +82,7 @@ class ModelEngine(Engine):
             reach = next((reach for reach, box in self._reaches if box.contains(seen)), math.inf)
         engine = self._engines.get((kind, reach))
         if engine is None:
-            engine = self._engines.setdefault((kind, reach), self._prepared(kind, reach))
+            engine = self._engines.setdefault((kind, reach), self._prepare(kind, reach))
         return engine.answer(question, out)
 
     def image(self, view: View | int = 512, *, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
@@ -102,7 +102,7 @@ class ModelEngine(Engine):
         drawn = [engine.describe() for (kind, _), engine in engines if kind is Image]
         return drawn[-1] if drawn else ""
 
-    def _prepared(self, kind: type[Question[Any]], reach: float) -> BackendEngine:
+    def _prepare(self, kind: type[Question[Any]], reach: float) -> BackendEngine:
         """The engine for questions of a kind within a reach."""
         if kind.name not in self._answers:
             raise unanswered(kind.name, self._backend)

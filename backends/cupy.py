@@ -115,7 +115,7 @@ class CupyDriver:
         end.synchronize()
         return float(self.xp.cuda.get_elapsed_time(start, end)) / 1000
 
-    def recorded(self, work: Callable[[], None]) -> Callable[[], None] | None:
+    def record(self, work: Callable[[], None]) -> Callable[[], None] | None:
         """A function that launches a CUDA graph of the work; None if the work cannot be captured."""
         cuda = self.xp.cuda
         try:

@@ -95,10 +95,10 @@ class Baseline:
         self.program = program
         graph, precision = program.graph, program.precision
         last = last_uses(graph).tolist()
-        self._dying: list[list[int]] = [[] for _ in range(len(graph) + 1)]  # nodes by their last user
+        self._last_reads: list[list[int]] = [[] for _ in range(len(graph) + 1)]  # nodes by their last user
         for node, user in enumerate(last):
             if user >= 0:
-                self._dying[user].append(node)
+                self._last_reads[user].append(node)
         self._needed = [node for node in range(len(graph)) if last[node] >= 0]
         used = {graph.rows[node][0] for node in self._needed}
         self._calls = {
@@ -134,7 +134,7 @@ class Baseline:
                     values[node] = self._calls[code](values[a])
                 else:
                     values[node] = self._calls[code](values[a], values[b])
-                for dead in self._dying[node]:
+                for dead in self._last_reads[node]:
                     del values[dead]
         return values[graph.root]
 

@@ -108,7 +108,7 @@ def points_given(
     """
     if missing := sorted(set(needed) - set(given)):
         raise DomainError(f"no value given for the variable {shown(missing[0])}")
-    known = _known(program, given)
+    known = _check_known(program, given)
     points = {name: real_array(name, value, program.precision, xp) for name, value in known.items()}
     shape = broadcast_shape(points)
     if program.box.bounds and 0 not in shape:
@@ -128,7 +128,7 @@ def boxes_given(
     if not isinstance(boxes, Mapping):
         raise UsageError(f"boxes {shown(boxes)}: expected ends by name, as {{'x': (-1.0, 1.0)}}")
     flat: dict[str, Any] = {}
-    for name, pair in _known(program, boxes).items():
+    for name, pair in _check_known(program, boxes).items():
         if not hasattr(pair, "__len__") or isinstance(pair, str | Mapping) or len(pair) != 2:
             raise UsageError(f"{name}: expected a lower and an upper end, not {shown(pair)}")
         for end, value in zip(_ENDS, pair, strict=True):
@@ -151,7 +151,7 @@ _ENDS = ("'s lower end", "'s upper end")
 _Value = TypeVar("_Value")
 
 
-def _known(program: Program, given: Mapping[str, _Value]) -> Mapping[str, _Value]:
+def _check_known(program: Program, given: Mapping[str, _Value]) -> Mapping[str, _Value]:
     """The mapping as given. Raises `DomainError` for a variable that the program does not have."""
     known = program.variables | set(AXES)
     for name in given:

@@ -264,7 +264,7 @@ class _PlanBuilder:
         terms = self._write(items, is_sum)
         facts = terms.facts
         written = np.flatnonzero(facts["first"] >= 0)  # the other items are too large
-        drawn = written[~self._loose(terms, written) & self._some_terms]
+        drawn = written[~self._are_loose(terms, written) & self._some_terms]
         rest = np.delete(items.predicate, drawn)
         _, _, _, top = terms.boxes[facts["box"][drawn]].T
         keys = -top, facts["sums"][drawn], facts["bands"][drawn], facts["alternatives"][drawn] > 0
@@ -333,7 +333,7 @@ class _PlanBuilder:
             facts=facts,
         )
 
-    def _loose(self, terms: _Terms, some: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _are_loose(self, terms: _Terms, some: NDArray[np.int64]) -> NDArray[np.bool_]:
         """bool[some]: whether each of some terms is better left to the regions; see `LOOSE` and `HEAVY`."""
         share = np.ones(len(terms.boxes))
         for axis, name in enumerate("xy"):

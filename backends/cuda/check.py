@@ -149,8 +149,8 @@ def _compare(
 ) -> Result:
     source = Program(graph).restricted(view.box(precision), precision, Promise.SIGN)
     cpu = find_backend("numba")
-    expected = cpu.prepare(_lowered(source, cpu)).image(view)
-    engine = backend.prepare(_lowered(source, backend))
+    expected = cpu.prepare(_lower(source, cpu)).image(view)
+    engine = backend.prepare(_lower(source, backend))
     start = time.perf_counter()
     got = engine.image(view)
     first = time.perf_counter() - start
@@ -167,7 +167,7 @@ def _compare(
     return Result(what, not wrong, figure, numbers)
 
 
-def _lowered(source: Program, backend: Backend) -> Program:
+def _lower(source: Program, backend: Backend) -> Program:
     """The program after the backend's render pipeline."""
     return PassManager(parse_pipeline(backend.profile.render_pipeline), Analyses()).run(source)[0]
 
@@ -197,7 +197,7 @@ def check_setup(settings: Settings) -> Iterator[Result]:
         start = time.perf_counter()
         box = view.box(Precision.F32)
         source = Program(parse_vm(text, name)).restricted(box, Precision.F32, Promise.SIGN)
-        settings.backend.prepare(_lowered(source, settings.backend)).image(view)
+        settings.backend.prepare(_lower(source, settings.backend)).image(view)
         seconds = time.perf_counter() - start
         yield Result(f"set-up of {name}", None, f"{seconds * 1e3:.1f} ms", {"seconds": seconds})
 
@@ -270,7 +270,7 @@ def small_run() -> None:
     for precision in Precision:
         box = view.box(precision)
         source = Program(graph).restricted(box, precision, Promise.SIGN)
-        for program in (_lowered(source, backend), source):
+        for program in (_lower(source, backend), source):
             backend.prepare(program).image(view)
         engine = backend.prepare(Program(graph, precision))
         engine.values(np.linspace(-1, 1, 1000), 0.5)
@@ -305,7 +305,7 @@ def main() -> int:
     results: list[Result] = []
     options.output.parent.mkdir(parents=True, exist_ok=True)
     for name in options.only.split(","):
-        for result in _guarded(name, settings):
+        for result in _run_check(name, settings):
             results.append(result)
             console.print(f"{result.what}: {result.figure}", highlight=False)
             report = {"device": _device(backend), "results": [asdict(one) for one in results]}
@@ -317,7 +317,7 @@ def main() -> int:
     return int(any(result.good is False for result in results))
 
 
-def _guarded(name: str, settings: Settings) -> Iterator[Result]:
+def _run_check(name: str, settings: Settings) -> Iterator[Result]:
     """The results of a check. An exception becomes a result, so that the other checks still run."""
     try:
         yield from CHECKS[name](settings)

@@ -39,7 +39,7 @@ class Driver(Protocol):
     def seconds(self, work: Callable[[], None]) -> float:
         """Seconds that the device takes for the kernels that `work` launches."""
 
-    def recorded(self, work: Callable[[], None]) -> Callable[[], None] | None:
+    def record(self, work: Callable[[], None]) -> Callable[[], None] | None:
         """A function that launches the kernels of `work` again, with the same arguments and less overhead;
         None if the driver has no such way.
         """

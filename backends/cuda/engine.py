@@ -158,15 +158,15 @@ class CudaEngine(BackendEngine):
             self._checked = view
         with self._turn:
             if is_on_device(out):
-                out[...] = self._drawn(view)
+                out[...] = self._draw(view)
                 return out
             rows = max(1, self.driver.memory() // view.width)
             if rows >= view.height:
-                return self.driver.download(self._drawn(view))
+                return self.driver.download(self._draw(view))
             image = np.empty((view.height, view.width), np.uint8)
             for first in range(0, view.height, rows):
                 part = slice(first, min(first + rows, view.height))
-                image[part] = self.driver.download(self._drawn(view, part))
+                image[part] = self.driver.download(self._draw(view, part))
             return image
 
     def describe(self) -> str:
@@ -175,9 +175,9 @@ class CudaEngine(BackendEngine):
 
     def frame_seconds(self, view: View) -> float:
         """Seconds that the device takes to draw a picture again."""
-        return self.driver.seconds(lambda: self._drawn(view))
+        return self.driver.seconds(lambda: self._draw(view))
 
-    def _drawn(self, view: View, rows: slice | None = None) -> Any:
+    def _draw(self, view: View, rows: slice | None = None) -> Any:
         """The picture, or some rows of it, in the device's memory."""
         with _memory_for(f"{view.width}x{view.height} pixels"):
             return self._picture.draw(view, rows)
@@ -209,7 +209,7 @@ class _DeviceTape:
             constants = tape.constants.astype(program.precision.dtype)
         self.registers = max(1, len(tape.variables) + tape.slot_count)
         self.arguments = (
-            xp.asarray(not_empty(table)), len(tape), xp.asarray(not_empty(constants)), len(constants),
+            xp.asarray(_pad_empty(table)), len(tape), xp.asarray(_pad_empty(constants)), len(constants),
         )  # fmt: skip
 
 
@@ -223,7 +223,7 @@ def _check_subnormals(module: Module, driver: Driver, precision: Precision) -> N
         raise BackendError("the kernels flush subnormal numbers to zero, so results would not be exact")
 
 
-def not_empty(array: NDArray[Any]) -> NDArray[Any]:
+def _pad_empty(array: NDArray[Any]) -> NDArray[Any]:
     """The array, or zeros in place of an empty array, so that its pointer is valid."""
     return np.ascontiguousarray(array) if array.size else np.zeros((1, *array.shape[1:]), array.dtype)
 

@@ -199,7 +199,7 @@ class _Frame:
         """Draw the picture; returns it in the device's memory."""
         self._drawn += 1
         if self._drawn == 2:  # the first call has made everything that is made on first use
-            self._again = self._picture._driver.recorded(self._launch)
+            self._again = self._picture._driver.record(self._launch)
         (self._again or self._launch)()
         return self._image
 

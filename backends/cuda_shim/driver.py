@@ -65,7 +65,7 @@ class ShimDriver:
         work()
         return time.perf_counter() - start
 
-    def recorded(self, work: Callable[[], None]) -> None:
+    def record(self, work: Callable[[], None]) -> None:
         """None: the work itself has no overhead to save."""
 
     def memory(self) -> int:

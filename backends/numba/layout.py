@@ -163,7 +163,7 @@ class _LayoutBuilder:
         for name, register, source in zip(("a", "b"), (a, b), self._lifetimes.sources.T, strict=True):
             theirs = self._classes[register]
             elsewhere = np.where(in_table & (theirs != FIXED), samples, registers[register])
-            single, step = self._reading(theirs, in_table)
+            single, step = self._find_strides(theirs, in_table)
             made[name] = np.where(source >= 0, results[source], elsewhere)
             made[f"{name}_step"] = step
             singles.append(single)
@@ -175,7 +175,7 @@ class _LayoutBuilder:
         made["rows"][x], made["rows"][y] = ALL_ROWS, PACKED_ROWS
         return made
 
-    def _reading(
+    def _find_strides(
         self, operand: NDArray[np.uint8], in_table: NDArray[np.bool_]
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """How instructions read operands of given classes: whether an operand is one number a row, not a row

@@ -120,7 +120,7 @@ def make_region_thread(program: RegionProgram, precision: Precision) -> RegionTh
     return thread
 
 
-def _padded(samples: NDArray[Any], count: int) -> NDArray[Any]:
+def _pad(samples: NDArray[Any], count: int) -> NDArray[Any]:
     """Samples padded to `count` by repeating the last one."""
     result = aligned(count, samples.dtype)
     result[: len(samples)] = samples
@@ -155,10 +155,10 @@ def make_frame(plan: Plan, plan_frame: Frame, view: View) -> Frame:
     frame: Frame = type(plan_frame).from_buffer_copy(plan_frame)
     frame.tiles = Tiles(count=tiles, next=aligned(8, np.int64), states=np.zeros(tiles, np.int64))
     frame.xs, frame.height_z = (
-        _padded(xs, tile_columns * TILE_COLUMNS),
+        _pad(xs, tile_columns * TILE_COLUMNS),
         float(view.height_z(plan.precision)[0]),
     )
-    frame.ys = _padded(ys, tile_rows * TILE_ROWS + Y_PITCH)
+    frame.ys = _pad(ys, tile_rows * TILE_ROWS + Y_PITCH)
     frame.ys_rising = np.ascontiguousarray(ys[::-1])
     frame.width, frame.height, frame.tile_rows = view.width, view.height, tile_rows
     frame.pixels_x = np.empty(len(plan.thresholds_x) + 1, np.int32)

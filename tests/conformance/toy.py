@@ -1,8 +1,8 @@
 """A float format so small that everything can be tried: all values, all intervals, all pairs of intervals.
 
-A `Format` has any number of bits, rounded as IEEE 754 says: gradual underflow, ties
-to even, overflow to infinity. `Toy` works wherever a body or an interval rule is called as the plain function
-it is; every result is looked up in tables that were computed once with binary64 and rounded.
+A `Format` has any number of bits, rounded as IEEE 754 says: gradual underflow, ties to even, overflow to
+infinity. `Toy` works wherever a body or an interval rule is called as the plain function it is; every result
+is looked up in tables that were computed once with binary64 and rounded.
 """
 
 from __future__ import annotations

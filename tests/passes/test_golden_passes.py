@@ -1,9 +1,9 @@
 """What each pass makes of small programs: `tests/golden/passes/NAME/CASE.vm` becomes `CASE.out.vm`.
 
 The first line of a case names the region, in the words of `--region`, and behind `after` the passes that run
-before the one that is tried. The output begins with what it holds
-for and the rewrites that were counted. A pass of the lowering is given what those before it made of the case,
-and its output is a dump. `pytest --update-golden` writes the outputs: read what it wrote.
+before the one that is tried. The output begins with what it holds for and the rewrites that were counted. A
+pass of the lowering is given what those before it made of the case, and its output is a dump. `pytest
+--update-golden` writes the outputs: read what it wrote.
 """
 
 from __future__ import annotations
