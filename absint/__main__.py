@@ -32,7 +32,7 @@ def leave() -> NoReturn:
     try:
         if sys.stderr is not None:
             os.write(2, b"interrupted\n")
-    except OSError:  # nobody reads it
+    except OSError:  # the reader has closed the stream
         pass
     os._exit(INTERRUPTED)
 

@@ -23,7 +23,7 @@ POINTS = 300
 """Points at which values are compared."""
 
 MANY_POINTS = 2000
-"""Points at which they are compared in one of eight cases: engines split so many into several parts."""
+"""Points at which values are compared in one case of eight: enough that engines split them into parts."""
 
 
 @dataclass(frozen=True, eq=False)

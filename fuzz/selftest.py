@@ -158,7 +158,7 @@ def search(options: Options, bug: str, most: int, at: Any = None, reduce_for: fl
 
 def _reduce(found: Outcome, oracle: Oracle, seed: int, options: Options, seconds: float) -> Outcome:
     """The outcome with the size and culprit of the reduced find. The planted bug may break the reduction;
-    then the outcome describes the find as it is.
+    then the outcome describes the find unreduced.
     """
     case = random_case(seed, options.size)
     blame = ""

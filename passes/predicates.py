@@ -34,7 +34,9 @@ ATOM_KIND, _, _, _, ANY_KIND, ALL_KIND = range(6)
 """The kernel's codes for the predicate that a demand has become."""
 
 DEMANDS_PER_NODE, FEWEST_DEMANDS = 4, 1024
-"""Limit on the number of demands: so many per node, and so many more; beyond it, demands stay atoms."""
+"""The number of demands is limited to the first per node plus the second; demands beyond the limit stay
+atoms.
+"""
 
 ALWAYS = Rewrite("always-true", Mode.SIGN)
 NEVER = Rewrite("never-true", Mode.SIGN)

@@ -35,7 +35,7 @@ from absint.study.lowering_facts import term_rows, terms_of
 from absint.study.specialisation import measure_regions
 
 MOST_TILES = 4096
-"""Largest number of tiles along an axis: with so many, a graph of some hundred nodes takes gigabytes."""
+"""Most tiles along an axis; a graph of some hundred nodes then takes gigabytes."""
 
 MOST_LEVELS = 24
 """Largest depth of a quadtree: there, tiles of the unit box are as narrow as the spacing of binary32."""

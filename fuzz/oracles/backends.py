@@ -19,8 +19,8 @@ from ..findings import Finding
 class Answers:
     """A backend's answers to one kind of question are the reference's.
 
-    Questions that see every bit are put to the program as it is. Of others the backend gets the program as it
-    is drawn, after its render pipeline.
+    A question that sees every bit is asked of the unoptimised program; any other, of the program after the
+    backend's render pipeline.
     """
 
     def __init__(self, backend: Backend, kind: type[Question[Any]]) -> None:
@@ -30,7 +30,9 @@ class Answers:
         self._eager = backend.eager()
 
     def check(self, case: Case) -> Finding | None:
-        """A question about the case's points and view; every fifth time in ways that would not pay here."""
+        """Compare a backend's answer about the case's points and view with the reference's. One case in five
+        takes short cuts that would not pay off at this size.
+        """
         question = self._kind.about(case.looked_at)
         if question is None:
             return None
@@ -40,11 +42,13 @@ class Answers:
         return find_wrong_answer(self.name, question, case, expected, engine.answer(question))
 
     def _exact(self, case: Case) -> Engine:
-        """For the program as it is."""
+        """The engine of the unoptimised program."""
         return engine_of(case, self._backend if case.seed % 5 else self._eager, 1 + case.seed % 2)
 
     def _lowered(self, case: Case, question: Question[Any]) -> Engine:
-        """For the program after the render pipeline; every fifth time as it is."""
+        """The engine of the program after the render pipeline; in one case in five, of the unoptimised
+        program.
+        """
         program = Program(case.graph).restricted(question.box(case.precision), case.precision, Promise.SIGN)
         if case.seed % 5:
             passes = parse_pipeline(self._backend.profile.render_pipeline)

@@ -91,7 +91,9 @@ class Holds:
         self._domain = domain
 
     def check(self, case: Case) -> Finding | None:
-        """All nodes, at points and at the ends of their operands; the domain's laws for some pairs."""
+        """Check all nodes, at points and at the ends of their operands, and the domain's laws for some
+        pairs.
+        """
         nodes = _Nodes(case, self._domain)
         return (
             self._check_analysis(nodes)

@@ -44,7 +44,7 @@ def _commutative(*ops: Op) -> Plant:
 
 
 class _NarrowOp:
-    """An operation whose body computes in binary32 whatever it is asked for."""
+    """An operation whose body computes in binary32 in every precision."""
 
     def __init__(self, op: Op) -> None:
         self._op = op
