@@ -69,8 +69,7 @@ def check_box(program: Program, box: Box) -> None:
         inner = box.bounds.get(name)
         if inner is None:
             raise DomainError(
-                f"the program holds for {shown_path(name)} from {lower!r} to {upper!r}; "
-                "here it may be anything"
+                f"the program holds for {shown_path(name)} from {lower!r} to {upper!r}; here it is unbounded"
             )
         if inner[0] < lower or inner[1] > upper:
             raise DomainError(
@@ -138,7 +137,7 @@ def boxes_given(
     for name, (lower, upper) in ends.items():
         if bool((~(lower <= upper)).any()):
             raise DomainError(
-                f"a box holds no {shown_path(name)}: its lower end is above its upper end, or NaN"
+                f"a box is empty along {shown_path(name)}: the lower end is above the upper end, or NaN"
             )
     if program.box.bounds and 0 not in shape:
         both = {name: xp.concatenate([end.ravel() for end in pair]) for name, pair in ends.items()}
@@ -168,7 +167,7 @@ def real_array(name: str, value: Any, precision: Precision, xp: Any = np) -> Any
     masked element has no value.
     """
     if _is_masked(value):
-        raise UsageError(f"{name}: masked arrays are not taken: give those without a mask, x.compressed()")
+        raise UsageError(f"{name}: masked arrays are not accepted: pass x.compressed(), which has no mask")
     if xp is not np and is_on_device(value):
         if value.dtype == precision.dtype:
             return value
@@ -176,7 +175,7 @@ def real_array(name: str, value: Any, precision: Precision, xp: Any = np) -> Any
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, OverflowError):  # ragged, or nested deeper than an array can be
-        raise UsageError(f"{name}: {shown(value)} is no array of numbers") from None
+        raise UsageError(f"{name}: {shown(value)} is not an array of numbers") from None
     if array.dtype.kind not in "biuf":
         raise UsageError(f"{name}: expected real numbers, not {array.dtype} {shown(value)}")
     with np.errstate(all="ignore"):  # numbers too large for the precision round to infinity

@@ -133,7 +133,7 @@ def test_programs_take_names() -> None:
     [
         (np.ma.masked_invalid([0.5, np.nan]), "mask"),
         ([np.ma.masked_equal([0.5, 1.0], 1.0)], "mask"),
-        ([[0.5], [0.5, 1.0]], "no array of numbers"),
+        ([[0.5], [0.5, 1.0]], "not an array of numbers"),
         (["0.5"], "real numbers"),
         ([None], "real numbers"),
         (np.array([1], "M8[s]"), "real numbers"),
