@@ -38,10 +38,11 @@ class DemandArrays(Record):
 
     `kind`: what became of each, see `KINDS` in `absint.lowering.kernels.thresholds`. `first`, `second`: the
     demands on operands that it became, -1 for none. `after`: the next demand on the same node, -1 for none.
-    There is room for `most` demands. `slots`: a hash table of `mask + 1` demands, a power of two, -1 for a
-    free slot.
+    `count`: how many demands there are; there is room for `most`. `slots`: a hash table of `mask + 1`
+    demands, a power of two, -1 for a free slot.
     """
 
+    count: Int64
     most: Int64
     node: Pointer[Int32]
     lower: Pointer[Float64]

@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit, types
 
 from absint.lowering.kernels.pass_records import PushTask
-from absint.native.memory import at_key, key
+from absint.native.memory import INLINE, at_key, key
 from absint.native.record_pointers import pointer_to
 from absint.ops import dispatch
 from absint.ops.precision import Precision
@@ -46,240 +46,340 @@ FAR = 1 << 16
 
 INF = np.inf
 
+NONE = np.int64(-1)
+"""No child."""
+
 push_task = pointer_to(PushTask)
 
 
-class Bounds(NamedTuple):
-    """What is known of real nodes, by node; see `RealNodes`."""
+class Rules(NamedTuple):
+    """The rules of operations in one precision, see `absint.ops.dispatch`, and `real`, which rounds to it."""
+
+    step: Any
+    inverse: Any
+    direction: Any
+    real: Any
+
+
+class Step(NamedTuple):
+    """An operation as a function of one operand: of the second one, if `second`; `other` is the number that
+    the other operand always is.
+    """
+
+    code: Any
+    second: Any
+    other: Any
+
+
+class Run(NamedTuple):
+    """The numbers from `lower` to `upper`, none if `lower > upper`."""
 
     lower: Any
     upper: Any
-    may_nan: Any
-    variables: Any
 
 
-class Demands(NamedTuple):
-    """Demands and who asks; see `DemandArrays` and `Asking`."""
+class Crossing(NamedTuple):
+    """Where a monotone function passes the `target`: reaches it, or, if `strict`, goes beyond it. `falls`:
+    whether the function falls, so that it passes the target downwards.
+    """
 
-    node: Any
-    lower: Any
-    upper: Any
-    after: Any
-    slots: Any
-    mask: Any
-    asking: Any
+    target: Any
+    strict: Any
+    falls: Any
+
+
+# Search among the ordered floats
+
+
+@njit(**INLINE)
+def has_passed(crossing, value):
+    """Whether a value of the function lies on the far side of the crossing."""
+    if crossing.falls:
+        return value < crossing.target or (not crossing.strict and value == crossing.target)
+    return value > crossing.target or (not crossing.strict and value == crossing.target)
+
+
+@njit(error_model="numpy")
+def search(rules, step, crossing, low, high):
+    """The first place from `low` to `high` among the ordered floats where a monotone step has passed the
+    target, else `high + 1`.
+
+    Looks near the inverse's value, then farther and farther from it, then bisects.
+    """
+    begin, end = low, high + 1
+    target, other = np.float64(crossing.target), np.float64(step.other)
+    place = key(rules.real(rules.inverse(step.code, step.second, target, other)))
+    stride = 1
+    while low < end:
+        place = min(max(place, low), end - 1)
+        value = rules.step(step.code, step.second, at_key(place, rules.real(0)), step.other)
+        passed = has_passed(crossing, value)
+        if passed:
+            end = place
+        else:
+            low = place + 1
+        if (low > begin and end <= high) or stride > FAR:
+            place = (low >> 1) + (end >> 1) + (low & end & 1)
+        else:
+            place += -stride if passed else stride
+            stride *= 2
+    return low
+
+
+@njit(error_model="numpy")
+def preimage(rules, step, way, image, domain):
+    """The run of floats in the domain that a step takes into the image; (inf, -inf) if there is none.
+
+    `way`: whether the step rises on the domain, 1, or falls, -1.
+    """
+    falls = way < 0
+    near, far = (image.upper, image.lower) if falls else (image.lower, image.upper)
+    low, high = key(domain.lower), key(domain.upper)
+    first = search(rules, step, Crossing(rules.real(near), False, falls), low, high)
+    last = search(rules, step, Crossing(rules.real(far), True, falls), low, high) - 1
+    if first > last:
+        return Run(INF, -INF)
+    return Run(np.float64(at_key(first, rules.real(0))), np.float64(at_key(last, rules.real(0))))
+
+
+# Demands made once
+
+
+@njit(error_model="numpy")
+def note_asker(task, by, node):
+    """Note that the node `by` asks of a node. Returns whether the demand enters the nodes of one variable."""
+    variables = task.nodes.variables
+    enters = variables[node] < 2 and variables[by] > 1
+    asking = task.asking[node]
+    if by != node and asking.asker != by and not enters:
+        asking.asker = by
+        asking.askers += 1
+        asking.most = max(asking.most, task.asking[by].ends)
+    return enters
+
+
+@njit(error_model="numpy")
+def append_demand(task, node, lower, upper):
+    """Append a demand to the demands, and to those on its node; returns its number."""
+    demands, asking = task.demands, task.asking[node]
+    demand = demands.count
+    demands.node[demand] = node
+    demands.lower[demand] = lower
+    demands.upper[demand] = upper
+    demands.after[demand] = -1
+    if asking.oldest < 0:
+        asking.oldest = demand
+    else:
+        demands.after[np.int64(asking.newest)] = demand
+    asking.newest = demand
+    asking.times += 1
+    demands.count = demand + 1
+    return demand
+
+
+@njit(error_model="numpy")
+def find_slot(demands, node, lower, upper):
+    """The slot of a demand in the hash table, free if the demand is new."""
+    place = (node * 0x9E3779B1 ^ key(lower) * 0x85EBCA77 ^ key(upper) * 0xC2B2AE3D) & 0x7FFFFFFFFFFFFFFF
+    place = (place ^ place >> 29) & demands.mask
+    while demands.slots[place] >= 0:
+        found = np.int64(demands.slots[place])
+        if demands.node[found] == node and demands.lower[found] == lower and demands.upper[found] == upper:
+            break
+        place = (place + 1) & demands.mask
+    return place
+
+
+@njit(error_model="numpy")
+def ask(task, by, node, run):
+    """The number of the demand that the node `by` makes on a node; decided ones are 0 (false) and 1 (true).
+
+    An end that the node's bounds imply is dropped, so that equal demands are found equal.
+    """
+    nodes, demands = task.nodes, task.demands
+    least, most = nodes.lower[node], nodes.upper[node]
+    if run.lower > run.upper or most < run.lower or least > run.upper or least > most:
+        return np.int64(0)
+    implied_low, implied_high = least >= run.lower, most <= run.upper
+    if implied_low and implied_high and not nodes.may_nan[node]:
+        return np.int64(1)
+    lower = -INF if implied_low else run.lower + 0.0  # one zero
+    upper = INF if implied_high else run.upper + 0.0
+    enters = note_asker(task, by, node)
+    place = find_slot(demands, node, lower, upper)
+    if demands.slots[place] < 0:
+        demands.slots[place] = append_demand(task, node, lower, upper)
+        task.asking[node].ends += enters
+    return np.int64(demands.slots[place])
+
+
+# What a demand becomes
+
+
+@njit(error_model="numpy")
+def is_fixed(nodes, node):
+    """Whether a node is known to be one number."""
+    return nodes.lower[node] == nodes.upper[node] and not nodes.may_nan[node]
+
+
+@njit(error_model="numpy")
+def push_through_extremum(task, node, run):
+    """What a demand on a min or max becomes, and its children."""
+    nodes = task.nodes
+    v, w = np.int64(nodes.a[node]), np.int64(nodes.b[node])
+    is_least = nodes.traits[nodes.op[node]] & IS_LEAST != 0
+    bounded_low, bounded_high = run.lower > -INF, run.upper < INF
+    if bounded_low and bounded_high:
+        above = ask(task, node, node, Run(run.lower, INF))
+        return ALL, above, ask(task, node, node, Run(-INF, run.upper))
+    # the least is above what all are above; it is below what one is below, unless another is NaN
+    if bounded_low == is_least and bounded_low != bounded_high:
+        kind = ALL
+    elif bounded_low != bounded_high and not nodes.may_nan[v] and not nodes.may_nan[w]:
+        kind = ANY
+    else:
+        return ATOM, NONE, NONE
+    left = ask(task, node, v, run)
+    return kind, left, ask(task, node, w, run)
+
+
+@njit(error_model="numpy")
+def push_through_even(task, rules, node, run):
+    """What a demand on an even operation becomes, and its children: a band of the operand, or a band and its
+    mirror image. An atom where the operation is not known to be monotone in the magnitude.
+    """
+    nodes, real = task.nodes, rules.real
+    code, v = np.int64(nodes.op[node]), np.int64(nodes.a[node])
+    far = real(max(-nodes.lower[v], nodes.upper[v]))
+    way, _, _ = rules.direction(code, False, real(0), far, real(0))
+    if way == 0:
+        return ATOM, NONE, NONE
+    magnitudes = preimage(rules, Step(code, False, real(0)), way, run, Run(real(0), far))
+    p, q = magnitudes.lower, magnitudes.upper
+    if p > q:
+        return FALSE, NONE, NONE
+    if p <= 0:
+        return SAME, ask(task, node, v, Run(-q, q)), NONE
+    # two signs are two bands, which only one variable affords
+    if nodes.lower[v] <= -p and nodes.upper[v] >= p and nodes.variables[v] > 1:
+        return ATOM, NONE, NONE
+    positive = ask(task, node, v, magnitudes)
+    return ANY, positive, ask(task, node, v, Run(-q, -p))
+
+
+@njit(error_model="numpy")
+def push_through_step(task, rules, node, run):
+    """What a demand on an operation with one varying operand becomes, and its child, a band of that operand.
+    An atom where the operation is not known to be monotone in the operand.
+    """
+    nodes, real = task.nodes, rules.real
+    code, v, w = np.int64(nodes.op[node]), np.int64(nodes.a[node]), np.int64(nodes.b[node])
+    varying, second, other = v, False, 0.0
+    if w >= 0:
+        # the sign of a fixed zero is not known, and no `monotone` rule depends on it
+        if is_fixed(nodes, w):
+            other = nodes.lower[w]
+        elif is_fixed(nodes, v):
+            varying, second, other = w, True, nodes.lower[v]
+        else:
+            return ATOM, NONE, NONE
+    way, bottom, top = rules.direction(
+        code, second, real(nodes.lower[varying]), real(nodes.upper[varying]), real(other)
+    )
+    if way == 0:
+        return ATOM, NONE, NONE
+    operand = preimage(rules, Step(code, second, real(other)), way, run, Run(bottom, top))
+    if operand.lower > operand.upper:
+        return FALSE, NONE, NONE
+    return SAME, ask(task, node, varying, operand), NONE
+
+
+@njit(error_model="numpy")
+def push_through(task, rules, node, run):
+    """What a demand on a node becomes, and its children, `NONE` where there is none."""
+    trait = task.nodes.traits[task.nodes.op[node]]
+    if trait & IS_EXTREMUM:
+        return push_through_extremum(task, node, run)
+    if trait & IS_EVEN:
+        return push_through_even(task, rules, node, run)
+    return push_through_step(task, rules, node, run)
+
+
+# All demands, from the root down
+
+
+@njit(error_model="numpy")
+def begin(task):
+    """Make the demands false and true, and forget who asked."""
+    for node in range(task.root + 1):
+        asking = task.asking[node]
+        asking.oldest = asking.asker = -1
+        asking.times = asking.askers = asking.most = asking.ends = 0
+    demands = task.demands
+    demands.kind[0], demands.kind[1] = FALSE, TRUE
+    demands.node[0] = demands.node[1] = -1
+    demands.count = 2
+
+
+@njit(error_model="numpy")
+def is_crowded(task, node):
+    """Whether much more is asked of a node than there are values above it."""
+    asking, several = task.asking[node], np.int64(task.nodes.variables[node] > 1)
+    times = np.int64(asking.times)
+    return times > CROWD[several] * asking.ends and times * task.nodes.paths[node] > FEW[several]
+
+
+@njit(error_model="numpy")
+def push_demands_on(task, rules, node):
+    """Push the demands on a node, all of which are known, through its operation, or keep them."""
+    demands, asking = task.demands, task.asking[node]
+    asking.ends += asking.most + max(0, asking.askers - 1)
+    crowded = is_crowded(task, node)
+    code = task.nodes.op[node]
+    is_step = task.nodes.traits[code] & IS_STEP != 0
+    demand = np.int64(asking.oldest)
+    while demand >= 0:  # a demand with two ends adds two on the same node
+        kind, left, right = KEPT, NONE, NONE
+        if not is_step or not (crowded or demands.count + 4 > demands.most):
+            run = Run(demands.lower[demand], demands.upper[demand])
+            kind, left, right = push_through(task, rules, node, run)
+            task.steps[code] += kind != ATOM
+        demands.kind[demand], demands.first[demand], demands.second[demand] = kind, left, right
+        demand = np.int64(demands.after[demand])
+
+
+@njit(error_model="numpy")
+def push_all(task, rules):
+    """Resolve the demand `value < 0` of the root and all demands that it leads to; returns how many there
+    are. Where there is no room for more, demands are kept.
+    """
+    begin(task)
+    root, demands = task.root, task.demands
+    tiny = np.float64(at_key(np.int64(1), rules.real(0)))
+    demand = ask(task, root, root, Run(-INF, -tiny))
+    if demand < 2:
+        # even a decided root is a demand, the third
+        demands.node[2] = root
+        demands.kind[2] = FALSE if demand == 0 else TRUE
+        return np.int64(3)
+    task.asking[root].ends = 1
+    for node in range(root, -1, -1):
+        if task.asking[node].oldest >= 0:
+            push_demands_on(task, rules, node)
+    return demands.count
 
 
 def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
-    """The kernel `push` for the precision."""
+    """The kernel `push` for the precision, which is given a `PushTask`."""
     precision = Precision(precision_name)
-    real = types.float32 if precision is Precision.F32 else types.float64
-    step, inverse = dispatch.make_step(precision), dispatch.make_inverse(precision)
-    direction = dispatch.make_direction(precision)
-
-    @njit(error_model="numpy")
-    def search(code, second, other, falls, strict, target, low, high):
-        """The first place from `low` to `high` among the ordered floats where a monotone operation has passed
-        the target, else `high + 1`. `second` and `other`: see `dispatch.make_step`.
-
-        Passed: at or above the target, above it if `strict`; where the operation `falls`, at or below, or
-        below. Looks near the inverse's value, then farther and farther from it, then bisects.
-        """
-        begin, end = low, high + 1
-        place = key(real(inverse(code, second, np.float64(target), np.float64(other))))
-        stride = 1
-        while low < end:
-            place = min(max(place, low), end - 1)
-            value = step(code, second, at_key(place, real(0)), other)
-            if falls:
-                passed = value < target or (not strict and value == target)
-            else:
-                passed = value > target or (not strict and value == target)
-            if passed:
-                end = place
-            else:
-                low = place + 1
-            if (low > begin and end <= high) or stride > FAR:
-                place = (low >> 1) + (end >> 1) + (low & end & 1)
-            else:
-                place += -stride if passed else stride
-                stride *= 2
-        return low
-
-    @njit(error_model="numpy")
-    def find_run(code, second, other, way, lo, hi, bottom, top):
-        """The first and last float from `bottom` to `top` at which the operation is in [lo, hi]; (inf, -inf)
-        if there is none. `way`: whether it rises there, 1, or falls, -1.
-        """
-        falls = way < 0
-        near, far = (hi, lo) if falls else (lo, hi)
-        low, high = key(bottom), key(top)
-        first = search(code, second, other, falls, False, real(near), low, high)
-        last = search(code, second, other, falls, True, real(far), low, high) - 1
-        if first > last:
-            return INF, -INF
-        return np.float64(at_key(first, real(0))), np.float64(at_key(last, real(0)))
-
-    @njit(error_model="numpy")
-    def ask(by, node, lo, hi, bounds, demands, count):
-        """The number of a demand and the count of demands after it; decided ones are 0 (false) and 1 (true).
-
-        `by`: the node that asks. An end that the node's bounds imply is dropped, so that equal demands are
-        found equal.
-        """
-        least, most = bounds.lower[node], bounds.upper[node]
-        if lo > hi or most < lo or least > hi or least > most:
-            return 0, count
-        implied_low, implied_high = least >= lo, most <= hi
-        if implied_low and implied_high and not bounds.may_nan[node]:
-            return 1, count
-        lo = -INF if implied_low else lo + 0.0  # one zero
-        hi = INF if implied_high else hi + 0.0
-        enters = bounds.variables[node] < 2 and bounds.variables[by] > 1
-        asking = demands.asking[node]
-        if by != node and asking.asker != by and not enters:
-            asking.asker = by
-            asking.askers += 1
-            asking.most = max(asking.most, demands.asking[by].ends)
-        place = (node * 0x9E3779B1 ^ key(lo) * 0x85EBCA77 ^ key(hi) * 0xC2B2AE3D) & 0x7FFFFFFFFFFFFFFF
-        place = (place ^ place >> 29) & demands.mask
-        while demands.slots[place] >= 0:
-            found = np.int64(demands.slots[place])
-            if demands.node[found] == node and demands.lower[found] == lo and demands.upper[found] == hi:
-                return found, count
-            place = (place + 1) & demands.mask
-        demands.slots[place] = count
-        demands.node[count] = node
-        demands.lower[count] = lo
-        demands.upper[count] = hi
-        demands.after[count] = -1
-        if asking.oldest < 0:
-            asking.oldest = count
-        else:
-            demands.after[np.int64(asking.newest)] = count
-        asking.newest = count
-        asking.times += 1
-        asking.ends += enters
-        return count, count + 1
-
-    @njit(error_model="numpy")
-    def band_of_operand(code, v, w, lo, hi, bounds):
-        """What a demand on an operation with one varying operand becomes: SAME, with that operand and its
-        band, FALSE, or ATOM where the operation is not known to be monotone in the operand.
-        """
-        varying, second, other = v, False, 0.0
-        if w >= 0:
-            # the sign of a fixed zero is not known, and no `monotone` rule depends on it
-            if bounds.lower[w] == bounds.upper[w] and not bounds.may_nan[w]:
-                other = bounds.lower[w]
-            elif bounds.lower[v] == bounds.upper[v] and not bounds.may_nan[v]:
-                varying, second, other = w, True, bounds.lower[v]
-            else:
-                return ATOM, v, 0.0, 0.0
-        way, bottom, top = direction(
-            code, second, real(bounds.lower[varying]), real(bounds.upper[varying]), real(other)
-        )
-        if way == 0:
-            return ATOM, v, 0.0, 0.0
-        p, q = find_run(code, second, real(other), way, lo, hi, bottom, top)
-        return (SAME if p <= q else FALSE), varying, p, q
-
-    @njit(error_model="numpy")
-    def band_of_magnitude(code, v, lo, hi, bounds):
-        """What a demand on an even operation becomes: FALSE, SAME with a band of its operand, ANY of a band
-        and its mirror image, or ATOM where the operation is not known to be monotone in the magnitude.
-        """
-        far = real(max(-bounds.lower[v], bounds.upper[v]))
-        way, _, _ = direction(code, False, real(0), far, real(0))
-        if way == 0:
-            return ATOM, 0.0, 0.0
-        p, q = find_run(code, False, real(0), way, lo, hi, real(0), far)
-        if p > q:
-            return FALSE, p, q
-        if p <= 0:
-            return SAME, -q, q
-        # two signs are two bands, which only one variable affords
-        if bounds.lower[v] <= -p and bounds.upper[v] >= p and bounds.variables[v] > 1:
-            return ATOM, p, q
-        return ANY, p, q
-
-    @njit(error_model="numpy")
-    def push_through(node, code, trait, v, w, lo, hi, bounds, demands, count):
-        """What a demand on a node becomes, its children, -1 for none, and the count of demands after it."""
-        kind = ATOM
-        x = y = np.int64(-1)
-        if trait & IS_EXTREMUM:
-            bounded_low, bounded_high = lo > -INF, hi < INF
-            if bounded_low and bounded_high:
-                x, count = ask(node, node, lo, INF, bounds, demands, count)
-                y, count = ask(node, node, -INF, hi, bounds, demands, count)
-                return ALL, x, y, count
-            # the least is above what all are above; it is below what one is below, unless another is NaN
-            if bounded_low == (trait & IS_LEAST != 0) and bounded_low != bounded_high:
-                kind = ALL
-            elif bounded_low != bounded_high and not bounds.may_nan[v] and not bounds.may_nan[w]:
-                kind = ANY
-            if kind != ATOM:
-                x, count = ask(node, v, lo, hi, bounds, demands, count)
-                y, count = ask(node, w, lo, hi, bounds, demands, count)
-        elif trait & IS_EVEN:
-            kind, p, q = band_of_magnitude(code, v, lo, hi, bounds)
-            if kind == SAME or kind == ANY:
-                x, count = ask(node, v, p, q, bounds, demands, count)
-            if kind == ANY:
-                y, count = ask(node, v, -q, -p, bounds, demands, count)
-        else:
-            kind, varying, p, q = band_of_operand(code, v, w, lo, hi, bounds)
-            if kind == SAME:
-                x, count = ask(node, varying, p, q, bounds, demands, count)
-        return kind, x, y, count
+    rules = Rules(
+        step=dispatch.make_step(precision),
+        inverse=dispatch.make_inverse(precision),
+        direction=dispatch.make_direction(precision),
+        real=types.float32 if precision is Precision.F32 else types.float64,
+    )
 
     def push(address):
-        """Resolve the demand `value < 0` of the root and all demands that it leads to; returns how many there
-        are. Where there is no room for more, demands are kept. See `PushTask`.
-        """
-        task = push_task(address)
-        nodes, made, root, asking = task.nodes, task.demands, task.root, task.asking
-        op, a, b, paths, traits = nodes.op, nodes.a, nodes.b, nodes.paths, nodes.traits
-        bounds = Bounds(nodes.lower, nodes.upper, nodes.may_nan, nodes.variables)
-        kinds, first, second, most = made.kind, made.first, made.second, made.most
-        demands = Demands(made.node, made.lower, made.upper, made.after, made.slots, made.mask, asking)
-        for node in range(root + 1):
-            one = asking[node]
-            one.oldest = one.asker = -1
-            one.times = one.askers = one.most = one.ends = 0
-        kinds[0] = FALSE
-        kinds[1] = TRUE
-        demands.node[0] = demands.node[1] = -1
-        tiny = np.float64(at_key(np.int64(1), real(0)))
-        demand, count = ask(root, root, -INF, -tiny, bounds, demands, np.int64(2))
-        if demand < 2:
-            # even a decided root is a demand, the third
-            demands.node[2] = root
-            kinds[2] = FALSE if demand == 0 else TRUE
-            return 3
-        asking[root].ends = 1
-        for node in range(root, -1, -1):
-            one = asking[node]
-            current = np.int64(one.oldest)
-            if current < 0:
-                continue
-            code, v, w = np.int64(op[node]), np.int64(a[node]), np.int64(b[node])
-            trait = traits[code]
-            one.ends += one.most + max(0, one.askers - 1)
-            times, several = np.int64(one.times), np.int64(bounds.variables[node] > 1)
-            crowded = times > CROWD[several] * one.ends and times * paths[node] > FEW[several]
-            while current >= 0:  # a demand with two ends adds two on the same node
-                kind = KEPT
-                x = y = np.int64(-1)
-                if not trait & IS_STEP or not (crowded or count + 4 > most):
-                    lo, hi = demands.lower[current], demands.upper[current]
-                    kind, x, y, count = push_through(node, code, trait, v, w, lo, hi, bounds, demands, count)
-                    task.steps[code] += kind != ATOM
-                kinds[current] = kind
-                first[current] = x
-                second[current] = y
-                current = np.int64(demands.after[current])
-        return count
+        return push_all(push_task(address), rules)
 
     return {"push": (push, types.int64(types.int64))}
