@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 
 from absint.ir.graph import AXES
 from absint.ir.program import Form, Program, Promise
-from absint.lowering.kernels.pass_records import DEEPEST_BOX, BoxesTask, ConesTask, ContractTask, JobsTask
+from absint.lowering.kernels.pass_records import (
+    DEEPEST_BOX,
+    BoxesTask,
+    ConesTask,
+    ContractTask,
+    JobsTask,
+    LookedInto,
+)
 from absint.lowering.predicates import Builder, Predicates
 from absint.lowering.units import lowering_kernels
 from absint.ops.table import ANY, BAND, CONST, TRAITS, with_diagonals
@@ -175,7 +182,7 @@ class _Sweep:
             known_lower=ranges.lower.astype(dtype), known_upper=ranges.upper.astype(dtype),
             lower=lower, upper=upper, cone_starts=cone_starts, cones=cones,
             predicates=self._predicates.record,
-            frames=np.empty((DEEPEST_BOX, 2), np.int32),
+            frames=LookedInto.array(DEEPEST_BOX),
             saved=np.empty((DEEPEST_BOX, 2, dimensions, 2), dtype), box=box, before=before,
         )  # fmt: skip
         while task.first < len(jobs):  # in slices, so that Ctrl-C can interrupt

@@ -137,6 +137,13 @@ class ConesTask(Record):
     most: Int64
 
 
+class LookedInto(Record):
+    """A predicate that a round of `contract` looks into, and the next position among its operands."""
+
+    predicate: Int32
+    position: Int32
+
+
 class ContractTask(Record):
     """What the kernel `contract` is given: `jobs` jobs, of which those before `first` are done.
 
@@ -148,8 +155,10 @@ class ContractTask(Record):
     nodes; `known_lower` and `known_upper`, bounds on the whole program's box; `lower` and `upper`, scratch.
     `cone_starts`, `cones`: see `ConesTask`.
 
-    Scratch: `frames` int32[DEEPEST_BOX, 2], `saved` real[DEEPEST_BOX, 2, dimensions, 2], and two boxes, `box`
-    and `before`.
+    Scratch: `frames` LookedInto[DEEPEST_BOX], the lists that are being looked into; `saved`
+    real[DEEPEST_BOX, 2, dimensions, 2], for each of them that is an `any` the box before it and the hull of
+    what its operands have left so far; and two boxes, `box`, the one that is being shrunk, and `before`, what
+    it was before the round.
     """
 
     first: Int64
@@ -171,7 +180,7 @@ class ContractTask(Record):
     cone_starts: Pointer[Int32]
     cones: Pointer[Int32]
     predicates: Pointer[PredicateArrays]
-    frames: Pointer[Int32]
+    frames: Pointer[LookedInto]
     saved: Pointer[Real]
     box: Pointer[Real]
     before: Pointer[Real]
