@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit, types
 
 from absint.lowering.kernels.pass_records import PushTask
-from absint.native.memory import INLINE, at_key, key
+from absint.native.memory import at_key, key
 from absint.native.record_pointers import pointer_to
 from absint.ops import dispatch
 from absint.ops.precision import Precision
@@ -72,48 +72,34 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """The numbers from `lower` to `upper`, none if `lower > upper`."""
+    """The numbers, or places, from `lower` to `upper`; none if `lower > upper`."""
 
     lower: Any
     upper: Any
 
 
-class Crossing(NamedTuple):
-    """Where a monotone function passes the `target`: reaches it, or, if `strict`, goes beyond it. `falls`:
-    whether the function falls, so that it passes the target downwards.
-    """
-
-    target: Any
-    strict: Any
-    falls: Any
-
-
 # Search among the ordered floats
 
 
-@njit(**INLINE)
-def has_passed(crossing, value):
-    """Whether a value of the function lies on the far side of the crossing."""
-    if crossing.falls:
-        return value < crossing.target or (not crossing.strict and value == crossing.target)
-    return value > crossing.target or (not crossing.strict and value == crossing.target)
-
-
 @njit(error_model="numpy")
-def search(rules, step, crossing, low, high):
-    """The first place from `low` to `high` among the ordered floats where a monotone step has passed the
-    target, else `high + 1`.
+def search(rules, step, falls, strict, target, places):
+    """The first of the places among the ordered floats where a monotone step has passed the target, else the
+    place behind the last one.
 
-    Looks near the inverse's value, then farther and farther from it, then bisects.
+    Passed: at or above the target, above it if `strict`; where the step `falls`, at or below, or below. Looks
+    near the inverse's value, then farther and farther from it, then bisects.
     """
-    begin, end = low, high + 1
-    target, other = np.float64(crossing.target), np.float64(step.other)
-    place = key(rules.real(rules.inverse(step.code, step.second, target, other)))
+    begin, low, high = places.lower, places.lower, places.upper
+    end = high + 1
+    place = key(rules.real(rules.inverse(step.code, step.second, np.float64(target), np.float64(step.other))))
     stride = 1
     while low < end:
         place = min(max(place, low), end - 1)
         value = rules.step(step.code, step.second, at_key(place, rules.real(0)), step.other)
-        passed = has_passed(crossing, value)
+        if falls:
+            passed = value < target or (not strict and value == target)
+        else:
+            passed = value > target or (not strict and value == target)
         if passed:
             end = place
         else:
@@ -134,9 +120,9 @@ def preimage(rules, step, way, image, domain):
     """
     falls = way < 0
     near, far = (image.upper, image.lower) if falls else (image.lower, image.upper)
-    low, high = key(domain.lower), key(domain.upper)
-    first = search(rules, step, Crossing(rules.real(near), False, falls), low, high)
-    last = search(rules, step, Crossing(rules.real(far), True, falls), low, high) - 1
+    places = Run(key(domain.lower), key(domain.upper))
+    first = search(rules, step, falls, False, rules.real(near), places)
+    last = search(rules, step, falls, True, rules.real(far), places) - 1
     if first > last:
         return Run(INF, -INF)
     return Run(np.float64(at_key(first, rules.real(0))), np.float64(at_key(last, rules.real(0))))
