@@ -36,125 +36,7 @@ next_up = numba_primitives.next_up
 task_at = pointer_to(BandsTask)
 
 
-def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
-    """The kernel `merge_bands` for the precision."""
-    precision = Precision(precision_name)
-    real = types.float32 if precision is Precision.F32 else types.float64
-
-    @njit(error_model="numpy")
-    def unite(group, count):
-        """Unite the first `count` bands where they overlap or have no float between them, in the order of
-        their lower ends; returns how many are left.
-        """
-        last = 0
-        for i in range(1, count):
-            if group[i].lower <= np.float64(next_up(real(group[last].upper))):
-                group[last].upper = max(group[last].upper, group[i].upper)
-            else:
-                last += 1
-                group[last].lower, group[last].upper = group[i].lower, group[i].upper
-        return last + 1
-
-    @njit(error_model="numpy")
-    def join_group(task, code, value, begin, start):
-        """Join the bands of one value, of which the first is at the place `start` of the open list."""
-        builder, group, after = task.builder, task.group, task.after
-        items, bands = builder.made.items, builder.made.bands
-        count = 0
-        place = start
-        while place >= 0:
-            ends = bands[np.int64(items[begin + place])]
-            group[count].lower, group[count].upper = ends.lower, ends.upper
-            count += 1
-            place = np.int64(after[place])
-        if count == 1:
-            return
-        if code == _ALL:
-            kept = 1
-            whole = group[0]
-            for k in range(1, count):
-                whole.lower = max(whole.lower, group[k].lower)
-                whole.upper = min(whole.upper, group[k].upper)
-            task.intersected += count - 1
-        else:
-            sort_bands(group, count)
-            kept = unite(group, count)
-            task.united += count - kept
-        line = builder.made.lines[np.int64(items[begin + start])]
-        neutral = np.int64(code == _ALL)  # false in an `any`, true in an `all`
-        k = 0
-        place = start
-        while place >= 0:
-            one = group[k]
-            items[begin + place] = band(builder, value, one.lower, one.upper, line) if k < kept else neutral
-            k += 1
-            place = np.int64(after[place])
-
-    @njit(error_model="numpy")
-    def join_bands(task, code, begin, end):
-        """Join the bands of each value in the open list of an `all` or `any`."""
-        made, first, after = task.builder.made, task.first, task.after
-        items, codes, values = made.items, made.code, made.value
-        for last in range(end - 1, begin - 1, -1):
-            item = np.int64(items[last])
-            if codes[item] == _BAND:
-                after[last - begin] = first[values[item]]
-                first[values[item]] = last - begin
-        for start in range(end - begin):
-            item = np.int64(items[begin + start])
-            if codes[item] == _BAND and first[values[item]] == start:
-                value = np.int64(values[item])
-                first[value] = -1
-                join_group(task, code, value, begin, np.int64(start))
-
-    def merge_bands(address):
-        """One sweep; returns how many predicates there are after it, or `FULL`. See `BandsTask`."""
-        task = task_at(address)
-        old, builder, users, made = task.old, task.builder, task.users, task.made
-        make_constants(builder)
-        count_users(old, users, task.parent)
-        for top in range(old.count - 1, -1, -1):
-            if is_list(old.code[top]) and users[top] != 1:
-                free_lists(task, np.int64(top))  # a list in a single list is freed with that one
-        for i in range(old.count):
-            if not is_list(old.code[i]):
-                made[i] = copy_leaf(builder, old, i, old.lines[i])
-                continue
-            begin = end = open_list(builder)
-            for j in range(old.starts[i], old.starts[i + 1]):
-                item = np.int64(old.items[j])
-                if old.code[item] != _BAND:
-                    operand = np.int64(made[item])
-                elif task.code[j] == _BAND:
-                    ends = task.bands[j]
-                    operand = band(builder, old.value[item], ends.lower, ends.upper, old.lines[item])
-                else:
-                    operand = np.int64(task.code[j] == _TRUE)
-                end = add(builder, end, operand)
-            join_bands(task, old.code[i], begin, end)
-            made[i] = join(builder, np.int64(old.code[i]), end, old.lines[i])
-            if builder.is_full:
-                return np.int64(FULL)
-        return finish(builder, np.int64(made[old.count - 1]))
-
-    return {"merge_bands": (merge_bands, types.int64(types.int64))}
-
-
-@njit(error_model="numpy")
-def sort_bands(group, count):
-    """Put bands in the order of their lower ends. Shell's method."""
-    gap = np.int64(1)
-    while 9 * gap < count:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for i in range(gap, count):
-            lower, upper = group[i].lower, group[i].upper
-            j = np.int64(i)
-            while j >= gap and group[j - gap].lower > lower:
-                group[j].lower, group[j].upper = group[j - gap].lower, group[j - gap].upper
-                j -= gap
-            group[j].lower, group[j].upper = lower, upper
-        gap //= 3
+# Down: bands freed of what is known around them
 
 
 @njit(error_model="numpy")
@@ -243,3 +125,176 @@ def leave_list(task, top, depth):
                 known.times -= 1
                 known.lower, known.upper = saved.lower, saved.upper
     return depth
+
+
+# Up: bands of one value joined
+
+
+@njit(error_model="numpy")
+def sort_bands(group, count):
+    """Put bands in the order of their lower ends. Shell's method."""
+    gap = np.int64(1)
+    while 9 * gap < count:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, count):
+            lower, upper = group[i].lower, group[i].upper
+            j = np.int64(i)
+            while j >= gap and group[j - gap].lower > lower:
+                group[j].lower, group[j].upper = group[j - gap].lower, group[j - gap].upper
+                j -= gap
+            group[j].lower, group[j].upper = lower, upper
+        gap //= 3
+
+
+@njit(error_model="numpy")
+def unite(real, group, count):
+    """Unite the first `count` bands where they overlap or have no float between them, in the order of their
+    lower ends; returns how many are left. `real`: rounds to the precision.
+    """
+    last = 0
+    for i in range(1, count):
+        if group[i].lower <= np.float64(next_up(real(group[last].upper))):
+            group[last].upper = max(group[last].upper, group[i].upper)
+        else:
+            last += 1
+            group[last].lower, group[last].upper = group[i].lower, group[i].upper
+    return last + 1
+
+
+@njit(error_model="numpy")
+def intersect(group, count):
+    """Make the first band the intersection of the first `count`."""
+    whole = group[0]
+    for k in range(1, count):
+        whole.lower = max(whole.lower, group[k].lower)
+        whole.upper = min(whole.upper, group[k].upper)
+
+
+@njit(error_model="numpy")
+def chain_bands(task, begin, end):
+    """Chain the bands of each value in the open list, by their places in the list."""
+    made, first, after = task.builder.made, task.first, task.after
+    for last in range(end - 1, begin - 1, -1):
+        item = np.int64(made.items[last])
+        if made.code[item] == _BAND:
+            after[last - begin] = first[made.value[item]]
+            first[made.value[item]] = last - begin
+
+
+@njit(error_model="numpy")
+def read_group(task, begin, start):
+    """Copy the bands of one value, of which the first is at the place `start` of the open list, to the group;
+    returns how many there are.
+    """
+    items, bands, group = task.builder.made.items, task.builder.made.bands, task.group
+    count = 0
+    place = start
+    while place >= 0:
+        ends = bands[np.int64(items[begin + place])]
+        group[count].lower, group[count].upper = ends.lower, ends.upper
+        count += 1
+        place = np.int64(task.after[place])
+    return count
+
+
+@njit(error_model="numpy")
+def write_group(task, begin, start, kept, neutral):
+    """Replace the bands of one value by the first `kept` of the group, and by `neutral` operands."""
+    builder, group = task.builder, task.group
+    items = builder.made.items
+    item = np.int64(items[begin + start])
+    value, line = np.int64(builder.made.value[item]), builder.made.lines[item]
+    k = 0
+    place = start
+    while place >= 0:
+        one = group[k]
+        items[begin + place] = band(builder, value, one.lower, one.upper, line) if k < kept else neutral
+        k += 1
+        place = np.int64(task.after[place])
+
+
+@njit(error_model="numpy")
+def join_group(task, real, code, begin, start):
+    """Join the bands of one value, of which the first is at the place `start` of the open list."""
+    group, count = task.group, read_group(task, begin, start)
+    if count == 1:
+        return
+    if code == _ALL:
+        kept = 1
+        intersect(group, count)
+        task.intersected += count - 1
+    else:
+        sort_bands(group, count)
+        kept = unite(real, group, count)
+        task.united += count - kept
+    # false in an `any`, true in an `all`
+    write_group(task, begin, start, kept, np.int64(code == _ALL))
+
+
+@njit(error_model="numpy")
+def join_bands(task, real, code, begin, end):
+    """Join the bands of each value in the open list of an `all` or `any`."""
+    chain_bands(task, begin, end)
+    made, first = task.builder.made, task.first
+    for start in range(end - begin):
+        item = np.int64(made.items[begin + start])
+        if made.code[item] == _BAND and first[made.value[item]] == start:
+            first[made.value[item]] = -1
+            join_group(task, real, code, begin, np.int64(start))
+
+
+# The sweep
+
+
+@njit(error_model="numpy")
+def freed_operand(task, place):
+    """The new predicate of the operand at a place of the lists: a band as it was freed."""
+    old = task.old
+    item = np.int64(old.items[place])
+    if old.code[item] != _BAND:
+        return np.int64(task.made[item])
+    if task.code[place] == _BAND:
+        ends = task.bands[place]
+        return band(task.builder, old.value[item], ends.lower, ends.upper, old.lines[item])
+    return np.int64(task.code[place] == _TRUE)
+
+
+@njit(error_model="numpy")
+def merge_list(task, real, i):
+    """The new predicate of a list, with its bands freed and joined."""
+    old, builder = task.old, task.builder
+    begin = end = open_list(builder)
+    for place in range(old.starts[i], old.starts[i + 1]):
+        end = add(builder, end, freed_operand(task, np.int64(place)))
+    join_bands(task, real, old.code[i], begin, end)
+    return join(builder, np.int64(old.code[i]), end, old.lines[i])
+
+
+@njit(error_model="numpy")
+def merge_all(task, real):
+    """One sweep; returns how many predicates there are after it, or `FULL`."""
+    old, builder, users, made = task.old, task.builder, task.users, task.made
+    make_constants(builder)
+    count_users(old, users, task.parent)
+    for top in range(old.count - 1, -1, -1):
+        if is_list(old.code[top]) and users[top] != 1:
+            free_lists(task, np.int64(top))  # a list in a single list is freed with that one
+    for i in range(old.count):
+        if is_list(old.code[i]):
+            made[i] = merge_list(task, real, i)
+            if builder.is_full:
+                return np.int64(FULL)
+        else:
+            made[i] = copy_leaf(builder, old, i, old.lines[i])
+    return finish(builder, np.int64(made[old.count - 1]))
+
+
+def kernels(precision_name: str) -> dict[str, tuple[Any, Any]]:
+    """The kernel `merge_bands` for the precision, which is given a `BandsTask`."""
+    real = types.float32 if Precision(precision_name) is Precision.F32 else types.float64
+
+    def merge_bands(address):
+        return merge_all(task_at(address), real)
+
+    return {"merge_bands": (merge_bands, types.int64(types.int64))}
