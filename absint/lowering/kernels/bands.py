@@ -249,7 +249,7 @@ def join_bands(task, real, code, begin, end):
 
 @njit(error_model="numpy")
 def freed_operand(task, place):
-    """The new predicate of the operand at a place of the lists: a band as it was freed."""
+    """The new predicate of the operand at a place of the lists. Of a band: what `free_band` left of it."""
     old = task.old
     item = np.int64(old.items[place])
     if old.code[item] != _BAND:

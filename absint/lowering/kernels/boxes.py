@@ -95,13 +95,13 @@ def replaced(task, part, job):
 
 @njit(error_model="numpy")
 def count_parts(old, item):
-    """How many predicates must hold for a predicate to hold: the operands of an `all`, else itself alone."""
+    """How many parts a predicate has: the operands of an `all`; any other predicate is its only part."""
     return np.int64(old.starts[item + 1] - old.starts[item]) if old.code[item] == _ALL else np.int64(1)
 
 
 @njit(error_model="numpy")
 def part_of(old, item, i):
-    """One of these predicates."""
+    """Part number `i` of a predicate, see `count_parts`."""
     return np.int64(old.items[old.starts[item] + i]) if old.code[item] == _ALL else item
 
 
@@ -145,7 +145,7 @@ def with_box(task, item, job):
 
 @njit(error_model="numpy")
 def make_operand(task, real, item, job):
-    """The new predicate of a job: false if its box is empty."""
+    """The new predicate of a job; false if the box of the job is empty."""
     if not task.is_held[job + 1]:
         task.empty_count += 1
         return np.int64(0)

@@ -92,7 +92,7 @@ def has_shrunk(task, rules):
 
 @njit(**INLINE)
 def open_predicate(task, depth, predicate):
-    """Begin to look into a predicate, which lies in so many lists."""
+    """Put a predicate on the stack at this depth, with all its operands still to be looked into."""
     frame = task.frames[depth]
     frame.predicate = predicate
     frame.position = task.predicates.starts[predicate]
@@ -100,7 +100,7 @@ def open_predicate(task, depth, predicate):
 
 @njit(**INLINE)
 def open_operand(task, depth):
-    """Begin to look into the next operand of the list at a depth."""
+    """Put the next operand of the list at this depth on the stack, one level deeper."""
     frame = task.frames[depth]
     item = np.int64(task.predicates.items[frame.position])
     frame.position += 1
@@ -120,7 +120,7 @@ def begin_hull(task, rules, depth):
 
 @njit(error_model="numpy")
 def extend_hull(task, depth):
-    """Extend the hull of an `any` by the box, which an operand has left."""
+    """Extend the hull of an `any` by the box that an operand has left."""
     box, size = task.box, 2 * task.dimensions
     hull = task.saved + (2 * depth + 1) * size
     for i in range(0, size, 2):
@@ -248,7 +248,7 @@ def shrink_much(task, values, rules, root):
 
 @njit(error_model="numpy")
 def contract_job(task, values, rules, job):
-    """Do a job; returns how much work that was."""
+    """Shrink the box of one job; returns the visits that this took."""
     predicates, is_held, size = task.predicates, task.is_held, 2 * task.dimensions
     root, outer = np.int64(task.item[job]), np.int64(task.outer[job])
     work = size + np.int64(predicates.starts[root + 1]) - np.int64(predicates.starts[root])

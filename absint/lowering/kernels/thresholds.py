@@ -62,8 +62,8 @@ class Rules(NamedTuple):
 
 
 class Step(NamedTuple):
-    """An operation as a function of one operand: of the second one, if `second`; `other` is the number that
-    the other operand always is.
+    """An operation as a function of one operand, the second one if `second`. `other`: the value of the other
+    operand, which is constant.
     """
 
     code: Any
@@ -121,6 +121,7 @@ def preimage(rules, step, way, image, domain):
     falls = way < 0
     near, far = (image.upper, image.lower) if falls else (image.lower, image.upper)
     places = Run(key(domain.lower), key(domain.upper))
+    # `strict` is a literal here, so Numba compiles one search for each
     first = search(rules, step, falls, False, rules.real(near), places)
     last = search(rules, step, falls, True, rules.real(far), places) - 1
     if first > last:
@@ -295,8 +296,8 @@ def push_through(task, rules, node, run):
 
 
 @njit(error_model="numpy")
-def begin(task):
-    """Make the demands false and true, and forget who asked."""
+def reset(task):
+    """Empty the record of who asks of each node, and make the first two demands, false and true."""
     for node in range(task.root + 1):
         asking = task.asking[node]
         asking.oldest = asking.asker = -1
@@ -339,7 +340,7 @@ def push_all(task, rules):
     """Resolve the demand `value < 0` of the root and all demands that it leads to; returns how many there
     are. Where there is no room for more, demands are kept.
     """
-    begin(task)
+    reset(task)
     root, demands = task.root, task.demands
     tiny = np.float64(at_key(np.int64(1), rules.real(0)))
     demand = ask(task, root, root, Run(-INF, -tiny))
