@@ -21,20 +21,20 @@ DEVICE real table_value(int operand, const real* tables, i64 pitch, i64 i, const
     return operand >= 0 ? tables[operand * pitch + i] : fixed[~operand - 2];
 }
 
-/* Tables over the samples of an axis: table 0 is the samples, the tape computes the others. */
+/* Tables over the samples of an axis: table 0 is the samples, the tape computes the others. A thread has the same
+   samples in both loops; one loop for both would take two registers more. */
 KERNEL(tabulate)(
     const int4* instructions, i64 first, i64 last, const real* samples, i64 count, real* tables,
     const real* fixed)
 {
-    for (i64 i = thread_number(); i < count; i += thread_count()) {
-        tables[i] = samples[i];
+    for (i64 i = thread_number(); i < count; i += thread_count()) tables[i] = samples[i];
+    for (i64 i = thread_number(); i < count; i += thread_count())
         for (i64 k = first; k < last; k++) {
             int4 step = instructions[k];
             real a = table_value(step.z, tables, count, i, fixed);
             real b = step.w == NO_OPERAND ? a : table_value(step.w, tables, count, i, fixed);
             tables[step.y * count + i] = value_of(step.x, a, b);
         }
-    }
 }
 
 /* Boxes of terms in pixels: left, right, top, bottom, the second and fourth behind the last. Rows run down,
