@@ -30,7 +30,7 @@ from absint.rewriting.rules import Mode, Rewrite
 from .analyses.ranges import Ranges, ranges_of
 from .lowered import with_predicates
 
-ATOM_KIND, _, _, _, ANY_KIND, ALL_KIND = range(6)
+ATOM_KIND, _, _, _, ANY_KIND, _ = range(6)
 """The kernel's codes for the predicate that a demand has become."""
 
 DEMANDS_PER_NODE, FEWEST_DEMANDS = 4, 1024

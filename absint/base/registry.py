@@ -93,6 +93,12 @@ def _clear() -> None:
 
 
 @cached
+def state() -> object:
+    """An object that every change of the registry replaces, for the keys of caches that outlive a change."""
+    return object()
+
+
+@cached
 def names(kind: str) -> tuple[str, ...]:
     """Names of all `passes`, `analyses`, `domains`, `backends` or `questions`, sorted."""
     files = {name for name in _modules(kind) if _class_in(kind, name) is not None}

@@ -4,6 +4,7 @@ into.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -115,6 +116,15 @@ def points_given(
     return points, shape
 
 
+def check_boxes(boxes: Ranges) -> None:
+    """Raises `UsageError` for anything but a mapping from names to pairs of ends."""
+    if not isinstance(boxes, Mapping):
+        raise UsageError(f"boxes {shown(boxes)}: expected ends by name, as {{'x': (-1.0, 1.0)}}")
+    for name, pair in boxes.items():
+        if not hasattr(pair, "__len__") or isinstance(pair, str | Mapping) or len(pair) != 2:
+            raise UsageError(f"{name}: expected a lower and an upper end, not {shown(pair)}")
+
+
 def boxes_given(
     program: Program, boxes: Ranges, xp: Any = np
 ) -> tuple[dict[str, tuple[Any, Any]], tuple[int, ...]]:
@@ -124,12 +134,9 @@ def boxes_given(
     boxes outside the program's box; `UsageError` as `real_array` does, for shapes that do not broadcast, and
     for anything but a mapping from names to pairs of ends.
     """
-    if not isinstance(boxes, Mapping):
-        raise UsageError(f"boxes {shown(boxes)}: expected ends by name, as {{'x': (-1.0, 1.0)}}")
+    check_boxes(boxes)
     flat: dict[str, Any] = {}
     for name, pair in _check_known(program, boxes).items():
-        if not hasattr(pair, "__len__") or isinstance(pair, str | Mapping) or len(pair) != 2:
-            raise UsageError(f"{name}: expected a lower and an upper end, not {shown(pair)}")
         for end, value in zip(_ENDS, pair, strict=True):
             flat[name + end] = real_array(name + end, value, program.precision, xp)
     shape = broadcast_shape(flat)
@@ -228,6 +235,9 @@ def check_out(
         if found := _why_not_writeable(array, shape, dtype, on_device):
             wanted = f"a writeable {dtype}{list(shape)} with contiguous rows"
             raise UsageError(f"out: expected {wanted}, found {found}")
+    for first, second in itertools.combinations(arrays, 2):
+        if first is second or (not is_on_device(first) and np.may_share_memory(first, second)):
+            raise UsageError("out: expected separate arrays, found arrays that share memory")
 
 
 def _why_not_writeable(array: Any, shape: tuple[int, ...], dtype: np.dtype[Any], on_device: bool) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 from absint.base.memo import Recent
-from absint.base.registry import find
+from absint.base.registry import state
 from absint.evaluation.backend import find_backend
 from absint.evaluation.engine import BackendEngine, unanswered
 from absint.evaluation.profile import Takes
@@ -86,18 +86,19 @@ class Preparation(NamedTuple):
         pipeline = self._pipeline
         if pipeline is None:
             pipeline = backend.profile.render_pipeline
+        box = self.box.rounded(self.precision)  # as positions and the program's own box are
         if self.kind.promise is Promise.SIGN:
             backend.warm(self.precision)
             if backend.profile.takes is Takes.PLAN and not self.knows_program:
-                plan = lowered_plan(self.source, self.precision, self.box, pipeline)
-                return Prepared(backend.prepare(plan, self.threads, self.box), self.box, None)
+                plan = lowered_plan(self.source, self.precision, box, pipeline)
+                return Prepared(backend.prepare(plan, self.threads, box), box, None)
         passes = parse_pipeline(pipeline)
         source = program_of(self.source)
         sees_bits = self.kind.promise is Promise.BITS
         promise = source.origin.promise if sees_bits else Promise.SIGN  # engines refuse questions beyond it
-        start = source.restricted(self.box, self.precision, promise)
+        start = source.restricted(box, self.precision, promise)
         program, _ = PassManager(passes, Analyses()).run(start)
-        return Prepared(backend.prepare(program, self.threads), self.box, program)
+        return Prepared(backend.prepare(program, self.threads), box, program)
 
     @property
     def _pipeline(self) -> str | None:
@@ -106,9 +107,8 @@ class Preparation(NamedTuple):
 
     def _key(self, any_box: bool) -> Hashable:
         """The engine's key in the cache: everything that distinguishes engines."""
-        name = self.backend.partition(":")[0]
         return (
-            _identity(self.source), self.kind.promise, self.backend, find("backends", name), self.precision,
+            _identity(self.source), self.kind.promise, self.backend, state(), self.precision,
             self._pipeline, self.threads, self.knows_program, any_box or _ends(self.box),
         )  # fmt: skip
 

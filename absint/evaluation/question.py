@@ -82,6 +82,8 @@ class Question(ABC, Generic[A]):
     @staticmethod
     def join(answers: Sequence[Any]) -> Any:
         """The answer to a question, from the answers to its parts in order."""
+        if len(answers) == 1:  # a single point is not split, and its answer has no axis
+            return answers[0]
         if not isinstance(answers[0], tuple):
             return np.concatenate(answers)
         return type(answers[0])(*(np.concatenate(column) for column in zip(*answers, strict=True)))

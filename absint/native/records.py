@@ -134,11 +134,12 @@ class _Inner:
 class _Address:
     """A field that holds an address, for the host: an int, or that of an array or a record, which is kept."""
 
-    __slots__ = ("_dtype", "_get", "offset", "set_number")
+    __slots__ = ("_dtype", "_get", "_record", "offset", "set_number")
 
     def __init__(self, number: Any, field: Field) -> None:
         self._get, self.set_number = number.__get__, number.__set__
         self.offset, self._dtype = field.offset, field.dtype
+        self._record = field.element if field.pointers == 1 else None
 
     def __get__(self, record: Any, owner: type) -> Any:
         return self._get(record, owner)
@@ -153,6 +154,7 @@ class _Address:
     def address_of(self, value: NDArray[Any] | Record) -> int:
         """The address of an array or a record that the field takes."""
         if isinstance(value, Record):
+            assert type(value) is self._record, f"a pointer to {self._record}, not {type(value)}"
             return ctypes.addressof(value)
         dtype = value.dtype
         assert dtype is self._dtype or dtype == self._dtype, f"a pointer to {self._dtype}, not {dtype}"
@@ -261,7 +263,7 @@ class Record(_Structure, metaclass=_RecordType):  # type: ignore[misc]  # mypy k
     @classmethod
     def view(cls, rows: NDArray[Any]) -> NDArray[np.void]:
         """The rows of a contiguous array as records, in the same memory: column i is the i-th field."""
-        is_row = rows.dtype is cls.row_dtype and rows.shape[1] == len(cls.fields)
+        is_row = rows.dtype == cls.row_dtype and rows.shape[1] == len(cls.fields)
         assert is_row, f"{cls.__name__} is no row of {rows.dtype}"
         return rows.view(cls.dtype)[:, 0]
 

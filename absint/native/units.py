@@ -5,7 +5,7 @@ A *unit* is a module and text arguments. The module's function `kernels(*argumen
 names to pairs (function or Numba dispatcher, Numba signature). Types are int64, float32, float64, and `none`
 for a result; addresses are passed as int64. Kernels raise nothing and allocate nothing.
 
-    unit = units.load("absint.backends.numba.block_ops", "sin", "f32", depends=("absint.ops",))
+    unit = units.load("absint.ops.kernels", "sin", "f32", depends=("absint.ops",))
     unit["sin"](address, count)     # a ctypes function; runs without the interpreter lock
 
 The first process that loads a unit imports the module, and so Numba, and compiles it; later ones map the

@@ -8,7 +8,7 @@
    A step is int4: the node's number, its operands (or first item and count), and operation + 256 * kind. An
    operand from 0 on is an earlier step, others are special. Lanes run the same steps and share nothing but
    the tape: each has its own bounds and facts. After Duff (1992) and Keeter (2020); the same as
-   `absint.kernels.specialisation`. */
+   `absint.backends.numba.kernels.specialisation`. */
 
 #define BLOCK 4
 #define WORKSPACE_BYTES (2 * sizeof(real) + sizeof(int) + 1)

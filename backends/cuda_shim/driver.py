@@ -56,8 +56,8 @@ class ShimDriver:
         return ShimModule(_library(source), self._order)
 
     def download(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The array itself, which is in this process's memory."""
-        return array
+        """A copy, as from a device."""
+        return array.copy()
 
     def seconds(self, work: Callable[[], None]) -> float:
         """Seconds by the clock."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
+import shutil
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,8 +16,14 @@ import pytest
 import absint
 from absint import Box, Engine, View, X, Y, sqrt, var
 from absint.base.errors import BackendError, DomainError, PromiseError, UsageError, VmError
+from absint.base.registry import register, unregister
 from absint.evaluation.preparation import Preparation
-from absint.ir.program import describe
+from absint.evaluation.questions.image import Image
+from absint.evaluation.questions.values import Values
+from absint.frontend.expr import to_graph
+from absint.ir.program import Form, Promise, describe
+from absint.ops.precision import Precision
+from absint.rewriting.manager import PassResult
 
 BACKENDS = pytest.mark.parametrize("backend", ["numba", "reference"])
 VIEWS = (
@@ -185,3 +196,86 @@ def test_engines_of_hand_made_programs_are_apart() -> None:
             else:
                 with pytest.raises(DomainError):
                     absint.evaluate(program, 0.2, 0.0, precision="f64")
+
+
+def test_unpickled_models_are_optimised_and_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """NumPy gives unpickled arrays dtypes that are equal to its own, but other objects."""
+    graph = absint.load("gear").graph
+    other = pickle.loads(pickle.dumps(graph))
+    monkeypatch.setenv("ABSINT_CACHE_DIR", str(tmp_path))  # where no plan of the model lies
+    assert (absint.render(other, 40) == absint.render(graph, 40, backend="reference")).all()
+    assert absint.write_vm(absint.optimize(other).graph) == absint.write_vm(absint.optimize(graph).graph)
+
+
+def test_a_pass_registered_again_is_run() -> None:
+    view, model = View(9, 9), X * X + Y * Y - 0.5
+    pictures = []
+    for root in (X - 2.0, X + 2.0):  # all inside, all outside
+        graph = to_graph(root)
+
+        @dataclass(frozen=True)
+        class Constant:
+            name: ClassVar[str] = "swap"
+            promise: ClassVar[Promise] = Promise.SIGN
+            takes: ClassVar[Form] = Form.REAL
+            makes: ClassVar[Form] = Form.REAL
+
+            def run(self, program: Any, analyses: Any, graph: Any = graph) -> PassResult:
+                """Another program, which breaks the promise in sight."""
+                return PassResult(dataclasses.replace(program, graph=graph), Counter())
+
+        register("passes", Constant)
+        try:
+            preparation = Preparation(
+                absint.load(model),
+                Image,
+                "reference",
+                Precision.F32,
+                Box.default(),
+                "swap",
+                knows_program=True,
+            )
+            pictures.append(preparation.find().engine.image(view).min())
+        finally:
+            unregister("passes", "swap")
+    assert pictures == [255, 0]
+
+
+@pytest.mark.parametrize("backend", ["numba", "reference", "cuda_shim"])
+def test_samples_on_the_border_of_a_region_are_inside(backend: str) -> None:
+    """0.1 is rounded to binary32, as positions are."""
+    if backend == "cuda_shim" and shutil.which("g++") is None:
+        pytest.skip("g++ is not installed")
+    engine = absint.compile(
+        X * X + Y * Y - 0.005, backend=backend, region=Box({"x": (-0.1, 0.1), "y": (-0.1, 0.1)})
+    )
+    picture = engine.image(View(9, 9, scale=0.1))
+    assert picture[4, 4] == 255 and picture[0, 0] == 0
+    picture[:] = 7
+    assert engine.image(View(9, 9, scale=0.1))[0, 0] == 0  # pictures are the caller's own
+
+
+def test_arrays_of_an_answer_are_separate() -> None:
+    engine = absint.compile("gear")
+    boxes = {"x": (np.zeros(3), np.ones(3)), "y": (0.0, 1.0), "z": (0.0, 0.0)}
+    one, flags = np.empty(3, np.float32), np.empty(3, bool)
+    with pytest.raises(UsageError, match="share memory"):
+        engine.bounds(boxes, out=(one, one, flags))
+
+
+@pytest.mark.parametrize("boxes", [3, None, {"x": 3.0}, {"x": (0, 1, 2)}, {"x": "ab"}])
+def test_malformed_boxes_are_refused_with_out_and_without(boxes: Any) -> None:
+    engine = absint.compile("gear")
+    out = np.empty((), np.float32), np.empty((), np.float32), np.empty((), bool)
+    for into in (None, out):
+        with pytest.raises(UsageError, match="expected"):
+            engine.bounds(boxes, out=into)
+    with pytest.raises(UsageError, match="expected arrays by name"):
+        Values(3)  # type: ignore[arg-type]  # what it is about
+
+
+def test_the_answer_about_a_single_point_is_joined() -> None:
+    engine = absint.compile("gear")
+    question = Values({"x": 0.1, "y": 0.2, "z": 0.0})
+    joined = question.join([engine.answer(part) for part in question.split(2)])
+    assert joined.tobytes() == engine.answer(question).tobytes()

@@ -178,3 +178,10 @@ def test_what_no_kernel_would_read_is_refused() -> None:
         task.samples = np.zeros(3)
     with pytest.raises(AssertionError, match="contiguous"):
         task.samples = np.zeros(6, np.float32)[::2]
+
+
+def test_a_pointer_to_another_record_is_refused() -> None:
+    task = Task.of("f32")()
+    with pytest.raises(AssertionError, match="a pointer to"):
+        task.parts = Task.of("f32")()
+    task.parts = Part(begin=3)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from absint.domains.lattice import Interval
-from absint.evaluation.checks import Ranges, broadcast_shape, real_array
+from absint.evaluation.checks import Ranges, broadcast_shape, check_boxes, real_array
 from absint.evaluation.question import EXACT, ArrayType, Question, Sample
 from absint.evaluation.questions.values import as_arrays, split_arrays
 from absint.ir.box import Box
@@ -36,6 +36,9 @@ class Bounds(Question[Interval]):
     pipeline: ClassVar[str | None] = EXACT
 
     boxes: Ranges
+
+    def __post_init__(self) -> None:
+        check_boxes(self.boxes)
 
     def box(self, precision: Precision) -> Box:
         """See `Question.box`. Raises `UsageError` for anything but arrays of real numbers."""

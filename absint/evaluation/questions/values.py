@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from absint.base.errors import UsageError, shown
 from absint.evaluation.checks import broadcast_shape, hull, is_on_device, real_array
 from absint.evaluation.question import EXACT, ArrayType, Question, Sample, cut
 from absint.ir.box import Box
@@ -28,6 +29,10 @@ class Values(Question[NDArray[Any]]):
     pipeline: ClassVar[str | None] = EXACT
 
     points: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.points, Mapping):
+            raise UsageError(f"points {shown(self.points)}: expected arrays by name, as {{'x': 0.0}}")
 
     def box(self, precision: Precision) -> Box:
         """See `Question.box`. Raises `UsageError` for anything but arrays of real numbers."""
