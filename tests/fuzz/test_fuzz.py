@@ -316,7 +316,7 @@ def test_a_campaign_counts_and_finds_nothing(tmp_path: Path, capsys: pytest.Capt
         (["--backends", "abacus"], "abacus"),
         (["--passes", "bounds"], "--passes: 'bounds' is none of"),
         (["--domains", "octagon"], "octagon"),
-        (["--time", "0s"], "no time such as"),
+        (["--time", "0s"], "not a time such as"),
         (["--programs", "0"], "not a whole number"),
         (["--replay", "nowhere"], "no such file or folder"),
         (["--time", "1s", "--programs", "5"], "not allowed with"),
