@@ -185,6 +185,9 @@ def render(arguments: argparse.Namespace) -> int:
     start = time.perf_counter()
     with Progress(f"rendering {shown_path(arguments.model)}"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # about files of imports that Ctrl-C met; not for users
         image = api.render(
             arguments.model,
             view,
